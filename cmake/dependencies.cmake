@@ -1,0 +1,23 @@
+# Libraries, all from the distribution (scripts/setup installs them).
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(LIBUV REQUIRED IMPORTED_TARGET libuv>=1.44)
+pkg_search_module(LUA REQUIRED IMPORTED_TARGET lua5.4 lua-5.4 lua>=5.4)
+
+# A system libllhttp where there is one; else Debian's node-llhttp, which ships the C sources.
+# Their strict mode is off by default.
+find_library(LLHTTP_LIBRARY llhttp)
+find_path(LLHTTP_INCLUDE llhttp.h PATHS /usr/share/include/llhttp PATH_SUFFIXES llhttp REQUIRED)
+if(LLHTTP_LIBRARY)
+  add_library(cla_llhttp INTERFACE)
+  target_link_libraries(cla_llhttp INTERFACE ${LLHTTP_LIBRARY})
+else()
+  set(LLHTTP_SOURCES /usr/share/llhttp CACHE PATH "Folder of llhttp's C sources")
+  add_library(cla_llhttp STATIC
+    ${LLHTTP_SOURCES}/api.c ${LLHTTP_SOURCES}/http.c ${LLHTTP_SOURCES}/llhttp.c)
+  target_compile_definitions(cla_llhttp PUBLIC LLHTTP_STRICT_MODE=1)
+endif()
+target_include_directories(cla_llhttp SYSTEM INTERFACE ${LLHTTP_INCLUDE})
+if(NOT LLHTTP_LIBRARY)
+  target_include_directories(cla_llhttp SYSTEM PRIVATE ${LLHTTP_INCLUDE})
+endif()

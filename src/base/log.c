@@ -1,0 +1,155 @@
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/utf8.h"
+
+#define VALUE_MAX 1024
+
+static const char *const names[] = {"debug", "info", "warn", "error", "off"};
+static const char *const tags[] = {"DEBUG", "INFO ", "WARN ", "ERROR", "OFF  "};
+
+bool cla_log_level_by_name(struct cla_slice name, enum cla_log_level *level)
+{
+    for (unsigned i = 0; i < CLA_ARRAY_LEN(names); i++) {
+        if (cla_slice_eq(name, cla_slice_str(names[i]))) {
+            *level = (enum cla_log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+void cla_log_begin(struct cla_buf *buf, enum cla_log_level level)
+{
+    uint64_t now = cla_clock_wall_ns();
+    time_t seconds = (time_t)(now / CLA_NS_PER_S);
+    struct tm tm;
+    char text[32];
+    size_t n;
+
+    gmtime_r(&seconds, &tm);
+    n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+    (void)cla_buf_append(buf, text, n);
+    (void)cla_buf_printf(buf, ".%03uZ %s", (unsigned)(now % CLA_NS_PER_S / CLA_NS_PER_MS),
+                         tags[level]);
+}
+
+/* The bytes at p[0..n) that may stand in a log line as they are: 0 if the first needs escaping. */
+static unsigned printable(const char *p, size_t n)
+{
+    unsigned char c = (unsigned char)*p;
+
+    if (c >= 0x80) {
+        unsigned length = cla_utf8_sequence(p, n);
+
+        /* U+0080..009F are control characters too, and some terminals obey them. */
+        return c == 0xc2 && length == 2 && (unsigned char)p[1] < 0xa0 ? 0 : length;
+    }
+    return c >= 0x20 && c != 0x7f;
+}
+
+static void escape(struct cla_buf *buf, struct cla_slice s, bool quoted)
+{
+    for (size_t i = 0; i < s.n;) {
+        unsigned length = printable(s.p + i, s.n - i);
+
+        if (length == 0) {
+            (void)cla_buf_printf(buf, "\\x%02x", (unsigned char)s.p[i]);
+            i++;
+            continue;
+        }
+        if (quoted && (s.p[i] == '"' || s.p[i] == '\\'))
+            (void)cla_buf_push(buf, '\\');
+        (void)cla_buf_append(buf, s.p + i, length);
+        i += length;
+    }
+}
+
+static bool plain_word(struct cla_slice s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] <= ' ' || s.p[i] == '"' || s.p[i] == '=' || s.p[i] == '\\' || s.p[i] >= 0x7f)
+            return false;
+    }
+    return s.n > 0;
+}
+
+void cla_log_value(struct cla_buf *buf, const char *key, struct cla_slice value)
+{
+    bool plain;
+
+    if (value.n > VALUE_MAX)
+        value.n = VALUE_MAX;
+    plain = plain_word(value);
+    (void)cla_buf_printf(buf, " %s=%s", key, plain ? "" : "\"");
+    escape(buf, value, !plain);
+    if (!plain)
+        (void)cla_buf_push(buf, '"');
+}
+
+void cla_log_end(struct cla_buf *buf)
+{
+    (void)cla_buf_push(buf, '\n');
+}
+
+void cla_log_flush(struct cla_log *log, struct cla_buf *buf)
+{
+    size_t done = 0;
+
+    while (done < buf->n) {
+        ssize_t n = write(log->fd, buf->p + done, buf->n - done);
+
+        if (n > 0)
+            done += (size_t)n;
+        else if (errno != EINTR)
+            break; /* nowhere left to say so: the lines are lost, the calls are not */
+    }
+    buf->n = 0;
+}
+
+void cla_log_line(struct cla_log *log, enum cla_log_level level, const char *format, ...)
+{
+    struct cla_buf text = {0}, line = {0};
+    struct cla_slice rest, part;
+    va_list args;
+    int n;
+
+    if (!cla_log_wants(log, level))
+        return;
+    va_start(args, format);
+    n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (n < 0 || cla_buf_reserve(&text, (size_t)n + 1) != 0)
+        return;
+    va_start(args, format);
+    vsnprintf(text.p, (size_t)n + 1, format, args);
+    va_end(args);
+
+    cla_log_begin(&line, level);
+    (void)cla_buf_push(&line, ' ');
+    rest = cla_slice(text.p, (size_t)n);
+    for (bool first = true; rest.n > 0; first = false) {
+        const char *feed = memchr(rest.p, '\n', rest.n);
+
+        part = cla_slice(rest.p, feed != NULL ? (size_t)(feed - rest.p) : rest.n);
+        if (!first)
+            (void)cla_buf_append(&line, "\n    ", 5);
+        while (part.n > 0 && *part.p == '\t') { /* tracebacks indent with tabs */
+            (void)cla_buf_append(&line, "    ", 4);
+            rest.p++, rest.n--, part.p++, part.n--;
+        }
+        escape(&line, part, false);
+        part.n += feed != NULL;
+        rest = cla_slice(rest.p + part.n, rest.n - part.n);
+    }
+    cla_log_end(&line);
+    cla_log_flush(log, &line);
+    cla_buf_fini(&line);
+    cla_buf_fini(&text);
+}

@@ -1,0 +1,50 @@
+/* Leveled log lines, one per event: "2026-01-31T12:00:00.123Z INFO message key=value …".
+ *
+ * Any thread: one line is one write. Depends on: base/buf, base/clock. Text that came from the
+ * network goes in through cla_log_value(), which quotes and escapes it. */
+#ifndef CLA_BASE_LOG_H
+#define CLA_BASE_LOG_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+
+enum cla_log_level {
+    CLA_LOG_DEBUG,
+    CLA_LOG_INFO,
+    CLA_LOG_WARN,
+    CLA_LOG_ERROR,
+    CLA_LOG_OFF,
+};
+
+struct cla_log {
+    int fd;                   /* where lines go; not owned */
+    enum cla_log_level level; /* lines below it are dropped */
+};
+
+/* The level called 'name' ("debug" … "off"). Returns false if there is none. */
+bool cla_log_level_by_name(struct cla_slice name, enum cla_log_level *level);
+
+/* True if a line of 'level' would be written: ask before building a costly one. */
+static inline bool cla_log_wants(const struct cla_log *log, enum cla_log_level level)
+{
+    return level >= log->level;
+}
+
+/* Writes one line; control characters in it are escaped, line feeds become an indented line. */
+void cla_log_line(struct cla_log *log, enum cla_log_level level, const char *format, ...)
+    CLA_PRINTF(3, 4);
+
+/* Starts a line in 'buf': time and level. Finish with cla_log_flush(). */
+void cla_log_begin(struct cla_buf *buf, enum cla_log_level level);
+
+/* Appends ' key=value'; the value is quoted if it is not a plain word, and cut at 1 KiB. */
+void cla_log_value(struct cla_buf *buf, const char *key, struct cla_slice value);
+
+/* Ends the line in 'buf' with a line feed, so that the next may begin behind it. */
+void cla_log_end(struct cla_buf *buf);
+
+/* Writes all of 'buf' (whole lines) and empties it. */
+void cla_log_flush(struct cla_log *log, struct cla_buf *buf);
+
+#endif

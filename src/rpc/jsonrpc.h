@@ -1,0 +1,99 @@
+/* JSON-RPC 2.0 (https://www.jsonrpc.org/specification): texts in, calls out; results in, texts out.
+ *
+ * One thread. Depends on: base, json. Knows no HTTP, no sockets, no calls in flight: one text is
+ * one step, so HTTP and WebSocket use the same functions. */
+#ifndef CLA_RPC_JSONRPC_H
+#define CLA_RPC_JSONRPC_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+
+/* What a client may ask of one call: member _meta of object params, or _meta beside other params
+ * (PROTOCOL: {timeout_ms, progressToken, itemToken}; aliases workDoneToken, partialResultToken). */
+struct cla_rpc_options {
+    bool has_timeout;
+    uint64_t timeout_ms;             /* 0: already expired */
+    struct cla_slice progress_token; /* raw JSON (string or integer); empty if none */
+    struct cla_slice item_token;     /* raw JSON; empty if none */
+};
+
+enum cla_rpc_kind {
+    CLA_RPC_CALL,
+    CLA_RPC_NOTIFY,
+    CLA_RPC_INVALID, /* not a request: answer with 'error_code' and 'error' */
+};
+
+struct cla_rpc_request {
+    enum cla_rpc_kind kind;
+    struct cla_slice id; /* raw JSON, to be echoed exactly; "null" where unknown; empty: NOTIFY */
+    struct cla_slice method; /* decoded; borrowed for the callback only */
+    struct cla_slice params; /* raw JSON text of an object or array; empty if absent */
+    bool params_meta; /* params is an object with a member _meta, which scripts must not see */
+    struct cla_rpc_options options;
+    int error_code;    /* INVALID: a JSON-RPC code */
+    const char *error; /* INVALID: the message, naming what was wrong */
+};
+
+struct cla_rpc_text {
+    bool batch;
+    size_t count; /* elements */
+};
+
+struct cla_rpc_limits {
+    unsigned json_depth;  /* 1 to CLA_JSON_DEPTH_MAX */
+    unsigned batch_items; /* at most this many elements */
+};
+
+struct cla_rpc_server_events {
+    /* The whole text is valid JSON, params included; its requests follow, in order. */
+    void (*on_text)(void *arg, const struct cla_rpc_text *text);
+    /* One request. Slices borrow the fed text, but for 'method'. */
+    void (*on_request)(void *arg, const struct cla_rpc_request *request);
+};
+
+/* Reads one text. A text that is not JSON, an empty batch and a batch of too many elements give
+ * on_text with batch = false and one INVALID request. Returns 0, or -CLA_ENOMEM. */
+int cla_jsonrpc_read(struct cla_slice text, const struct cla_rpc_limits *limits,
+                     const struct cla_rpc_server_events *events, void *arg);
+
+/* Appends the start of a success: the result's JSON text is to follow. Returns 0 or -CLA_ENOMEM.
+ * To roll back, set buf->n to what it was. */
+int cla_jsonrpc_reply_begin(struct cla_buf *buf, struct cla_slice id);
+
+/* Appends the end of a success. Returns 0 or -CLA_ENOMEM. */
+int cla_jsonrpc_reply_end(struct cla_buf *buf, struct cla_slice id);
+
+struct cla_rpc_error {
+    enum cla_code code;       /* its name goes to data.code */
+    int number;               /* JSON-RPC code; 0: the table's */
+    struct cla_slice message; /* empty: the table's; need not be UTF-8 */
+    struct cla_slice data;    /* raw JSON of the script's data, or empty */
+};
+
+/* Appends a whole error reply. 'error.data' that is an object gets the member "code" added (unless
+ * it has one); any other data becomes {"code":…,"value":data}; none becomes {"code":…}.
+ * Returns 0 or -CLA_ENOMEM (nothing appended). */
+int cla_jsonrpc_error(struct cla_buf *buf, struct cla_slice id, const struct cla_rpc_error *error);
+
+/* --- Client half. --- */
+
+/* Appends a request ('id' raw JSON) or, with an empty id, a notification. 'params' is raw JSON or
+ * empty. Returns 0 or -CLA_ENOMEM (nothing appended). */
+int cla_jsonrpc_request(struct cla_buf *buf, struct cla_slice id, struct cla_slice method,
+                        struct cla_slice params);
+
+struct cla_rpc_response {
+    struct cla_slice id;      /* raw JSON */
+    struct cla_slice result;  /* raw JSON; empty for an error */
+    int number;               /* JSON-RPC code of an error */
+    struct cla_slice message; /* of an error, raw JSON string with its quotes */
+    struct cla_slice data;    /* of an error, raw JSON or empty */
+    enum cla_code code;       /* of an error: from data.code, else by number, else UNKNOWN; OK */
+};
+
+/* Reads one response object. Returns 0, or -CLA_EPROTO if it is none. */
+int cla_jsonrpc_response_read(struct cla_slice text, struct cla_rpc_response *out);
+
+#endif

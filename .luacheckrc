@@ -1,0 +1,11 @@
+std = "lua54"
+max_line_length = 120
+codes = true
+self = false
+
+-- Results of to-be-closed variables and unused arguments of callbacks are named for the reader.
+unused_args = false
+
+files["**/*_spec.lua"].std = "lua54+busted"
+files["tests/spec"].std = "lua54+busted"
+exclude_files = { "build", "**/node_modules" }

@@ -1,0 +1,7 @@
+# The binary, its man page and completions, and the annotated Lua sources for editors.
+if(TARGET cancela)
+  install(TARGETS cancela DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+install(DIRECTORY lua/ DESTINATION ${CMAKE_INSTALL_DATADIR}/cancela/lua
+  FILES_MATCHING PATTERN "*.lua")
+install(FILES docs/cancela.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 OPTIONAL)

@@ -1,0 +1,220 @@
+/* Log lines, read back through a pipe. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <ctype.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+struct fixture {
+    int fds[2]; /* a pipe: read end, write end */
+    struct cla_log log;
+    char text[8192]; /* what was written */
+};
+
+static int setup(void **state)
+{
+    static struct fixture fixture;
+
+    if (pipe(fixture.fds) != 0)
+        return -1;
+    fixture.log = (struct cla_log){fixture.fds[1], CLA_LOG_INFO};
+    *state = &fixture;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    close(f->fds[0]);
+    return 0;
+}
+
+/* Everything written so far; nothing can be written afterwards. */
+static const char *written(struct fixture *f)
+{
+    size_t n = 0;
+    ssize_t got;
+
+    close(f->fds[1]);
+    while ((got = read(f->fds[0], f->text + n, sizeof f->text - 1 - n)) > 0)
+        n += (size_t)got;
+    f->text[n] = '\0';
+    return f->text;
+}
+
+/* The line behind its time, whose shape is checked. */
+static const char *behind_time(const char *line)
+{
+    const char *shape = "dddd-dd-ddTdd:dd:dd.dddZ ";
+
+    for (; *shape != '\0'; shape++, line++) {
+        if (*shape == 'd')
+            assert_true(isdigit((unsigned char)*line));
+        else
+            assert_int_equal(*line, *shape);
+    }
+    return line;
+}
+
+static void a_line_has_time_level_and_text(void **state)
+{
+    struct fixture *f = *state;
+
+    cla_log_line(&f->log, CLA_LOG_WARN, "port %d is %s", 80, "taken");
+    assert_string_equal(behind_time(written(f)), "WARN  port 80 is taken\n");
+}
+
+static void lines_below_the_level_are_dropped(void **state)
+{
+    struct fixture *f = *state;
+
+    f->log.level = CLA_LOG_WARN;
+    assert_false(cla_log_wants(&f->log, CLA_LOG_INFO));
+    assert_true(cla_log_wants(&f->log, CLA_LOG_WARN));
+    cla_log_line(&f->log, CLA_LOG_DEBUG, "a");
+    cla_log_line(&f->log, CLA_LOG_INFO, "b");
+    cla_log_line(&f->log, CLA_LOG_WARN, "c");
+    assert_string_equal(behind_time(written(f)), "WARN  c\n");
+}
+
+static void off_drops_errors_too(void **state)
+{
+    struct fixture *f = *state;
+
+    f->log.level = CLA_LOG_OFF;
+    cla_log_line(&f->log, CLA_LOG_ERROR, "a");
+    assert_string_equal(written(f), "");
+}
+
+static void level_names_are_found(void **state)
+{
+    enum cla_log_level level;
+
+    assert_true(cla_log_level_by_name(CLA_LIT("debug"), &level));
+    assert_int_equal(level, CLA_LOG_DEBUG);
+    assert_true(cla_log_level_by_name(CLA_LIT("off"), &level));
+    assert_int_equal(level, CLA_LOG_OFF);
+    assert_false(cla_log_level_by_name(CLA_LIT("INFO"), &level));
+    assert_false(cla_log_level_by_name(CLA_LIT(""), &level));
+}
+
+static void control_characters_are_escaped(void **state)
+{
+    struct fixture *f = *state;
+
+    cla_log_line(&f->log, CLA_LOG_INFO,
+                 "a\rb\x1b[31m\x7f\xc2\x9b"
+                 "c\xff\xc3\xa4");
+    assert_string_equal(behind_time(written(f)),
+                        "INFO  a\\x0db\\x1b[31m\\x7f\\xc2\\x9bc\\xff\xc3\xa4\n");
+}
+
+static void line_feeds_become_indented_lines(void **state)
+{
+    struct fixture *f = *state;
+
+    cla_log_line(&f->log, CLA_LOG_INFO, "boom\n\tat f\nend");
+    assert_string_equal(behind_time(written(f)), "INFO  boom\n        at f\n    end\n");
+}
+
+static void plain_values_stand_as_they_are_and_others_are_quoted(void **state)
+{
+    static const struct {
+        struct cla_slice value;
+        const char *expected;
+    } cases[] = {
+        {CLA_LIT("/rpc"), " k=/rpc"},
+        {CLA_LIT(""), " k=\"\""},
+        {CLA_LIT("a b"), " k=\"a b\""},
+        {CLA_LIT("a=b"), " k=\"a=b\""},
+        {CLA_LIT("say \"hi\""), " k=\"say \\\"hi\\\"\""},
+        {CLA_LIT("C:\\x"), " k=\"C:\\\\x\""},
+        {CLA_LIT("a\nb"), " k=\"a\\x0ab\""},
+        {CLA_LIT("a\0b"), " k=\"a\\x00b\""},
+        {CLA_LIT("\xc3\xa4"), " k=\"\xc3\xa4\""},
+        {CLA_LIT("\xc3"), " k=\"\\xc3\""},
+        {CLA_LIT("\xe2\x80\xa8"), " k=\"\xe2\x80\xa8\""},
+    };
+
+    for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++) {
+        struct cla_buf buf = {0};
+
+        cla_log_value(&buf, "k", cases[i].value);
+        assert_int_equal(cla_buf_push(&buf, '\0'), 0);
+        assert_string_equal(buf.p, cases[i].expected);
+        cla_buf_fini(&buf);
+    }
+}
+
+static void values_are_cut_at_one_kib(void **state)
+{
+    struct cla_buf buf = {0};
+    char value[1025];
+
+    memset(value, 'v', sizeof value);
+    cla_log_value(&buf, "k", cla_slice(value, 1024));
+    assert_int_equal(buf.n, 3 + 1024);
+    buf.n = 0;
+    cla_log_value(&buf, "k", cla_slice(value, 1025));
+    assert_int_equal(buf.n, 3 + 1024);
+    cla_buf_fini(&buf);
+}
+
+static void several_lines_leave_in_one_write(void **state)
+{
+    struct fixture *f = *state;
+    struct cla_buf buf = {0};
+    const char *second;
+
+    cla_log_begin(&buf, CLA_LOG_INFO);
+    cla_log_value(&buf, "n", CLA_LIT("1"));
+    cla_log_end(&buf);
+    cla_log_begin(&buf, CLA_LOG_ERROR);
+    cla_log_value(&buf, "n", CLA_LIT("2"));
+    cla_log_end(&buf);
+    cla_log_flush(&f->log, &buf);
+    assert_int_equal(buf.n, 0);
+    second = strchr(written(f), '\n') + 1;
+    assert_memory_equal(behind_time(f->text), "INFO  n=1\n", 10);
+    assert_string_equal(behind_time(second), "ERROR n=2\n");
+    cla_buf_fini(&buf);
+}
+
+static void a_closed_log_loses_lines_and_nothing_else(void **state)
+{
+    struct cla_log log = {-1, CLA_LOG_INFO};
+    struct cla_buf buf = {0};
+
+    assert_int_equal(cla_buf_append(&buf, "x\n", 2), 0);
+    cla_log_flush(&log, &buf);
+    assert_int_equal(buf.n, 0);
+    cla_buf_fini(&buf);
+}
+
+#define WITH_PIPE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_PIPE(a_line_has_time_level_and_text),
+        WITH_PIPE(lines_below_the_level_are_dropped),
+        WITH_PIPE(off_drops_errors_too),
+        cmocka_unit_test(level_names_are_found),
+        WITH_PIPE(control_characters_are_escaped),
+        WITH_PIPE(line_feeds_become_indented_lines),
+        cmocka_unit_test(plain_values_stand_as_they_are_and_others_are_quoted),
+        cmocka_unit_test(values_are_cut_at_one_kib),
+        WITH_PIPE(several_lines_leave_in_one_write),
+        cmocka_unit_test(a_closed_log_loses_lines_and_nothing_else),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

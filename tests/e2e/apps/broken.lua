@@ -1,0 +1,5 @@
+local cancela = require "cancela"
+
+return cancela.app {
+    procedures = { add = function( end },
+}

@@ -1,0 +1,2 @@
+-- Returns nothing that can be served.
+return 42

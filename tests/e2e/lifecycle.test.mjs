@@ -1,0 +1,102 @@
+// Start, drain and end of the process.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { test } from 'node:test';
+import { appPath, cancela, start } from './lib/gateway.mjs';
+import { open, postText } from './lib/raw.mjs';
+import { call, request } from './lib/rpc.mjs';
+
+// Starts a gateway that has a call in flight.
+async function busy(t, flags, params) {
+  const gateway = await start('app.lua', flags);
+  t.after(() => gateway.signal('SIGKILL'));
+  const reply = call(gateway, 'slow', { label: 'busy', ...params }).catch((error) => error);
+  await gateway.log(/started busy/);
+  return { gateway, reply };
+}
+
+async function refuses(port) {
+  const socket = connect({ host: '127.0.0.1', port });
+  const [event] = await Promise.race([
+    once(socket, 'connect').then(() => ['connected']), once(socket, 'error').then(([e]) => [e.code]),
+  ]);
+  socket.destroy();
+  return event;
+}
+
+for (const signal of ['SIGTERM', 'SIGINT']) {
+  test(`${signal} without calls ends at once, with 0`, async () => {
+    const gateway = await start('app.lua');
+    assert.equal((await call(gateway, 'add', { a: 1, b: 1 })).result, 2);
+    await gateway.stop({ signal });
+  });
+}
+
+test('SIGTERM lets the call in flight finish, and takes no new connections', async (t) => {
+  const { gateway, reply } = await busy(t, [], { seconds: 0.3 });
+  gateway.signal('SIGTERM');
+  await gateway.log(/drain/i);
+  assert.equal(await refuses(gateway.port), 'ECONNREFUSED');
+  assert.equal((await reply).result, 'done!');
+  assert.deepEqual(await gateway.exited(), { code: 0, signal: null });
+});
+
+test('a drain ends idle connections', async (t) => {
+  const gateway = await start('app.lua');
+  const raw = await open(t, gateway);
+  raw.send(postText(gateway, request('add', { a: 1, b: 1 })));
+  assert.equal((await raw.response()).status, 200);
+  await gateway.stop();
+  assert.equal(await raw.rest(), '');
+});
+
+test('at the end of the drain the calls left are cancelled, answered, cleaned up', async (t) => {
+  const { gateway, reply } = await busy(t, ['--shutdown-drain', '100ms']);
+  gateway.signal('SIGTERM');
+  const { error } = await reply;
+  assert.equal(error.code, -32802);
+  assert.equal(error.data.code, 'unavailable');
+  await gateway.log(/on_cancel busy shutdown/);
+  await gateway.log(/closed busy/);
+  await gateway.log(/ call .*procedure=slow outcome=unavailable /);
+  assert.deepEqual(await gateway.exited(), { code: 0, signal: null });
+});
+
+test('a second SIGINT ends it now', async (t) => {
+  const { gateway } = await busy(t, []);
+  gateway.signal('SIGINT');
+  await gateway.log(/drain/i);
+  gateway.signal('SIGINT');
+  const { code } = await gateway.exited();
+  assert.notEqual(code, 0, 'a call was abandoned');
+});
+
+test('a busy port is said in one line, with 3', async (t) => {
+  const gateway = await start('table.lua');
+  t.after(() => gateway.stop());
+  const { code, stderr } = await cancela('run', appPath('table.lua'), '--listen', gateway.address);
+  assert.equal(code, 3);
+  assert.equal(stderr.trim().split('\n').length, 1, stderr);
+  assert.ok(stderr.includes(gateway.address), stderr);
+});
+
+test('a script that returns just procedures is served', async (t) => {
+  const gateway = await start('table.lua');
+  t.after(() => gateway.stop());
+  assert.equal((await call(gateway, 'add', { a: 1, b: 2 })).result, 3);
+});
+
+test('--access-log off and failed say less', async () => {
+  const off = await start('app.lua', ['--access-log', 'off']);
+  await call(off, 'not_found');
+  await off.stop();
+  assert.ok(!off.lines.some((line) => / call .*procedure=/.test(line)));
+
+  const failed = await start('app.lua', ['--access-log', 'failed']);
+  await call(failed, 'add', { a: 1, b: 1 });
+  await call(failed, 'not_found');
+  await failed.log(/ call .*procedure=not_found outcome=not_found /);
+  await failed.stop();
+  assert.ok(!failed.lines.some((line) => line.includes('procedure=add')));
+});

@@ -1,0 +1,74 @@
+/* The tree of cancellation tokens: pure state.
+ *
+ * One thread. Depends on: base, cancel/reason. No I/O, no Lua; time is a parameter.
+ *
+ * A token is cancelled once; the first reason wins. Cancelling marks the whole subtree before
+ * anything else happens (the first of the two phases); the caller then visits it with
+ * cla_token_next() to run what was registered and wake what waits. Tokens are in their owner's
+ * storage; a parent outlives its children or detaches them. */
+#ifndef CLA_CANCEL_TOKEN_H
+#define CLA_CANCEL_TOKEN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "cancel/reason.h"
+
+/* Most registrations that one token takes. */
+#define CLA_TOKEN_REGISTRATIONS_MAX 1024
+
+struct cla_token {
+    struct cla_token *parent;      /* NULL: a root */
+    struct cla_link children;      /* newest first */
+    struct cla_link sibling;       /* in parent->children */
+    struct cla_link registrations; /* newest first */
+    struct cla_reason reason;      /* kind NONE: not cancelled */
+    uint64_t deadline_ns;          /* the least of its own and its ancestors'; CLA_NEVER: none */
+    unsigned registration_count;
+};
+
+/* Something to be done when a token is cancelled; embedded in its owner's struct. */
+struct cla_registration {
+    struct cla_link link;    /* in token->registrations, or in no list */
+    struct cla_token *token; /* NULL once taken, removed or dropped */
+};
+
+/* Makes a token under 'parent' (NULL: a root); born cancelled if the parent is. */
+void cla_token_init(struct cla_token *token, struct cla_token *parent, uint64_t deadline_ns);
+
+/* Takes the token out of the tree. Children become roots; registrations are dropped. Its reason
+ * stays readable until cla_reason_fini(&token->reason). */
+void cla_token_end(struct cla_token *token);
+
+/* True once it was cancelled. */
+static inline bool cla_token_cancelled(const struct cla_token *token)
+{
+    return token->reason.kind != CLA_CANCEL_NONE;
+}
+
+/* Marks the token and every descendant that was not yet cancelled. If now_ns is at or past the
+ * token's deadline the kind becomes TIMEOUT whoever asked. 'message' as in cla_reason_make().
+ * Returns false, and changes nothing, if it was cancelled already. */
+bool cla_token_cancel(struct cla_token *token, enum cla_cancel_kind kind, uint64_t now_ns,
+                      struct cla_slice message);
+
+/* Walks the subtree of 'root', children before parents: pass NULL first; NULL ends it.
+ * 'last' must still be in the tree: take the next token before ending the one at hand. */
+struct cla_token *cla_token_next(struct cla_token *root, struct cla_token *last);
+
+/* Nanoseconds until the deadline: 0 if past, CLA_NEVER if there is none. */
+uint64_t cla_token_remaining_ns(const struct cla_token *token, uint64_t now_ns);
+
+/* Registers. Returns 0, or -CLA_ELIMIT at CLA_TOKEN_REGISTRATIONS_MAX. Also on a cancelled token:
+ * the caller then takes it at once. */
+int cla_token_register(struct cla_token *token, struct cla_registration *registration);
+
+/* Withdraws. True iff it was still registered: it will then never be taken. */
+bool cla_registration_remove(struct cla_registration *registration);
+
+/* Takes the newest registration off a token, or returns NULL. */
+struct cla_registration *cla_token_take(struct cla_token *token);
+
+#endif

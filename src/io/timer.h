@@ -1,0 +1,55 @@
+/* Timers on one heap: pure, time is a parameter.
+ *
+ * One thread. Depends on: base. A pairing heap through the timers themselves: starting and
+ * stopping allocate nothing and cannot fail. Timers due at the same time fire in start order. */
+#ifndef CLA_IO_TIMER_H
+#define CLA_IO_TIMER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+
+struct cla_timer;
+
+/* The timer is stopped when this runs, so it may be started again or freed from inside. */
+typedef void cla_timer_cb(struct cla_timer *timer);
+
+struct cla_timer {
+    uint64_t due_ns;         /* when to fire */
+    uint64_t order;          /* start order, among those due together */
+    struct cla_timer *child; /* first of those due later */
+    struct cla_timer *next;  /* sibling */
+    struct cla_timer *prev;  /* sibling before it, or parent if it is the first child */
+    cla_timer_cb *fire;
+    bool active;
+};
+
+struct cla_timers {
+    struct cla_timer *root; /* the earliest; NULL: none */
+    uint64_t started;       /* counts starts, for 'order' */
+};
+
+/* Makes a stopped timer that will call 'fire'. */
+static inline void cla_timer_init(struct cla_timer *timer, cla_timer_cb *fire)
+{
+    *timer = (struct cla_timer){.fire = fire};
+}
+
+/* Starts, or restarts, the timer. CLA_NEVER only stops it. */
+void cla_timer_start(struct cla_timers *timers, struct cla_timer *timer, uint64_t due_ns);
+
+/* Stops the timer if it is active. */
+void cla_timer_stop(struct cla_timers *timers, struct cla_timer *timer);
+
+/* When the earliest timer is due; CLA_NEVER if there is none. */
+static inline uint64_t cla_timers_next_ns(const struct cla_timers *timers)
+{
+    return timers->root != NULL ? timers->root->due_ns : CLA_NEVER;
+}
+
+/* Fires what is due at now_ns, but nothing that a callback starts. */
+void cla_timers_fire(struct cla_timers *timers, uint64_t now_ns);
+
+#endif

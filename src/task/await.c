@@ -1,0 +1,66 @@
+#include "task/await.h"
+
+#include <lauxlib.h>
+
+struct cla_task *cla_await_task(lua_State *L, const char *what)
+{
+    struct cla_task *task = cla_task_on(L);
+
+    if (task != NULL)
+        return task;
+    if (cla_sched_of(L)->current != NULL)
+        luaL_error(L, "cannot %s inside a coroutine that the script made", what);
+    luaL_error(L, "cannot %s while the script loads: do it in a procedure", what);
+    __builtin_unreachable();
+}
+
+struct cla_task *cla_await_check(lua_State *L)
+{
+    struct cla_task *task = cla_await_task(L, "await");
+    struct cla_scope *scope;
+
+    if (!lua_isyieldable(L))
+        luaL_error(L, "cannot await here: a C function (such as table.sort or string.gsub) is "
+                      "waiting for this code to return");
+    scope = cla_scope_to_raise(task);
+    if (scope != NULL)
+        cla_scope_raise(L, scope);
+    return task;
+}
+
+int cla_await(lua_State *L, struct cla_task *task, cla_wait_cancel_fn *cancel, void *wait,
+              lua_KFunction k)
+{
+    task->wait_cancel = cancel;
+    task->wait = wait;
+    task->cancelled_by = NULL;
+    task->state = CLA_TASK_WAITING;
+    return lua_yieldk(L, 0, 0, k);
+}
+
+struct cla_task *cla_await_end(lua_State *L)
+{
+    struct cla_task *task = cla_task_on(L);
+    struct cla_scope *scope = task->cancelled_by;
+
+    task->wait_cancel = NULL;
+    task->cancelled_by = NULL;
+    if (scope != NULL)
+        cla_scope_raise(L, scope);
+    return task;
+}
+
+static enum cla_wait_cancel cancel_sleep(struct cla_task *task)
+{
+    cla_timer_stop(&task->sched->loop->timers, &task->timer);
+    return CLA_WAIT_CANCELLED;
+}
+
+int cla_await_sleep(lua_State *L, struct cla_task *task, uint64_t duration_ns, lua_KFunction k)
+{
+    struct cla_sched *sched = task->sched;
+
+    cla_timer_start(&sched->loop->timers, &task->timer,
+                    cla_clock_add(cla_sched_now_ns(sched), duration_ns));
+    return cla_await(L, task, cancel_sleep, NULL, k);
+}

@@ -1,0 +1,69 @@
+#include "task/sched.h"
+
+#include "task/compat.h"
+#include "task/task.h"
+
+/* A turn resumes tasks for about this long before sockets are looked at again. */
+#define TURN_NS CLA_NS_PER_MS
+/* Tasks resumed between two looks at the clock. */
+#define BATCH 32
+/* Cancelled tasks taken in one turn. */
+#define UNWIND_MAX 64
+
+void cla_sched_init(struct cla_sched *sched, lua_State *L, struct cla_loop *loop,
+                    struct cla_log *log, const struct cla_sched_ops *ops)
+{
+    *sched = (struct cla_sched){.L = L, .loop = loop, .log = log, .ops = ops};
+    cla_list_init(&sched->ready);
+    cla_list_init(&sched->unwinding);
+    cla_list_init(&sched->pool);
+    cla_list_init(&sched->tasks);
+    *(struct cla_sched **)lua_getextraspace(L) = sched;
+}
+
+/* Resumes up to 'max' tasks of a list; returns how many. */
+static unsigned run_some(struct cla_link *list, unsigned max)
+{
+    unsigned n = 0;
+    struct cla_link *link;
+
+    while (n < max && (link = cla_list_pop(list)) != NULL) {
+        cla_task_resume(CLA_CONTAINER(link, struct cla_task, link));
+        n++;
+    }
+    return n;
+}
+
+bool cla_sched_run(struct cla_sched *sched)
+{
+    uint64_t until = 0;
+
+    while (run_some(&sched->ready, BATCH) == BATCH) {
+        uint64_t now = cla_clock_monotonic_ns();
+
+        if (until == 0)
+            until = now + TURN_NS;
+        else if (now >= until)
+            break;
+    }
+    if (!cla_list_empty(&sched->unwinding))
+        run_some(&sched->unwinding, UNWIND_MAX);
+    return !cla_list_empty(&sched->ready) || !cla_list_empty(&sched->unwinding);
+}
+
+void cla_sched_trim(struct cla_sched *sched, unsigned keep)
+{
+    while (sched->pooled > keep) {
+        struct cla_task *task = CLA_CONTAINER(sched->pool.prev, struct cla_task, link);
+
+        cla_list_remove(&task->link);
+        sched->pooled--;
+        cla_task_free(task);
+    }
+}
+
+void cla_sched_fini(struct cla_sched *sched)
+{
+    CLA_PRE(sched->live == 0);
+    cla_sched_trim(sched, 0);
+}

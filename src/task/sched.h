@@ -1,0 +1,83 @@
+/* The scheduler of one VM: ready tasks, the pool of coroutines, and the only resumer.
+ *
+ * VM thread only. Depends on: base, cancel, io/loop, lua.
+ *
+ * Finishing an operation makes its task ready; cla_sched_run() resumes it later, so no script ever
+ * runs inside a callback of the loop. Tasks that a cancellation woke wait in a list of their own
+ * and are taken a few a turn, so that the end of many calls does not hold up the others. */
+#ifndef CLA_TASK_SCHED_H
+#define CLA_TASK_SCHED_H
+
+#include <lua.h>
+
+#include "base/log.h"
+#include "cancel/token.h"
+#include "io/loop.h"
+
+struct cla_scope;
+struct cla_task;
+struct cla_sched;
+
+/* How registrations of scripts are run: given at construction by the layer that made them. */
+struct cla_sched_ops {
+    /* 'scope' was cancelled: run what is registered, as a task of its own. Does not run Lua now. */
+    void (*fire)(struct cla_sched *sched, struct cla_scope *scope, struct cla_registration *r);
+    /* It will never run. Not called while Lua runs a script. */
+    void (*drop)(struct cla_sched *sched, struct cla_registration *r);
+};
+
+struct cla_sched_counters {
+    uint64_t started;         /* tasks that entered Lua */
+    uint64_t skipped;         /* tasks cancelled before they entered Lua */
+    uint64_t cancelled_waits; /* awaits that a cancellation ended */
+    uint64_t grace_exceeded;  /* scopes whose clean-up was still going at the end of grace */
+    uint64_t callbacks;       /* on_cancel functions run */
+    uint64_t callback_errors; /* of those, ended by an error */
+    uint64_t cleanup_errors;  /* calls whose clean-up raised */
+    uint64_t ignored_cancels; /* calls that returned a value after they were cancelled */
+};
+
+struct cla_sched {
+    lua_State *L; /* the VM's main state */
+    struct cla_loop *loop;
+    struct cla_log *log;
+    const struct cla_sched_ops *ops;
+    void *owner;               /* the VM's owner, for bindings */
+    struct cla_link ready;     /* tasks to resume, in order */
+    struct cla_link unwinding; /* tasks to resume because they were cancelled */
+    struct cla_link pool;      /* idle tasks, most recently used first */
+    struct cla_link tasks;     /* all that are not idle */
+    unsigned pooled;           /* idle tasks */
+    unsigned live;             /* tasks that are not idle */
+    struct cla_task *current;  /* the one running; NULL: none */
+    uint64_t grace_ns;         /* clean-up of a cancelled scope may await this long */
+    const size_t *memory;      /* bytes the VM has allocated, to charge tasks */
+    struct cla_sched_counters counters;
+};
+
+/* Makes the scheduler of 'L', whose threads then find it through cla_sched_of(). */
+void cla_sched_init(struct cla_sched *sched, lua_State *L, struct cla_loop *loop,
+                    struct cla_log *log, const struct cla_sched_ops *ops);
+
+/* The scheduler of any coroutine of the VM. */
+static inline struct cla_sched *cla_sched_of(lua_State *L)
+{
+    return *(struct cla_sched **)lua_getextraspace(L);
+}
+
+/* Resumes ready tasks: at most those of about a millisecond. Returns true if some are left. */
+bool cla_sched_run(struct cla_sched *sched);
+
+/* Now, on the loop's clock. */
+static inline uint64_t cla_sched_now_ns(const struct cla_sched *sched)
+{
+    return cla_loop_now_ns(sched->loop);
+}
+
+/* Frees the idle tasks beyond 'keep'. Not while Lua runs. */
+void cla_sched_trim(struct cla_sched *sched, unsigned keep);
+
+/* Frees everything; no task may be live. The Lua state is closed by its owner, after this. */
+void cla_sched_fini(struct cla_sched *sched);
+
+#endif

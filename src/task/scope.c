@@ -1,0 +1,272 @@
+#include "task/scope.h"
+
+#include <lauxlib.h>
+
+#include "task/task.h"
+
+#define TYPE "cancela.Cancel"
+
+static int l_gc(lua_State *L)
+{
+    struct cla_scope *scope = lua_touserdata(L, 1);
+
+    cla_reason_fini(&scope->token.reason);
+    cla_reason_fini(&scope->reason);
+    return 0;
+}
+
+/* What people read when a Cancel ends up in a log or a failed assertion. */
+static int l_tostring(lua_State *L)
+{
+    const struct cla_scope *scope = luaL_checkudata(L, 1, TYPE);
+    struct cla_slice message = cla_reason_message(&scope->reason);
+
+    lua_pushfstring(L, "cancelled: %s", cla_cancel_kind_name(scope->reason.kind));
+    if (message.n > 0) {
+        lua_pushliteral(L, " (");
+        lua_pushlstring(L, message.p, message.n);
+        lua_pushliteral(L, ")");
+        lua_concat(L, 4);
+    }
+    return 1;
+}
+
+void cla_scope_setup(lua_State *L)
+{
+    luaL_newmetatable(L, TYPE);
+    lua_pushcfunction(L, l_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, l_tostring);
+    lua_setfield(L, -2, "__tostring");
+    lua_pushliteral(L, "Cancel");
+    lua_setfield(L, -2, "__name");
+    lua_pushboolean(L, 0);
+    lua_setfield(L, -2, "__metatable");
+    lua_pop(L, 1);
+}
+
+static void on_timer(struct cla_timer *timer);
+
+struct cla_scope *cla_scope_push_new(lua_State *L)
+{
+    struct cla_scope *scope = lua_newuserdatauv(L, sizeof *scope, 1);
+
+    memset(scope, 0, sizeof *scope);
+    scope->ref = LUA_NOREF;
+    cla_timer_init(&scope->timer, on_timer);
+    luaL_setmetatable(L, TYPE);
+    return scope;
+}
+
+struct cla_scope *cla_scope_at(lua_State *L, int index)
+{
+    return luaL_testudata(L, index, TYPE);
+}
+
+void cla_scope_push(lua_State *L, struct cla_scope *scope)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, scope->ref);
+}
+
+static struct cla_timers *timers_of(struct cla_scope *scope)
+{
+    return &scope->task->sched->loop->timers;
+}
+
+void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_scope *outer,
+                    uint64_t deadline_ns)
+{
+    CLA_PRE(!scope->open);
+    cla_reason_fini(&scope->token.reason);
+    cla_reason_fini(&scope->reason);
+    cla_token_init(&scope->token, outer != NULL ? &outer->token : NULL, deadline_ns);
+    scope->outer = outer;
+    scope->task = task;
+    scope->open = true;
+    scope->due = scope->raised = scope->grace_over = scope->shield = scope->is_shield = false;
+    task->scope = scope;
+}
+
+struct cla_scope *cla_scope_enter(lua_State *L, struct cla_task *task, uint64_t deadline_ns)
+{
+    struct cla_scope *scope = cla_scope_push_new(L);
+
+    scope->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    cla_scope_open(scope, task, task->scope, deadline_ns);
+    cla_scope_arm(scope);
+    return scope;
+}
+
+void cla_scope_arm(struct cla_scope *scope)
+{
+    if (!scope->timer.active && !scope->due && !scope->shield)
+        cla_timer_start(timers_of(scope), &scope->timer, scope->token.deadline_ns);
+}
+
+/* The end of grace of the nearest scope around 'scope' that is due; CLA_NEVER: none is. */
+static uint64_t outer_grace_end(const struct cla_scope *scope)
+{
+    uint64_t end = CLA_NEVER;
+
+    for (const struct cla_scope *s = scope->outer; s != NULL; s = s->outer) {
+        if (s->due && s->grace_end_ns < end)
+            end = s->grace_end_ns;
+    }
+    return end;
+}
+
+void cla_scope_shield(struct cla_scope *scope, uint64_t until_ns)
+{
+    uint64_t cap = outer_grace_end(scope);
+
+    scope->shield = scope->is_shield = true;
+    scope->caught_before = scope->task->caught;
+    scope->task->caught = false;
+    cla_timer_start(timers_of(scope), &scope->timer, until_ns < cap ? until_ns : cap);
+}
+
+static struct cla_scope *scope_of(struct cla_token *token)
+{
+    return CLA_CONTAINER(token, struct cla_scope, token);
+}
+
+static void fire_registrations(struct cla_scope *root)
+{
+    struct cla_token *token = NULL, *next = cla_token_next(&root->token, NULL);
+    const struct cla_sched_ops *ops = root->task->sched->ops;
+
+    while ((token = next) != NULL) {
+        struct cla_registration *r;
+
+        next = cla_token_next(&root->token, token); /* before callbacks add children */
+        while ((r = cla_token_take(token)) != NULL)
+            ops->fire(root->task->sched, scope_of(token), r);
+    }
+}
+
+/* A shield that was up when the cancel came lasts no longer than the grace of that cancel. */
+static void cap_shield(struct cla_scope *scope, uint64_t end_ns)
+{
+    if (scope->shield && (!scope->timer.active || scope->timer.due_ns > end_ns))
+        cla_timer_start(timers_of(scope), &scope->timer, end_ns);
+}
+
+static void wake_tasks(struct cla_scope *root)
+{
+    struct cla_token *token = NULL;
+
+    while ((token = cla_token_next(&root->token, token)) != NULL) {
+        struct cla_scope *scope = scope_of(token);
+
+        cap_shield(scope, root->grace_end_ns);
+        if (scope->task->scope == scope)
+            cla_task_interrupt(scope->task);
+    }
+}
+
+bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct cla_slice message)
+{
+    struct cla_task *task = scope->task;
+    uint64_t now = cla_sched_now_ns(task->sched);
+
+    if (scope->due || !scope->open)
+        return false;
+    scope->due = true;
+    scope->grace_end_ns = cla_clock_add(now, task->sched->grace_ns);
+    if (cla_token_cancel(&scope->token, kind, now, message))
+        scope->reason = cla_reason_share(&scope->token.reason);
+    else
+        scope->reason = cla_reason_make(kind, now, message);
+    cla_timer_start(timers_of(scope), &scope->timer, scope->grace_end_ns);
+    if (scope == task->root && task->ops->on_cancel != NULL)
+        task->ops->on_cancel(task, &scope->reason);
+    fire_registrations(scope);
+    wake_tasks(scope);
+    return true;
+}
+
+static void on_timer(struct cla_timer *timer)
+{
+    struct cla_scope *scope = CLA_CONTAINER(timer, struct cla_scope, timer);
+
+    if (scope->due) {
+        scope->grace_over = true;
+        scope->task->sched->counters.grace_exceeded++;
+        wake_tasks(scope);
+    } else if (scope->shield) {
+        scope->shield = false;
+        cla_task_interrupt(scope->task);
+    } else {
+        cla_scope_cancel(scope, CLA_CANCEL_TIMEOUT, cla_slice(NULL, 0));
+    }
+}
+
+static void close_one(struct cla_scope *scope)
+{
+    struct cla_sched *sched = scope->task->sched;
+    struct cla_registration *r;
+
+    scope->open = false;
+    cla_timer_stop(&sched->loop->timers, &scope->timer);
+    while ((r = cla_token_take(&scope->token)) != NULL)
+        sched->ops->drop(sched, r);
+    cla_token_end(&scope->token);
+}
+
+void cla_scope_close(struct cla_scope *scope)
+{
+    struct cla_task *task = scope->task;
+
+    CLA_PRE(scope->open && scope != task->root);
+    for (struct cla_scope *s = task->scope;; s = s->outer) {
+        close_one(s);
+        /* A Cancel that the scope was cancelled by, and a pcall caught, ends with it. */
+        task->caught = s->is_shield ? s->caught_before : task->caught && !s->due;
+        luaL_unref(task->L, LUA_REGISTRYINDEX, s->ref);
+        s->ref = LUA_NOREF;
+        if (s == scope)
+            break;
+    }
+    task->scope = scope->outer;
+}
+
+void cla_scope_close_root(struct cla_scope *scope)
+{
+    close_one(scope);
+}
+
+void cla_scope_raise(lua_State *L, struct cla_scope *scope)
+{
+    scope->raised = true;
+    scope->exposed = true;
+    scope->task->caught = false;
+    cla_scope_push(L, scope);
+    lua_error(L);
+    __builtin_unreachable();
+}
+
+struct cla_scope *cla_scope_to_raise(const struct cla_task *task)
+{
+    struct cla_scope *target = NULL;
+    bool unwinding = false, over = false;
+
+    for (struct cla_scope *s = task->scope; s != NULL; s = s->outer) {
+        if (s->due) {
+            target = s;
+            unwinding |= s->raised;
+            over |= s->grace_over;
+        }
+        if (s->shield)
+            break;
+    }
+    return unwinding && !over && !task->caught ? NULL : target;
+}
+
+bool cla_scope_unwinding(const struct cla_task *task)
+{
+    for (const struct cla_scope *s = task->scope; s != NULL && !s->shield; s = s->outer) {
+        if (s->raised)
+            return true;
+    }
+    return false;
+}

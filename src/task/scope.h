@@ -1,0 +1,86 @@
+/* Scopes: what a task's awaits are cancelled by.
+ *
+ * VM thread only. Depends on: cancel/token, task/sched, lua.
+ *
+ * Each task has a root scope; timeouts and shields open further ones inside it. A scope is a Lua
+ * userdata, and it is also the Cancel object that is raised for it, so raising allocates nothing.
+ * It has a token, which scripts read: the token is marked when the scope or any scope around it is
+ * cancelled, shields or not. Delivery, the raising in awaits, is separate:
+ *
+ *   open -- cla_scope_cancel() --> due -- an await raises --> raised -- grace ends --> grace_over
+ *
+ * An await looks outwards from the innermost scope to the first shield or the root. The outermost
+ * scope that is due is raised. Once one that is in sight was raised its clean-up may await, until
+ * grace ends: then every await raises again. */
+#ifndef CLA_TASK_SCOPE_H
+#define CLA_TASK_SCOPE_H
+
+#include "task/sched.h"
+
+struct cla_scope {
+    struct cla_token token;   /* first: what scripts see */
+    struct cla_scope *outer;  /* around it; of the parent task for the root of a child task */
+    struct cla_task *task;    /* whose awaits it cancels */
+    struct cla_timer timer;   /* of the deadline, then of the end of grace; or of a shield's end */
+    struct cla_reason reason; /* of being due; its token's may differ, if that was marked before */
+    uint64_t grace_end_ns;    /* when due */
+    int ref;                  /* keeps the userdata while open */
+    bool open;
+    bool due;           /* cancelled itself, not by a scope around it */
+    bool raised;        /* an await has raised it */
+    bool grace_over;    /* clean-up may no longer await */
+    bool is_shield;     /* made to hide what is around it */
+    bool shield;        /* and still does */
+    bool exposed;       /* scripts may hold it: not to be used again */
+    bool caught_before; /* of a shield: the task's 'caught' to put back */
+};
+
+/* Creates the metatable. For the VM's construction; may raise. */
+void cla_scope_setup(lua_State *L);
+
+/* Pushes a new, closed scope with room for its token object. May raise. */
+struct cla_scope *cla_scope_push_new(lua_State *L);
+
+/* The scope at 'index', or NULL if it is none. Never raises. */
+struct cla_scope *cla_scope_at(lua_State *L, int index);
+
+/* Pushes an open scope's userdata, the Cancel object of it. Allocates nothing. */
+void cla_scope_push(lua_State *L, struct cla_scope *scope);
+
+/* Opens a new scope inside the innermost of the running 'task', with its timer armed. deadline_ns
+ * may be CLA_NEVER. May raise; leaves nothing on the stack. */
+struct cla_scope *cla_scope_enter(lua_State *L, struct cla_task *task, uint64_t deadline_ns);
+
+/* Opens a scope inside 'outer' for 'task' and makes it the task's innermost. It must be in the
+ * registry under scope->ref. deadline_ns may be CLA_NEVER. Does not start the timer. */
+void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_scope *outer,
+                    uint64_t deadline_ns);
+
+/* Starts the timer of the deadline, if there is one and it is not running. */
+void cla_scope_arm(struct cla_scope *scope);
+
+/* Makes an open scope a shield until until_ns (CLA_NEVER: for ever); once a scope around it is
+ * cancelled, at most until that one's grace ends. */
+void cla_scope_shield(struct cla_scope *scope, uint64_t until_ns);
+
+/* Cancels: marks the subtree, then fires registrations, then wakes tasks. 'message' may be empty.
+ * Runs no Lua. Returns false if it was due already. */
+bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct cla_slice message);
+
+/* Closes the scope, and those inside it, and drops registrations; its task's innermost is then the
+ * scope around it. Not a root. The userdata lives on while scripts hold it. */
+void cla_scope_close(struct cla_scope *scope);
+
+/* Closes a task's root scope; its ref stays. For the task, when it is released. */
+void cla_scope_close_root(struct cla_scope *scope);
+
+/* Raises the scope's Cancel. */
+_Noreturn void cla_scope_raise(lua_State *L, struct cla_scope *scope);
+
+/* The scope whose Cancel an await of 'task' must raise now, or NULL. */
+struct cla_scope *cla_scope_to_raise(const struct cla_task *task);
+
+/* True if a scope in sight was raised: the task is cleaning up. */
+bool cla_scope_unwinding(const struct cla_task *task);
+
+#endif

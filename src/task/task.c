@@ -1,0 +1,319 @@
+/* Happy path: get, start, resume until the body returns, leave, on_end, release.
+ * Failure modes: cancelled before it entered Lua: skipped; an error outside the body's protected
+ * call (no memory for its arguments, a result that cannot be taken): broke. Neither reaches the
+ * scheduler.
+ * On release: the root scope closes when the body and every child are over; a coroutine that ended
+ * in an error is reset; a root scope that scripts may still hold is replaced. */
+#include "task/task.h"
+
+#include <lauxlib.h>
+
+#include "task/compat.h"
+
+/* Idle tasks kept; what is above is freed on release. */
+#define POOL_MAX 1024
+/* Stack slots above which a coroutine is not worth keeping. */
+#define HANDLER 1 /* stack index of the message handler in the boot frame */
+
+static char trace_key; /* registry key: {message -> traceback} of the error under way */
+
+int cla_task_traceback(lua_State *L)
+{
+    const char *message = lua_tostring(L, 1);
+
+    if (message == NULL || lua_type(L, 1) != LUA_TSTRING)
+        return 1; /* a Cancel, or a typed error: the object itself says it all */
+    luaL_traceback(L, L, message, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &trace_key);
+    return 1;
+}
+
+/* The boot frame's handler: the error with its traceback, or the one remembered for it. */
+static int handle_error(lua_State *L)
+{
+    size_t n;
+    const char *message = lua_tolstring(L, 1, &n), *trace;
+
+    if (message == NULL || lua_type(L, 1) != LUA_TSTRING)
+        return 1;
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &trace_key) == LUA_TSTRING) {
+        trace = lua_tostring(L, -1);
+        lua_pushnil(L);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &trace_key);
+        if (strncmp(trace, message, n) == 0)
+            return 1;
+    }
+    luaL_traceback(L, L, message, 1);
+    return 1;
+}
+
+static int boot_k(lua_State *L, int status, lua_KContext context)
+{
+    struct cla_task *task = (struct cla_task *)context;
+
+    task->ops->leave(task, L, status == LUA_OK || status == LUA_YIELD, HANDLER + 1);
+    lua_settop(L, 0);
+    return 0;
+}
+
+static int boot(lua_State *L)
+{
+    struct cla_task *task = lua_touserdata(L, 1);
+    int arguments;
+
+    lua_settop(L, 0);
+    lua_pushcfunction(L, handle_error);
+    arguments = task->ops->enter(task, L);
+    return boot_k(L, lua_pcallk(L, arguments, LUA_MULTRET, HANDLER, (lua_KContext)task, boot_k),
+                  (lua_KContext)task);
+}
+
+static void on_timer(struct cla_timer *timer)
+{
+    cla_task_wake(CLA_CONTAINER(timer, struct cla_task, timer));
+}
+
+/* Gives the task a root scope of its own; may raise. */
+static int l_new_root(lua_State *L)
+{
+    struct cla_task *task = lua_touserdata(L, 1);
+    struct cla_scope *scope = cla_scope_push_new(L);
+
+    scope->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    task->root = scope;
+    return 0;
+}
+
+struct cla_task *cla_task_new(lua_State *L)
+{
+    struct cla_sched *sched = cla_sched_of(L);
+    struct cla_task *task;
+
+    lua_newuserdatauv(L, sizeof *task, 1);
+    task = lua_touserdata(L, -1);
+    *task = (struct cla_task){.sched = sched, .ref = LUA_NOREF};
+    cla_list_init(&task->link);
+    cla_list_init(&task->all);
+    cla_timer_init(&task->timer, on_timer);
+    task->L = lua_newthread(L);
+    lua_setiuservalue(L, -2, 1);
+    task->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushcfunction(L, l_new_root);
+    lua_pushlightuserdata(L, task);
+    lua_call(L, 1, 0);
+    return task;
+}
+
+void cla_task_free(struct cla_task *task)
+{
+    lua_State *L = task->sched->L;
+
+    if (task->root != NULL)
+        luaL_unref(L, LUA_REGISTRYINDEX, task->root->ref);
+    luaL_unref(L, LUA_REGISTRYINDEX, task->ref); /* and with it the task itself */
+}
+
+static int l_new_task(lua_State *L)
+{
+    lua_pushlightuserdata(L, cla_task_new(L));
+    return 1;
+}
+
+/* Calls 'function' with the task in protected mode; false: it raised, for want of memory. */
+static bool protected(lua_State *L, lua_CFunction function, void *argument, int results)
+{
+    lua_pushcfunction(L, function);
+    lua_pushlightuserdata(L, argument);
+    if (lua_pcall(L, 1, results, 0) == LUA_OK)
+        return true;
+    lua_pop(L, 1);
+    return false;
+}
+
+static struct cla_task *pooled(struct cla_sched *sched)
+{
+    struct cla_link *link = cla_list_pop(&sched->pool);
+
+    if (link == NULL)
+        return NULL;
+    sched->pooled--;
+    return CLA_CONTAINER(link, struct cla_task, link);
+}
+
+struct cla_task *cla_task_get(struct cla_sched *sched)
+{
+    struct cla_task *task = pooled(sched);
+
+    if (task == NULL) {
+        if (!lua_checkstack(sched->L, 4) || !protected(sched->L, l_new_task, NULL, 1))
+            return NULL;
+        task = lua_touserdata(sched->L, -1);
+        lua_pop(sched->L, 1);
+    }
+    cla_list_push(&sched->tasks, &task->all);
+    sched->live++;
+    return task;
+}
+
+void cla_task_start(struct cla_task *task, const struct cla_task_ops *ops, void *owner,
+                    struct cla_scope *outer, struct cla_task *parent, uint64_t deadline_ns)
+{
+    CLA_PRE(task->state == CLA_TASK_IDLE);
+    task->ops = ops;
+    task->owner = owner;
+    task->parent = parent;
+    task->children = 0;
+    task->charged = 0;
+    task->entered = task->caught = false;
+    task->cancelled_by = NULL;
+    if (parent != NULL)
+        parent->children++;
+    cla_scope_open(task->root, task, outer, deadline_ns);
+    task->state = CLA_TASK_READY;
+    cla_list_push(&task->sched->ready, &task->link);
+}
+
+/* Makes the task fit to be used again; false: free it instead. */
+static bool recycle(struct cla_task *task)
+{
+    struct cla_sched *sched = task->sched;
+
+    if (sched->pooled >= POOL_MAX)
+        return false;
+    if (!task->root->exposed)
+        return true;
+    luaL_unref(sched->L, LUA_REGISTRYINDEX, task->root->ref);
+    task->root = NULL;
+    return lua_checkstack(sched->L, 4) && protected(sched->L, l_new_root, task, 0);
+}
+
+void cla_task_put(struct cla_task *task)
+{
+    struct cla_sched *sched = task->sched;
+
+    task->state = CLA_TASK_IDLE;
+    cla_list_remove(&task->all);
+    sched->live--;
+    if (!recycle(task)) {
+        cla_task_free(task);
+        return;
+    }
+    cla_list_push_front(&sched->pool, &task->link);
+    sched->pooled++;
+}
+
+static void release(struct cla_task *task)
+{
+    while (task != NULL && task->state == CLA_TASK_ENDED && task->children == 0) {
+        struct cla_task *parent = task->parent;
+
+        cla_scope_close_root(task->root);
+        if (task->ops->on_release != NULL)
+            task->ops->on_release(task);
+        cla_task_put(task);
+        if (parent != NULL)
+            parent->children--;
+        task = parent;
+    }
+}
+
+/* Registrations of a body that is over never run. */
+static void drop_registrations(struct cla_task *task)
+{
+    struct cla_registration *r;
+
+    while ((r = cla_token_take(&task->root->token)) != NULL)
+        task->sched->ops->drop(task->sched, r);
+}
+
+static void finish(struct cla_task *task, enum cla_task_end end)
+{
+    task->state = CLA_TASK_ENDED;
+    if (task->scope != task->root) {
+        struct cla_scope *outermost = task->scope;
+
+        while (outermost->outer != task->root)
+            outermost = outermost->outer;
+        cla_scope_close(outermost);
+    }
+    drop_registrations(task);
+    task->ops->on_end(task, end);
+    if (end == CLA_TASK_BROKE)
+        cla_compat_close_thread(task->L, task->sched->L);
+    lua_settop(task->L, 0);
+    release(task);
+}
+
+/* The first resume passes the boot frame its task; later ones pass nothing. */
+static int enter(struct cla_task *task)
+{
+    if (task->entered)
+        return 0;
+    task->entered = true;
+    task->sched->counters.started++;
+    lua_pushcfunction(task->L, boot);
+    lua_pushlightuserdata(task->L, task);
+    return 1;
+}
+
+void cla_task_resume(struct cla_task *task)
+{
+    struct cla_sched *sched = task->sched;
+    size_t before = sched->memory != NULL ? *sched->memory : 0;
+    int results = 0, rc;
+
+    CLA_PRE(task->state == CLA_TASK_READY && sched->current == NULL);
+    if (!task->entered && cla_scope_to_raise(task) != NULL) {
+        sched->counters.skipped++;
+        finish(task, CLA_TASK_SKIPPED);
+        return;
+    }
+    task->state = CLA_TASK_RUNNING;
+    sched->current = task;
+    rc = lua_resume(task->L, sched->L, enter(task), &results);
+    sched->current = NULL;
+    if (sched->memory != NULL && *sched->memory > before)
+        task->charged += *sched->memory - before;
+    if (rc != LUA_YIELD) {
+        finish(task, rc == LUA_OK ? CLA_TASK_RAN : CLA_TASK_BROKE);
+        return;
+    }
+    CLA_PRE(task->state != CLA_TASK_RUNNING); /* only awaits yield to here */
+    cla_scope_arm(task->root);
+}
+
+void cla_task_wake(struct cla_task *task)
+{
+    if (task->state != CLA_TASK_WAITING)
+        return;
+    task->state = CLA_TASK_READY;
+    cla_list_push(&task->sched->ready, &task->link);
+}
+
+void cla_task_interrupt(struct cla_task *task)
+{
+    struct cla_scope *scope;
+
+    if (task->state != CLA_TASK_WAITING || (scope = cla_scope_to_raise(task)) == NULL)
+        return;
+    if (task->wait_cancel(task) == CLA_WAIT_PENDING)
+        return;
+    task->cancelled_by = scope;
+    task->sched->counters.cancelled_waits++;
+    task->state = CLA_TASK_READY;
+    cla_list_push(&task->sched->unwinding, &task->link);
+}
+
+void cla_task_push_where(lua_State *L, struct cla_task *task)
+{
+    lua_Debug ar;
+
+    for (int level = 0; lua_getstack(task->L, level, &ar); level++) {
+        lua_getinfo(task->L, "Sl", &ar);
+        if (ar.currentline > 0) {
+            lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+            return;
+        }
+    }
+    lua_pushliteral(L, "?");
+}

@@ -1,0 +1,120 @@
+/* Tasks: pooled coroutines with a boot frame.
+ *
+ * VM thread only. Depends on: task/scope, task/sched, lua.
+ *
+ *   IDLE -- start --> READY <--> RUNNING <--> WAITING       READY: will be resumed
+ *    ^                  |            |                      WAITING: in an await
+ *    |                  v            v                      ENDED: its children go on
+ *    +------------------ ENDED <-----+
+ *
+ * The body runs under lua_pcallk in the task's own coroutine, so that when an await raises, the
+ * script's to-be-closed variables run, and may await while they do. */
+#ifndef CLA_TASK_TASK_H
+#define CLA_TASK_TASK_H
+
+#include "task/scope.h"
+
+enum cla_task_state {
+    CLA_TASK_IDLE,
+    CLA_TASK_READY,
+    CLA_TASK_RUNNING,
+    CLA_TASK_WAITING,
+    CLA_TASK_ENDED,
+};
+
+enum cla_task_end {
+    CLA_TASK_RAN,     /* 'leave' saw the outcome */
+    CLA_TASK_SKIPPED, /* cancelled before it entered Lua */
+    CLA_TASK_BROKE,   /* 'enter' or 'leave' raised: the error is on top of the task's stack */
+};
+
+struct cla_task_ops {
+    /* Pushes the body and its arguments; returns how many arguments. May raise. */
+    int (*enter)(struct cla_task *task, lua_State *L);
+    /* The body ended. ok: its results are at 'first' and up; else the error is on top, a string
+     * with its traceback appended unless it is a Cancel or another object. May raise. */
+    void (*leave)(struct cla_task *task, lua_State *L, bool ok, int first);
+    /* The root scope was cancelled; runs before its registrations. Runs no Lua. May be NULL. */
+    void (*on_cancel)(struct cla_task *task, const struct cla_reason *reason);
+    /* The body is over. Not inside Lua; 'task' is still alive. */
+    void (*on_end)(struct cla_task *task, enum cla_task_end end);
+    /* The task and all its children are over; it goes back to the pool. May be NULL. */
+    void (*on_release)(struct cla_task *task);
+};
+
+enum cla_wait_cancel {
+    CLA_WAIT_CANCELLED, /* withdrawn: nothing will come of it */
+    CLA_WAIT_PENDING,   /* committed: its result will come, and counts */
+};
+
+/* Withdraws the operation a task waits for, if it still can. */
+typedef enum cla_wait_cancel cla_wait_cancel_fn(struct cla_task *task);
+
+struct cla_task {
+    struct cla_sched *sched;
+    lua_State *L; /* its coroutine */
+    int ref;      /* keeps the coroutine */
+    enum cla_task_state state;
+    struct cla_link link; /* in ready, unwinding or pool */
+    struct cla_link all;  /* in sched->tasks */
+    const struct cla_task_ops *ops;
+    void *owner;                     /* of the ops */
+    struct cla_scope *root;          /* its root scope, kept by root->ref */
+    struct cla_scope *scope;         /* innermost */
+    struct cla_task *parent;         /* released after this one; NULL: none */
+    unsigned children;               /* live child tasks */
+    cla_wait_cancel_fn *wait_cancel; /* of the await under way */
+    void *wait;                      /* its operation */
+    struct cla_timer timer;          /* for awaits that need one; only one await at a time */
+    struct cla_scope *cancelled_by;  /* the await ended by this scope's cancellation; NULL: not */
+    size_t charged;                  /* bytes allocated while it ran */
+    bool entered;                    /* has run */
+    bool caught;                     /* a pcall returned the Cancel: awaits raise until re-raised */
+};
+
+/* Takes an idle task, or makes one. NULL: out of memory. Not while Lua runs a script, unless from
+ * inside a protected call. */
+struct cla_task *cla_task_get(struct cla_sched *sched);
+
+/* Starts 'task': its root scope is inside 'outer' (NULL: none) with this deadline, and if 'parent'
+ * is given that task is not released before this one. */
+void cla_task_start(struct cla_task *task, const struct cla_task_ops *ops, void *owner,
+                    struct cla_scope *outer, struct cla_task *parent, uint64_t deadline_ns);
+
+/* Gives a task back that was never started. */
+void cla_task_put(struct cla_task *task);
+
+/* The task running on coroutine L, or NULL: no task, or L is a coroutine the script made. */
+static inline struct cla_task *cla_task_on(lua_State *L);
+
+/* Ends the wait: the task becomes ready. For the operation's completion. */
+void cla_task_wake(struct cla_task *task);
+
+/* Ends the wait by cancellation if an await would raise now and the operation agrees. */
+void cla_task_interrupt(struct cla_task *task);
+
+/* Resumes a ready task; the scheduler's. */
+void cla_task_resume(struct cla_task *task);
+
+/* Makes one task for the pool; may raise. The scheduler's. */
+struct cla_task *cla_task_new(lua_State *L);
+
+/* Frees an idle task. */
+void cla_task_free(struct cla_task *task);
+
+/* Remembers the traceback of the error at 'message' (a string), made where it was raised, so that
+ * the task's boot frame logs it even if a frame in between raises the error again. To be used as a
+ * message handler. */
+int cla_task_traceback(lua_State *L);
+
+/* Pushes where the task is now, "file:line", or "?" if it has no Lua frame. */
+void cla_task_push_where(lua_State *L, struct cla_task *task);
+
+static inline struct cla_task *cla_task_on(lua_State *L)
+{
+    struct cla_task *task = cla_sched_of(L)->current;
+
+    return task != NULL && task->L == L ? task : NULL;
+}
+
+#endif

@@ -1,0 +1,124 @@
+#include "task/vm.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "task/task.h"
+
+/* Lua's own objects do not go through the memory seam: Lua copes with a failed allocation by
+ * collecting, and its tests are not ours to repeat. */
+static void *allocate(void *arg, void *block, size_t old, size_t bytes)
+{
+    struct cla_vm *vm = arg;
+    void *p;
+
+    if (block == NULL)
+        old = 0; /* it is then a type tag */
+    if (bytes == 0) {
+        free(block);
+        vm->used -= old;
+        return NULL;
+    }
+    if (bytes > old && bytes - old > vm->cap - vm->used)
+        return NULL;
+    p = realloc(block, bytes);
+    if (p != NULL)
+        vm->used += bytes - old;
+    return p;
+}
+
+static int panic(lua_State *L)
+{
+    const char *message = lua_tostring(L, -1);
+
+    cla_log_line(cla_sched_of(L)->log, CLA_LOG_ERROR, "unprotected error in Lua: %s",
+                 message != NULL ? message : "?");
+    return 0; /* Lua aborts */
+}
+
+static int l_setup(lua_State *L)
+{
+    luaL_openlibs(L);
+    cla_scope_setup(L);
+    return 0;
+}
+
+int cla_vm_new(struct cla_vm **out, struct cla_loop *loop, struct cla_log *log, size_t cap,
+               uint64_t grace_ns, const struct cla_sched_ops *ops)
+{
+    struct cla_vm *vm = cla_mem_zalloc(sizeof *vm);
+
+    if (vm == NULL)
+        return -CLA_ENOMEM;
+    vm->cap = cap;
+    vm->tight_above = cap / 5 * 4;
+    vm->L = lua_newstate(allocate, vm);
+    if (vm->L == NULL)
+        goto free_vm;
+    lua_atpanic(vm->L, panic);
+    cla_sched_init(&vm->sched, vm->L, loop, log, ops);
+    vm->sched.memory = &vm->used;
+    vm->sched.grace_ns = grace_ns;
+    lua_pushcfunction(vm->L, l_setup);
+    if (lua_pcall(vm->L, 0, 0, 0) != LUA_OK)
+        goto close_state;
+    *out = vm;
+    return 0;
+close_state:
+    lua_close(vm->L);
+free_vm:
+    cla_mem_free(vm);
+    return -CLA_ENOMEM;
+}
+
+static struct cla_task *most_charged(struct cla_sched *sched)
+{
+    struct cla_task *most = NULL;
+
+    CLA_LIST_EACH (link, &sched->tasks) {
+        struct cla_task *task = CLA_CONTAINER(link, struct cla_task, all);
+
+        if (task->scope != NULL && !task->root->due &&
+            (most == NULL || task->charged > most->charged))
+            most = task;
+    }
+    return most;
+}
+
+void cla_vm_relieve(struct cla_vm *vm)
+{
+    size_t threshold = vm->cap / 5 * 4;
+    struct cla_task *most;
+
+    if (vm->used < vm->tight_above) {
+        if (vm->used < threshold)
+            vm->tight = false;
+        return;
+    }
+    lua_gc(vm->L, LUA_GCCOLLECT);
+    vm->tight = vm->used >= threshold;
+    vm->tight_above = threshold;
+    if (!vm->tight)
+        return;
+    vm->tight_above = vm->used + (vm->cap - vm->used) / 2; /* not again with every turn */
+    most = most_charged(&vm->sched);
+    if (most == NULL)
+        return;
+    cla_log_line(vm->sched.log, CLA_LOG_WARN,
+                 "VM memory: %zu of %zu bytes in use after a collection; cancelling the call that "
+                 "allocated most (vm_memory sets the limit)",
+                 vm->used, vm->cap);
+    cla_scope_cancel(most->root, CLA_CANCEL_LIMIT, CLA_LIT("the VM's memory is nearly used up"));
+}
+
+void cla_vm_free(struct cla_vm *vm)
+{
+    if (vm == NULL)
+        return;
+    cla_sched_fini(&vm->sched);
+    lua_close(vm->L);
+    cla_mem_free(vm);
+}

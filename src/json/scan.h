@@ -4,7 +4,9 @@
  * The scanner holds the whole grammar, so that a consumer only sees well-formed events.
  * Refused: anything after the value, invalid UTF-8, a byte-order mark, unescaped control
  * characters, lone surrogate escapes, numbers beyond the range of a double, nesting deeper than
- * 'max_depth'. Integers beyond int64 become NUMBER. */
+ * 'max_depth'. Integers beyond int64 become NUMBER; -0 is INT 0, -0.0 is NUMBER -0.0; a number
+ * too small for a double is NUMBER 0. Numbers are converted with strtod(): the process stays in
+ * the C locale. */
 #ifndef CLA_JSON_SCAN_H
 #define CLA_JSON_SCAN_H
 
@@ -54,11 +56,25 @@ struct cla_json_scan {
  * 1 admits [] but not [[]]. */
 void cla_json_scan_init(struct cla_json_scan *scan, struct cla_slice text, unsigned max_depth);
 
+/* True if the innermost open container is an object. */
+static inline bool cla_json_scan_in_object(const struct cla_json_scan *scan)
+{
+    unsigned level = scan->depth - 1u;
+
+    return scan->depth > 0 && (scan->is_object[level / 64] >> level % 64 & 1) != 0;
+}
+
 /* Reads the next event. Never reads past the text, which need not end with NUL. */
 enum cla_json_event cla_json_scan_next(struct cla_json_scan *scan);
 
-/* Reads over the value that comes next (after KEY, or an array's element), checking all of it,
- * and gives its text without surrounding white space. Returns 0, or -CLA_EJSON. */
+/* Reads on to the end of the value whose first event, 'first', was just read, checking all of it,
+ * and gives its text without surrounding white space. Returns 0, -CLA_EJSON, or -CLA_EOF if
+ * 'first' is ARRAY_END or END: there is no value. KEY and OBJECT_END are the caller's mistake. */
+int cla_json_scan_rest(struct cla_json_scan *scan, enum cla_json_event first,
+                       struct cla_slice *value);
+
+/* Reads over the value that comes next (after KEY, or an array's element): as
+ * cla_json_scan_next(), then cla_json_scan_rest(). */
 int cla_json_scan_value(struct cla_json_scan *scan, struct cla_slice *value);
 
 /* Checks that 'text' is exactly one JSON value. Returns 0, or -CLA_EJSON with the reason and the

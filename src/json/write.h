@@ -19,7 +19,7 @@ int cla_json_write_text(struct cla_buf *buf, struct cla_slice text);
 int cla_json_write_int(struct cla_buf *buf, int64_t value);
 
 /* Appends the shortest of %.15g, %.16g, %.17g that reads back as 'value', with ".0" where it would
- * read as an integer; the decimal point is '.' in every locale.
+ * read as an integer. The process stays in the C locale.
  * Returns 0, -CLA_ENOMEM, or -CLA_EINVAL for NaN and infinities (nothing appended). */
 int cla_json_write_number(struct cla_buf *buf, double value);
 

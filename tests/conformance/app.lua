@@ -1,0 +1,4 @@
+-- What the conformance suites call.
+return {
+    echo = function(params) return params end,
+}

@@ -67,73 +67,74 @@ static void every_kind_of_value_is_an_event(void **state)
         assert_string_equal(events_of(cla_slice_str(cases[i].text), 16, letters), cases[i].events);
 }
 
+static const struct {
+    const char *text;
+    size_t at;
+    const char *error;
+} mistakes[] = {
+    {"", 0, "unexpected end of text"},
+    {"  ", 2, "unexpected end of text"},
+    {"[", 1, "unexpected end of text"},
+    {"[1", 2, "unexpected end of text"},
+    {"{\"a\"", 4, "unexpected end of text"},
+    {"\"a", 2, "unexpected end of text"},
+    {"\"\\", 2, "unexpected end of text"},
+    {"\"\\u12", 5, "unexpected end of text"},
+    {"-", 1, "unexpected end of text"},
+    {"1.", 2, "unexpected end of text"},
+    {"1e+", 3, "unexpected end of text"},
+    {"[1,]", 3, "expected a value"},
+    {"[,1]", 1, "expected a value"},
+    {"nul", 0, "expected a value"},
+    {"tRue", 0, "expected a value"},
+    {"'a'", 0, "expected a value"},
+    {"\xef\xbb\xbf{}", 0, "expected a value"},
+    {"+1", 0, "expected a value"},
+    {"NaN", 0, "expected a value"},
+    {"[1 2]", 3, "expected ',' or ']'"},
+    {"[1}", 2, "expected ',' or ']'"},
+    {"{\"a\":1]", 6, "expected ',' or '}'"},
+    {"{\"a\":1,}", 7, "expected a member's name in quotes"},
+    {"{1:1}", 1, "expected a member's name in quotes"},
+    {"{\"a\" 1}", 5, "expected ':'"},
+    {"{\"a\":}", 5, "expected a value"},
+    {"1 2", 2, "expected the end of the text"},
+    {"[]]", 2, "expected the end of the text"},
+    {"truex", 4, "expected the end of the text"},
+    {"01", 0, "number with a leading zero"},
+    {"-01", 1, "number with a leading zero"},
+    {"-a", 1, "expected a digit"},
+    {"1.e1", 2, "expected a digit"},
+    {"1ex", 2, "expected a digit"},
+    {"1e309", 0, "number out of range"},
+    {"[-1e400]", 1, "number out of range"},
+    {"\"a\nb\"", 2, "control character in a string"},
+    {"\"\x1f\"", 1, "control character in a string"},
+    {"\"\\x\"", 2, "unknown escape"},
+    {"\"\\u12g4\"", 5, "expected four hexadecimal digits"},
+    {"\"\\ud800\"", 1, "lone surrogate"},
+    {"\"\\ud800x\"", 1, "lone surrogate"},
+    {"\"\\ud800\\n\"", 1, "lone surrogate"},
+    {"\"\\ud800\\ud800\"", 1, "lone surrogate"},
+    {"\"\\udc00\"", 1, "lone surrogate"},
+    {"\"\\ude00\\ud800\"", 1, "lone surrogate"},
+    {"\"ab\xff\"", 3, "not valid UTF-8"},
+    {"\"\xc0\x80\"", 1, "not valid UTF-8"},
+    {"\"\xed\xa0\x80\"", 1, "not valid UTF-8"},
+    {"\"\xf4\x90\x80\x80\"", 1, "not valid UTF-8"},
+    {"{\"\xe2\x82\":1}", 2, "not valid UTF-8"},
+};
+
 static void what_is_wrong_is_named_with_its_place(void **state)
 {
-    static const struct {
-        const char *text;
-        size_t at;
-        const char *error;
-    } cases[] = {
-        {"", 0, "unexpected end of text"},
-        {"  ", 2, "unexpected end of text"},
-        {"[", 1, "unexpected end of text"},
-        {"[1", 2, "unexpected end of text"},
-        {"{\"a\"", 4, "unexpected end of text"},
-        {"\"a", 2, "unexpected end of text"},
-        {"\"\\", 2, "unexpected end of text"},
-        {"\"\\u12", 5, "unexpected end of text"},
-        {"-", 1, "unexpected end of text"},
-        {"1.", 2, "unexpected end of text"},
-        {"1e+", 3, "unexpected end of text"},
-        {"[1,]", 3, "expected a value"},
-        {"[,1]", 1, "expected a value"},
-        {"nul", 0, "expected a value"},
-        {"tRue", 0, "expected a value"},
-        {"'a'", 0, "expected a value"},
-        {"\xef\xbb\xbf{}", 0, "expected a value"},
-        {"+1", 0, "expected a value"},
-        {"NaN", 0, "expected a value"},
-        {"[1 2]", 3, "expected ',' or ']'"},
-        {"[1}", 2, "expected ',' or ']'"},
-        {"{\"a\":1]", 6, "expected ',' or '}'"},
-        {"{\"a\":1,}", 7, "expected a member's name in quotes"},
-        {"{1:1}", 1, "expected a member's name in quotes"},
-        {"{\"a\" 1}", 5, "expected ':'"},
-        {"{\"a\":}", 5, "expected a value"},
-        {"1 2", 2, "expected the end of the text"},
-        {"[]]", 2, "expected the end of the text"},
-        {"truex", 4, "expected the end of the text"},
-        {"01", 0, "number with a leading zero"},
-        {"-01", 1, "number with a leading zero"},
-        {"-a", 1, "expected a digit"},
-        {"1.e1", 2, "expected a digit"},
-        {"1ex", 2, "expected a digit"},
-        {"1e309", 0, "number out of range"},
-        {"[-1e400]", 1, "number out of range"},
-        {"\"a\nb\"", 2, "control character in a string"},
-        {"\"\x1f\"", 1, "control character in a string"},
-        {"\"\\x\"", 2, "unknown escape"},
-        {"\"\\u12g4\"", 5, "expected four hexadecimal digits"},
-        {"\"\\ud800\"", 1, "lone surrogate"},
-        {"\"\\ud800x\"", 1, "lone surrogate"},
-        {"\"\\ud800\\n\"", 1, "lone surrogate"},
-        {"\"\\ud800\\ud800\"", 1, "lone surrogate"},
-        {"\"\\udc00\"", 1, "lone surrogate"},
-        {"\"\\ude00\\ud800\"", 1, "lone surrogate"},
-        {"\"ab\xff\"", 3, "not valid UTF-8"},
-        {"\"\xc0\x80\"", 1, "not valid UTF-8"},
-        {"\"\xed\xa0\x80\"", 1, "not valid UTF-8"},
-        {"\"\xf4\x90\x80\x80\"", 1, "not valid UTF-8"},
-        {"{\"\xe2\x82\":1}", 2, "not valid UTF-8"},
-    };
-
-    for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++) {
+    for (size_t i = 0; i < CLA_ARRAY_LEN(mistakes); i++) {
         const char *error = NULL;
         size_t at = SIZE_MAX;
 
-        assert_int_equal(cla_json_check(cla_slice_str(cases[i].text), 16, &error, &at), -CLA_EJSON);
-        assert_string_equal(error, cases[i].error);
-        assert_int_equal(at, cases[i].at);
+        assert_int_equal(cla_json_check(cla_slice_str(mistakes[i].text), 16, &error, &at),
+                         -CLA_EJSON);
+        assert_string_equal(error, mistakes[i].error);
+        assert_int_equal(at, mistakes[i].at);
     }
 }
 

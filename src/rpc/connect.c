@@ -1,0 +1,74 @@
+#include "rpc/connect.h"
+
+#include <stdint.h>
+
+#include "json/write.h"
+
+static int nothing(struct cla_buf *buf, struct cla_slice id)
+{
+    return 0;
+}
+
+const struct cla_rpc_protocol cla_connect_protocol = {
+    .name = "connect",
+    .status_of_code = true,
+    .reply_begin = nothing,
+    .reply_end = nothing,
+    .error = cla_connect_error,
+};
+
+/* Appends bytes[0..n), n from 1 to 3, as the n + 1 digits of base64 that they need. */
+static int add_group(struct cla_buf *buf, const unsigned char *bytes, size_t n)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint32_t bits = (uint32_t)bytes[0] << 16;
+    char text[4];
+
+    bits |= n > 1 ? (uint32_t)bytes[1] << 8 : 0;
+    bits |= n > 2 ? bytes[2] : 0;
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = digits[bits >> (18 - 6 * i) & 63];
+    return cla_buf_append(buf, text, n + 1);
+}
+
+/* Appends base64 without padding, as Connect writes it. */
+static int add_base64(struct cla_buf *buf, struct cla_slice s)
+{
+    int rc = cla_buf_reserve(buf, s.n / 3 * 4 + 4);
+
+    for (size_t i = 0; rc == 0 && i < s.n; i += 3)
+        rc = add_group(buf, (const unsigned char *)s.p + i, s.n - i < 3 ? s.n - i : 3);
+    return rc;
+}
+
+static int add_details(struct cla_buf *buf, struct cla_slice data)
+{
+    int rc =
+        cla_buf_add(buf, CLA_LIT(",\"details\":[{\"type\":\"cancela.v1.ErrorData\",\"value\":\""));
+
+    if (rc == 0)
+        rc = add_base64(buf, data);
+    if (rc == 0)
+        rc = cla_buf_add(buf, CLA_LIT("\",\"debug\":"));
+    if (rc == 0)
+        rc = cla_buf_add(buf, data);
+    if (rc == 0)
+        rc = cla_buf_add(buf, CLA_LIT("}]"));
+    return rc;
+}
+
+int cla_connect_error(struct cla_buf *buf, struct cla_slice id, const struct cla_rpc_error *error)
+{
+    size_t before = buf->n;
+    int rc = cla_buf_printf(buf, "{\"code\":\"%s\",\"message\":", cla_code_info(error->code)->name);
+
+    if (rc == 0)
+        rc = cla_json_write_text(buf, cla_rpc_error_message(error));
+    if (rc == 0 && error->data.n > 0)
+        rc = add_details(buf, error->data);
+    if (rc == 0)
+        rc = cla_buf_push(buf, '}');
+    if (rc != 0)
+        buf->n = before;
+    return rc;
+}

@@ -1,0 +1,21 @@
+/* The bare-result protocol of POST and GET /rpc/<name>: Connect unary JSON
+ * (https://connectrpc.com/docs/protocol, "Unary-Response" and "Error").
+ *
+ * Any thread. Depends on: base, json, rpc/protocol. A success is the result alone, a failure
+ * {"code","message","details"?} with the HTTP status of its code. Connect has details be typed
+ * objects, so the script's data goes out as the one detail
+ *   {"type":"cancela.v1.ErrorData","value":<its JSON text in base64>,"debug":<the data itself>}
+ * which stock Connect clients accept, and people can read. */
+#ifndef CLA_RPC_CONNECT_H
+#define CLA_RPC_CONNECT_H
+
+#include "rpc/protocol.h"
+
+/* How calls are answered; ids are not looked at. */
+extern const struct cla_rpc_protocol cla_connect_protocol;
+
+/* Appends the error body; 'id' and 'error->number' are not looked at.
+ * Returns 0 or -CLA_ENOMEM (nothing appended). */
+int cla_connect_error(struct cla_buf *buf, struct cla_slice id, const struct cla_rpc_error *error);
+
+#endif

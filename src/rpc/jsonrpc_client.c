@@ -1,0 +1,155 @@
+/* The client's half: requests out, responses in. */
+#include <limits.h>
+
+#include "rpc/jsonrpc.h"
+#include "rpc/jsonrpc_member.h"
+#include "json/scan.h"
+#include "json/write.h"
+
+int cla_jsonrpc_request(struct cla_buf *buf, struct cla_slice id, struct cla_slice method,
+                        struct cla_slice params)
+{
+    size_t before = buf->n;
+    int rc = cla_buf_add(buf, CLA_LIT("{\"jsonrpc\":\"2.0\","));
+
+    if (rc == 0 && id.n > 0)
+        rc = cla_buf_printf(buf, "\"id\":%.*s,", (int)id.n, id.p);
+    if (rc == 0)
+        rc = cla_buf_add(buf, CLA_LIT("\"method\":"));
+    if (rc == 0)
+        rc = cla_json_write_string(buf, method);
+    if (rc == 0 && params.n > 0)
+        rc = cla_buf_add(buf, CLA_LIT(",\"params\":"));
+    if (rc == 0)
+        rc = cla_buf_add(buf, params);
+    if (rc == 0)
+        rc = cla_buf_push(buf, '}');
+    if (rc != 0)
+        buf->n = before;
+    return rc;
+}
+
+/* A member to look for, and where to put it. */
+struct wanted {
+    struct cla_slice name;
+    struct cla_jsonrpc_member *member;
+};
+
+static struct cla_jsonrpc_member *find(const struct wanted *wanted, struct cla_slice key)
+{
+    while (wanted->member != NULL && !cla_slice_eq(wanted->name, key))
+        wanted++;
+    return wanted->member;
+}
+
+/* Reads 'text', which must be an object, for the members in 'wanted' (ends with a NULL member).
+ * Returns 0, or -CLA_EPROTO. */
+static int read_object(struct cla_slice text, const struct wanted *wanted)
+{
+    char name[CLA_JSONRPC_NAME_MAX * 6];
+    struct cla_jsonrpc_member other, *member;
+    struct cla_json_scan scan;
+    enum cla_json_event event;
+
+    cla_json_scan_init(&scan, text, CLA_JSON_DEPTH_MAX);
+    if (cla_json_scan_next(&scan) != CLA_JSON_OBJECT_BEGIN)
+        return -CLA_EPROTO;
+    while ((event = cla_json_scan_next(&scan)) == CLA_JSON_KEY) {
+        member = find(wanted, cla_jsonrpc_key(&scan, name));
+        if (cla_jsonrpc_member_read(&scan, member != NULL ? member : &other) != 0)
+            return -CLA_EPROTO;
+    }
+    return event == CLA_JSON_OBJECT_END && cla_json_scan_next(&scan) == CLA_JSON_END ? 0
+                                                                                     : -CLA_EPROTO;
+}
+
+static bool code_by_number(int number, enum cla_code *code)
+{
+    for (unsigned i = 0; i < CLA_CODE_COUNT; i++) {
+        if (i != CLA_CODE_OK && cla_code_info((enum cla_code)i)->jsonrpc == number) {
+            *code = (enum cla_code)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The code that data.code names. */
+static bool code_by_data(struct cla_slice data, enum cla_code *code)
+{
+    struct cla_jsonrpc_member name = {.event = CLA_JSON_ERROR};
+    const struct wanted wanted[] = {{CLA_LIT("code"), &name}, {{NULL, 0}, NULL}};
+
+    return read_object(data, wanted) == 0 && name.event == CLA_JSON_STRING &&
+           cla_code_by_name(cla_slice(name.text.p + 1, name.text.n - 2), code) &&
+           *code != CLA_CODE_OK;
+}
+
+static enum cla_code code_of(int number, struct cla_slice data)
+{
+    enum cla_code code;
+
+    if (code_by_data(data, &code) || code_by_number(number, &code))
+        return code;
+    if (number == CLA_JSONRPC_SERVER_CANCELLED)
+        return CLA_CODE_UNAVAILABLE;
+    if (number == CLA_JSONRPC_PARSE_ERROR || number == CLA_JSONRPC_INVALID_REQUEST)
+        return CLA_CODE_INVALID_ARGUMENT;
+    return CLA_CODE_UNKNOWN;
+}
+
+static int read_int(const struct cla_jsonrpc_member *member, int *value)
+{
+    struct cla_json_scan scan;
+
+    cla_json_scan_init(&scan, member->text, 1);
+    if (cla_json_scan_next(&scan) != CLA_JSON_INT || scan.integer < INT_MIN ||
+        scan.integer > INT_MAX)
+        return -CLA_EPROTO;
+    *value = (int)scan.integer;
+    return 0;
+}
+
+static int read_error(struct cla_slice text, struct cla_rpc_response *out)
+{
+    struct cla_jsonrpc_member number = {.event = CLA_JSON_ERROR}, message = number, data = number;
+    const struct wanted wanted[] = {{CLA_LIT("code"), &number},
+                                    {CLA_LIT("message"), &message},
+                                    {CLA_LIT("data"), &data},
+                                    {{NULL, 0}, NULL}};
+
+    if (read_object(text, wanted) != 0 || message.event != CLA_JSON_STRING ||
+        read_int(&number, &out->number) != 0)
+        return -CLA_EPROTO;
+    out->message = message.text;
+    out->data = data.text;
+    out->code = code_of(out->number, data.text);
+    return 0;
+}
+
+static bool is_null(const struct cla_jsonrpc_member *member)
+{
+    return member->event == CLA_JSON_ERROR || member->event == CLA_JSON_NULL;
+}
+
+int cla_jsonrpc_response_read(struct cla_slice text, struct cla_rpc_response *out)
+{
+    struct cla_jsonrpc_member none = {.event = CLA_JSON_ERROR};
+    struct cla_jsonrpc_member version = none, id = none, result = none, error = none;
+    const struct wanted wanted[] = {{CLA_LIT("jsonrpc"), &version},
+                                    {CLA_LIT("id"), &id},
+                                    {CLA_LIT("result"), &result},
+                                    {CLA_LIT("error"), &error},
+                                    {{NULL, 0}, NULL}};
+
+    *out = (struct cla_rpc_response){.code = CLA_CODE_OK};
+    if (read_object(text, wanted) != 0 || !cla_jsonrpc_member_is(&version, CLA_LIT("2.0")) ||
+        !cla_jsonrpc_is_id(id.event))
+        return -CLA_EPROTO;
+    out->id = id.text;
+    if (is_null(&error)) {
+        out->result = result.text;
+        return result.event != CLA_JSON_ERROR ? 0 : -CLA_EPROTO;
+    }
+    return is_null(&result) ? read_error(error.text, out) : -CLA_EPROTO;
+}

@@ -1,0 +1,40 @@
+/* What the protocols that carry calls have in common: the error of a call, and how its terminal
+ * reply is written. The gateway holds one of these beside each call and need not know which.
+ *
+ * Any thread. Depends on: base. */
+#ifndef CLA_RPC_PROTOCOL_H
+#define CLA_RPC_PROTOCOL_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+struct cla_rpc_error {
+    enum cla_code code;       /* its name is sent */
+    int number;               /* JSON-RPC code; 0: the table's. Other protocols do not show it */
+    struct cla_slice message; /* empty: the table's; need not be UTF-8 */
+    struct cla_slice data;    /* valid JSON text of the script's data, or empty */
+};
+
+struct cla_rpc_protocol {
+    const char *name;    /* for logs and call.protocol */
+    bool status_of_code; /* over HTTP an error has its code's status; false: always 200 */
+
+    /* Appends what stands before the result's JSON text. To roll back, set buf->n to what it was.
+     * 'id' is raw JSON, and not looked at where the protocol has none.
+     * Returns 0 or -CLA_ENOMEM (nothing appended). */
+    int (*reply_begin)(struct cla_buf *buf, struct cla_slice id);
+
+    /* Appends what stands behind it. Returns 0 or -CLA_ENOMEM (nothing appended). */
+    int (*reply_end)(struct cla_buf *buf, struct cla_slice id);
+
+    /* Appends a whole error reply. Returns 0 or -CLA_ENOMEM (nothing appended). */
+    int (*error)(struct cla_buf *buf, struct cla_slice id, const struct cla_rpc_error *error);
+};
+
+/* The message to send for 'error': its own, or its code's. */
+static inline struct cla_slice cla_rpc_error_message(const struct cla_rpc_error *error)
+{
+    return error->message.n > 0 ? error->message : cla_slice_str(cla_code_info(error->code)->text);
+}
+
+#endif

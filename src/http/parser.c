@@ -1,5 +1,6 @@
 #include "http/parser.h"
 
+#include <inttypes.h>
 #include <llhttp.h>
 
 #include "base/error.h"
@@ -42,7 +43,7 @@ struct cla_http_parser {
     struct cla_buf gathered;     /* the head, if it came in pieces */
     const char *head;            /* its first byte, during a call of llhttp_execute() */
     size_t executed;             /* bytes of it that llhttp has read */
-    uint64_t left;               /* LENGTH: bytes of body to come */
+    uint64_t left;               /* bytes of body: to come (LENGTH), or so far (UNTIL_CLOSE) */
     struct cla_http_chunk chunk; /* CHUNKED */
     struct cla_http_fault fault;
     unsigned field_count;
@@ -383,16 +384,17 @@ static enum cla_http_result feed_chunked(struct cla_http_parser *parser, struct 
 static enum cla_http_result feed_until_close(struct cla_http_parser *parser, struct cla_slice in,
                                              size_t *at)
 {
-    size_t n = in.n - *at;
+    uint64_t room = parser->limits->body_bytes - parser->left;
+    size_t n = in.n - *at < room ? in.n - *at : (size_t)room;
 
-    if (n > parser->limits->body_bytes - parser->left) {
-        cla_http_fault_set(&parser->fault, 413, "the body is larger than %llu bytes",
-                           (unsigned long long)parser->limits->body_bytes);
+    if (n == 0) {
+        cla_http_fault_set(&parser->fault, 413, "the body is larger than %" PRIu64 " bytes",
+                           parser->limits->body_bytes);
         return fail(parser);
     }
-    parser->left += n; /* counts up here: bytes so far */
+    parser->left += n;
     parser->events->on_body(parser->arg, cla_slice(in.p + *at, n));
-    *at = in.n;
+    *at += n;
     return CLA_HTTP_MORE;
 }
 

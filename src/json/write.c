@@ -129,27 +129,35 @@ int cla_json_write_int(struct cla_buf *buf, int64_t value)
     return cla_buf_append(buf, p, (size_t)(end - p));
 }
 
-/* Six digits behind the decimal point. */
-#define SHORT_SCALE 1e6
+/* The power of ten that makes an integer of a decimal as large as 'magnitude' with at most 15
+ * digits: 6, 3 or 1 of them behind the point. 0 if there is none. */
+static uint64_t scale_for(double magnitude)
+{
+    if (magnitude < 1e9)
+        return magnitude >= 1e-4 || magnitude == 0 ? 1000000 : 0;
+    if (magnitude < 1e12)
+        return 1000;
+    return magnitude < 1e14 ? 10 : 0;
+}
 
-/* Writes 'value' if it is a decimal of at most 15 digits, 6 of them behind the point. Such a
+/* Writes 'value' if it is a decimal with few digits behind the point and at most 15 in all. Such a
  * decimal survives the way to a double and back, so it is what %.15g would give; the division
  * is the reader's own. Returns -CLA_ENOTFOUND if it is not. */
 static int write_short(struct cla_buf *buf, double value)
 {
-    double magnitude = fabs(value), scaled = rint(magnitude * SHORT_SCALE);
+    double magnitude = fabs(value), scaled;
     char text[NUMBER_BYTES], *end = text + sizeof text, *p;
-    uint64_t whole, fraction;
+    uint64_t scale = scale_for(magnitude), digits;
 
-    if (!(scaled < 1e15) || scaled / SHORT_SCALE != magnitude || (magnitude < 1e-4 && scaled > 0))
+    scaled = rint(magnitude * (double)scale);
+    if (scale == 0 || scaled / (double)scale != magnitude)
         return -CLA_ENOTFOUND;
-    whole = (uint64_t)scaled / (uint64_t)SHORT_SCALE;
-    fraction = (uint64_t)scaled % (uint64_t)SHORT_SCALE;
-    p = digits_before(end, fraction + (uint64_t)SHORT_SCALE); /* a 1, then six digits */
+    digits = (uint64_t)scaled;
+    p = digits_before(end, digits % scale + scale); /* a 1, then the fraction */
     *p = '.';
     while (end[-1] == '0' && end[-2] != '.')
         end--;
-    p = digits_before(p, whole);
+    p = digits_before(p, digits / scale);
     if (signbit(value))
         *--p = '-';
     return cla_buf_append(buf, p, (size_t)(end - p));

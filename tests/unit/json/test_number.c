@@ -194,7 +194,7 @@ static void written_doubles_read_back_and_are_the_shortest(void **state)
         if (i % 2 == 0)
             value = (double)(int64_t)(bits >> 30) / (double)(1 << bits % 20);
         if (i % 5 == 0)
-            value = (double)(bits >> 40) / 1000.0;
+            value = (double)(bits >> i % 50) / 1000.0;
         if (!isfinite(value))
             continue;
         for (int digits = 15; digits <= 17; digits++) {

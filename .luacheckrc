@@ -8,4 +8,4 @@ unused_args = false
 
 files["**/*_spec.lua"].std = "lua54+busted"
 files["tests/spec"].std = "lua54+busted"
-exclude_files = { "build", "**/node_modules" }
+exclude_files = { "build", "**/node_modules", "tests/e2e/apps/broken.lua" }

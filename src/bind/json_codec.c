@@ -44,7 +44,7 @@ static bool wants_nulls(lua_State *L, int index)
     return keep;
 }
 
-/* decode(text [, {nulls = "keep"}]): the value, or nil and a message. */
+/* decode(text [, {nulls = "keep"}]): the value, or nil and a message; its bytes count from 1. */
 static int l_decode(lua_State *L)
 {
     struct cla_json_decode_opts opts = {.max_depth = CLA_JSON_DEPTH_MAX};

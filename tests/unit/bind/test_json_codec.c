@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "bind/json_codec.h"
+#include "mem_fault.h"
 
 #define DEPTH 32
 
@@ -456,6 +457,46 @@ static void each_failing_allocation_of_lua_is_raised(void **state)
     assert_true(failures > 10);
 }
 
+/* --- The buffer's memory runs out. --- */
+
+static void each_failing_allocation_of_the_buffer_is_reported(void **state)
+{
+    lua_State *L = *state;
+    long n = 0;
+
+    run(L, "local t = {} for i = 1, 100 do t[i] = {a = {'b', i, 1.5, true}} end return t");
+    do {
+        struct cla_json_encode_opts opts = {DEPTH, false, "result"};
+        struct cla_json_encode_fault fault = {""};
+        struct cla_buf buf = {0};
+        int rc;
+
+        mem_fault_after(n++);
+        rc = cla_json_codec_write(L, 1, &buf, &opts, &fault);
+        mem_fault_off();
+        assert_int_equal(rc, mem_fault.failed ? -CLA_ENOMEM : 0);
+        assert_string_equal(fault.message, rc != 0 ? "out of memory" : "");
+        assert_true((buf.n == 0) == (rc != 0));
+        assert_int_equal(lua_gettop(L), 1);
+        cla_buf_fini(&buf);
+    } while (mem_fault.failed);
+    assert_true(n > 3);
+}
+
+static void encode_gives_its_memory_back_with_the_state(void **state)
+{
+    lua_State *L = *state;
+
+    run(L, "return json.encode {'x'}, pcall(json.encode, {('x'):rep(100), print})");
+    assert_int_equal(mem_fault.live, 1);
+    run(L, "return json.encode {('x'):rep(100000)}");
+    assert_int_equal(mem_fault.live, 0);
+    run(L, "return json.encode {'x'}");
+    lua_close(L);
+    assert_int_equal(mem_fault.live, 0);
+    setup(state);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -475,6 +516,8 @@ int main(void)
         CASE(random_values_survive_the_round_trip),
         CASE(large_containers_survive_the_round_trip),
         cmocka_unit_test(each_failing_allocation_of_lua_is_raised),
+        CASE(each_failing_allocation_of_the_buffer_is_reported),
+        CASE(encode_gives_its_memory_back_with_the_state),
     };
 #undef CASE
 

@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "base/error.h"
+#include "mem_fault.h"
 #include "json/scan.h"
 #include "json/write.h"
 
@@ -140,6 +141,50 @@ static void what_json_has_no_number_for_is_refused(void **state)
     }
 }
 
+/* Appends one of everything, long enough for the buffer to grow more than once. */
+static int write_all(struct cla_buf *buf)
+{
+    struct cla_slice text = CLA_LIT("\x01\x02\x03\x04\x05\x06\x07\x0e\x0f\x10\x11\x12\xff");
+    int rc = cla_json_write_text(buf, text);
+
+    if (rc == 0)
+        rc = cla_json_write_int(buf, INT64_MIN);
+    if (rc == 0)
+        rc = cla_json_write_number(buf, 1e-300);
+    if (rc == 0)
+        rc = cla_json_write_string(buf, CLA_LIT("\x01\x02\x03\x04\x05\x06\x07\x0e\x0f\x10"));
+    return rc;
+}
+
+static void each_failing_allocation_is_reported(void **state)
+{
+    long n = 0;
+
+    do {
+        struct cla_buf buf = {0};
+        int rc;
+
+        mem_fault_after(n++);
+        rc = write_all(&buf);
+        mem_fault_off();
+        assert_int_equal(rc, mem_fault.failed ? -CLA_ENOMEM : 0);
+        cla_buf_fini(&buf);
+        assert_int_equal(mem_fault.live, 0);
+    } while (mem_fault.failed);
+    assert_true(n > 2);
+}
+
+static void a_string_that_does_not_fit_is_taken_back(void **state)
+{
+    struct cla_buf buf = {0};
+
+    assert_int_equal(cla_buf_push(&buf, '['), 0);
+    mem_fault_after(0);
+    assert_int_equal(cla_json_write_string(&buf, CLA_LIT("\1\1\1\1\1\1\1\1\1\1\1\1")), -CLA_ENOMEM);
+    mem_fault_off();
+    assert_holds(&buf, "[");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -150,6 +195,8 @@ int main(void)
         cmocka_unit_test(integers_are_plain_digits),
         cmocka_unit_test(floats_are_short_and_stay_floats),
         cmocka_unit_test(what_json_has_no_number_for_is_refused),
+        cmocka_unit_test(each_failing_allocation_is_reported),
+        cmocka_unit_test(a_string_that_does_not_fit_is_taken_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,10 +93,12 @@ def check_tree(root):
         for size, finding in check_file(path.relative_to(root), text):
             functions += [size] if size else []
             findings += [finding] if finding else []
-    for what, sizes in (("files", files), ("functions", functions)):
-        print(f"{len(sizes)} {what}: median {percentile(sizes, 0.5)} lines, "
-              f"95% at most {percentile(sizes, 0.95)}, longest {max(sizes, default=0)}")
-    return findings, len(files)
+    return findings, files, functions
+
+
+def describe(what, sizes):
+    return (f"{len(sizes)} {what}: median {percentile(sizes, 0.5)} lines, "
+            f"95% at most {percentile(sizes, 0.95)}, longest {max(sizes, default=0)}")
 
 
 def c_function(lines, above=""):
@@ -146,9 +148,9 @@ def main(arguments):
     if arguments == ["--self-test"]:
         return self_test()
     root = Path(arguments[0]) if arguments else Path(__file__).resolve().parent.parent
-    findings, files = check_tree(root)
-    print("\n".join(findings) or "sizes: in order")
-    return bool(findings) or files == 0
+    findings, files, functions = check_tree(root)
+    print(describe("files", files), describe("functions", functions), *findings, sep="\n")
+    return bool(findings) or not files
 
 
 sys.exit(main(sys.argv[1:]))

@@ -2,8 +2,8 @@
 """Counts the tests in a runner's log.
 
 usage: tally.py KIND LOG EXIT_CODE     KIND: ctest (verbose; cmocka inside), busted, node or plain
-Prints "PASSED FAILED SKIPPED", then one line for each failed test. A runner that ran nothing, or
-ended with an error that none of its tests explains, counts as one failure.
+Prints "PASSED FAILED SKIPPED", then one line for each failed test and what the log says of them. A
+runner that ran nothing, or ended with an error that none of its tests explains, is one failure.
        tally.py --self-test
 """
 import re
@@ -66,6 +66,14 @@ def tally(kind, text, exit_code):
     return passed, failed, skipped
 
 
+def excerpt(kind, text):
+    """What the log says of the failures: of each failed program, or in other logs the end."""
+    if kind != "ctest":
+        return text.splitlines()[-40:]
+    numbers = re.findall(r"Test +#(\d+): \S+ [. ]*\*\*\*", text)
+    return [line for n in numbers for line in re.findall(rf"^{n}: .*", text, re.M)[-20:]]
+
+
 CTEST = """1: [       OK ] a
 1: [       OK ] b
 1/3 Test #1: unit/base/test_buf ..............   Passed    0.00 sec
@@ -103,9 +111,11 @@ def main(arguments):
         return self_test()
     kind, log, exit_code = arguments
     with open(log, encoding="utf-8", errors="replace") as file:
-        passed, failed, skipped = tally(kind, file.read(), int(exit_code))
+        text = file.read()
+    passed, failed, skipped = tally(kind, text, int(exit_code))
     print(passed, len(failed), skipped)
-    print("\n".join(failed))
+    if failed:
+        print("\n".join(failed + [f"| {line}" for line in excerpt(kind, text)] + [f"see {log}"]))
     return 0
 
 

@@ -12,7 +12,6 @@
 
 /* Idle tasks kept; what is above is freed on release. */
 #define POOL_MAX 1024
-/* Stack slots above which a coroutine is not worth keeping. */
 #define HANDLER 1 /* stack index of the message handler in the boot frame */
 
 static char trace_key; /* registry key: {message -> traceback} of the error under way */
@@ -51,7 +50,7 @@ static int boot_k(lua_State *L, int status, lua_KContext context)
 {
     struct cla_task *task = (struct cla_task *)context;
 
-    task->ops->leave(task, L, status == LUA_OK || status == LUA_YIELD, HANDLER + 1);
+    task->ops->leave(task, L, status == LUA_YIELD ? LUA_OK : status, HANDLER + 1);
     lua_settop(L, 0);
     return 0;
 }

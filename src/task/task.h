@@ -31,9 +31,9 @@ enum cla_task_end {
 struct cla_task_ops {
     /* Pushes the body and its arguments; returns how many arguments. May raise. */
     int (*enter)(struct cla_task *task, lua_State *L);
-    /* The body ended. ok: its results are at 'first' and up; else the error is on top, a string
+    /* The body ended. LUA_OK: its results are at 'first' and up; else the error is on top, a string
      * with its traceback appended unless it is a Cancel or another object. May raise. */
-    void (*leave)(struct cla_task *task, lua_State *L, bool ok, int first);
+    void (*leave)(struct cla_task *task, lua_State *L, int status, int first);
     /* The root scope was cancelled; runs before its registrations. Runs no Lua. May be NULL. */
     void (*on_cancel)(struct cla_task *task, const struct cla_reason *reason);
     /* The body is over. Not inside Lua; 'task' is still alive. */

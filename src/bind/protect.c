@@ -1,0 +1,206 @@
+/* A pcall that was entered before a Cancel was raised returns it, so that clean-up written as
+ * 'local ok, e = pcall(f) … error(e, 0)' works; awaits then raise again until the Cancel is raised
+ * again. One that was entered while the task is already unwinding lets the Cancel pass, so that a
+ * retry loop around pcall ends. */
+#include "bind/protect.h"
+
+#include <lauxlib.h>
+
+#include "task/task.h"
+
+/* The live Cancel at 'index' that belongs to the task running on L, or NULL. */
+static struct cla_scope *live_cancel(lua_State *L, int index, const struct cla_task *task)
+{
+    struct cla_scope *scope;
+
+    if (task == NULL || lua_type(L, index) != LUA_TUSERDATA)
+        return NULL;
+    scope = cla_scope_at(L, index);
+    if (scope == NULL || !scope->open)
+        return NULL;
+    for (const struct cla_scope *s = task->scope; s != NULL; s = s->outer) {
+        if (s == scope)
+            return scope;
+    }
+    return NULL;
+}
+
+/* Context of a protected call: was the task unwinding when it was entered? */
+static lua_KContext entered_unwinding(lua_State *L)
+{
+    const struct cla_task *task = cla_task_on(L);
+
+    return task != NULL && cla_scope_unwinding(task);
+}
+
+/* 'below': slots under the results that are not returned. */
+static int finish(lua_State *L, int status, lua_KContext unwinding, int below)
+{
+    struct cla_task *task = cla_task_on(L);
+
+    if (status == LUA_OK || status == LUA_YIELD)
+        return lua_gettop(L) - below;
+    if (live_cancel(L, -1, task) != NULL) {
+        if (unwinding)
+            return lua_error(L);
+        task->caught = true;
+    }
+    lua_pushboolean(L, 0);
+    lua_insert(L, -2);
+    return 2;
+}
+
+static int pcall_k(lua_State *L, int status, lua_KContext context)
+{
+    return finish(L, status, context, 0);
+}
+
+static int l_pcall(lua_State *L)
+{
+    lua_KContext context = entered_unwinding(L);
+
+    luaL_checkany(L, 1);
+    lua_pushboolean(L, 1);
+    lua_insert(L, 1);
+    return pcall_k(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, context, pcall_k), context);
+}
+
+/* Upvalue: the script's handler, which a Cancel is not shown to. */
+static int l_handler(lua_State *L)
+{
+    if (live_cancel(L, 1, cla_task_on(L)) != NULL)
+        return 1;
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, lua_gettop(L) - 1, 1);
+    return 1;
+}
+
+static int xpcall_k(lua_State *L, int status, lua_KContext context)
+{
+    return finish(L, status, context, 2);
+}
+
+/* xpcall(f, handler, …); the stack becomes f, handler', true, f, … */
+static int l_xpcall(lua_State *L)
+{
+    lua_KContext context = entered_unwinding(L);
+    int n = lua_gettop(L);
+
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_pushvalue(L, 2);
+    lua_pushcclosure(L, l_handler, 1);
+    lua_replace(L, 2);
+    lua_pushboolean(L, 1);
+    lua_pushvalue(L, 1);
+    lua_rotate(L, 3, 2);
+    return xpcall_k(L, lua_pcallk(L, n - 2, LUA_MULTRET, 2, context, xpcall_k), context);
+}
+
+static int l_error(lua_State *L)
+{
+    int level = (int)luaL_optinteger(L, 2, 1);
+    struct cla_task *task = cla_task_on(L);
+
+    lua_settop(L, 1);
+    if (live_cancel(L, 1, task) != NULL)
+        task->caught = false;
+    if (lua_type(L, 1) == LUA_TSTRING && level > 0) {
+        luaL_where(L, level);
+        lua_pushvalue(L, 1);
+        lua_concat(L, 2);
+    }
+    return lua_error(L);
+}
+
+static int l_yield(lua_State *L)
+{
+    if (cla_task_on(L) != NULL)
+        return luaL_error(L, "attempt to yield from outside a coroutine");
+    return lua_yield(L, lua_gettop(L));
+}
+
+/* load(chunk, name, mode, env), text only: binary chunks can crash the host. Upvalue: load. */
+static int l_load(lua_State *L)
+{
+    int n = lua_gettop(L);
+
+    if (n < 3)
+        lua_settop(L, 3);
+    lua_pushliteral(L, "t");
+    lua_replace(L, 3);
+    n = lua_gettop(L);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, n, LUA_MULTRET);
+    return lua_gettop(L);
+}
+
+/* loadfile(name, mode, env), text only. Upvalue: loadfile. */
+static int l_loadfile(lua_State *L)
+{
+    int n = lua_gettop(L);
+
+    if (n < 2)
+        lua_settop(L, 2);
+    lua_pushliteral(L, "t");
+    lua_replace(L, 2);
+    n = lua_gettop(L);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, n, LUA_MULTRET);
+    return lua_gettop(L);
+}
+
+static int dofile_k(lua_State *L, int status, lua_KContext context)
+{
+    (void)status, (void)context;
+    return lua_gettop(L) - 1;
+}
+
+static int l_dofile(lua_State *L)
+{
+    const char *name = luaL_optstring(L, 1, NULL);
+
+    lua_settop(L, 1);
+    if (luaL_loadfilex(L, name, "t") != LUA_OK)
+        return lua_error(L);
+    lua_callk(L, 0, LUA_MULTRET, 0, dofile_k);
+    return dofile_k(L, 0, 0);
+}
+
+static void wrap(lua_State *L, const char *name, lua_CFunction function)
+{
+    lua_getglobal(L, name);
+    lua_pushcclosure(L, function, 1);
+    lua_setglobal(L, name);
+}
+
+static void set_in(lua_State *L, const char *library, const char *name, lua_CFunction function)
+{
+    lua_getglobal(L, library);
+    if (function != NULL)
+        lua_pushcfunction(L, function);
+    else
+        lua_pushnil(L);
+    lua_setfield(L, -2, name);
+    lua_pop(L, 1);
+}
+
+static const luaL_Reg globals[] = {
+    {"pcall", l_pcall},   {"xpcall", l_xpcall}, {"error", l_error},
+    {"dofile", l_dofile}, {NULL, NULL},
+};
+
+void cla_protect_open(lua_State *L)
+{
+    lua_pushglobaltable(L);
+    luaL_setfuncs(L, globals, 0);
+    lua_pop(L, 1);
+    wrap(L, "load", l_load);
+    wrap(L, "loadfile", l_loadfile);
+    set_in(L, "coroutine", "yield", l_yield);
+    set_in(L, "debug", "sethook", NULL);
+    set_in(L, "os", "exit", NULL);
+    set_in(L, "os", "setlocale", NULL);
+}

@@ -1,0 +1,17 @@
+/* The access log: one line for each call, and for each request that was refused before it was one.
+ *
+ * Worker thread. Depends on: base/log, gateway/call. */
+#ifndef CLA_GATEWAY_ACCESS_H
+#define CLA_GATEWAY_ACCESS_H
+
+#include "gateway/call.h"
+
+/* Logs a call that just ended with 'code'; 'reason' if it was cancelled, else NULL. */
+void cla_access_call(const struct cla_call *call, enum cla_code code,
+                     const struct cla_reason *reason);
+
+/* Logs a request refused with an HTTP status before any call. 'why' is ours, not the client's. */
+void cla_access_refused(const struct cla_call_env *env, struct cla_slice peer, int status,
+                        const char *why);
+
+#endif

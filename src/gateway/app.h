@@ -1,0 +1,45 @@
+/* What the gateway asks of the script side.
+ *
+ * Worker thread. Depends on: gateway/call. The gateway knows neither Lua nor tasks: the binding
+ * layer gives it this struct of functions. */
+#ifndef CLA_GATEWAY_APP_H
+#define CLA_GATEWAY_APP_H
+
+#include "base/slice.h"
+#include "cancel/reason.h"
+
+struct cla_app;
+struct cla_call;
+
+/* What the gateway knows of a procedure; embedded in the app's own struct. */
+struct cla_procedure {
+    struct cla_slice name; /* dotted: "chat.join" */
+    uint64_t timeout_ns;   /* 0: the server's call_timeout */
+    bool read_only;        /* may be called by GET */
+};
+
+struct cla_app_ops {
+    /* Finds a procedure by its dotted name; NULL: there is none. */
+    const struct cla_procedure *(*find)(struct cla_app *app, struct cla_slice name);
+    /* Takes on a call; it runs in a later run(). The app ends it with one of cla_call_result_end(),
+     * cla_call_fail() or cla_call_cancelled(), and cla_call_release() when its work is gone.
+     * Returns 0, -CLA_ENOMEM, or -CLA_ELIMIT while memory is short: then it was not taken. */
+    int (*start)(struct cla_app *app, struct cla_call *call);
+    /* Cancels a call that was started and not released. */
+    void (*cancel)(struct cla_app *app, struct cla_call *call, enum cla_cancel_kind kind,
+                   struct cla_slice message);
+    /* Runs what is ready, for about a millisecond. Returns true if there is more. */
+    bool (*run)(struct cla_app *app);
+    /* Once a turn, after run(): housekeeping. */
+    void (*tidy)(struct cla_app *app);
+    /* From now on clean-up may take grace_ns: the server is shutting down. */
+    void (*set_grace)(struct cla_app *app, uint64_t grace_ns);
+    /* Ends the calls that are left, without letting them run; logs each. Returns how many. */
+    unsigned (*abandon)(struct cla_app *app);
+};
+
+struct cla_app {
+    const struct cla_app_ops *ops;
+};
+
+#endif

@@ -1,0 +1,136 @@
+#include "gateway/call.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "gateway/access.h"
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+void cla_call_set_deadline(struct cla_call *call, bool has_timeout, uint64_t timeout_ms)
+{
+    const struct cla_call_env *env = call->env;
+    uint64_t timeout = CLA_NEVER;
+
+    if (has_timeout && timeout_ms < CLA_NEVER / CLA_NS_PER_MS)
+        timeout = timeout_ms * CLA_NS_PER_MS;
+    if (call->procedure != NULL && call->procedure->timeout_ns > 0)
+        timeout = least(timeout, call->procedure->timeout_ns);
+    if (timeout == CLA_NEVER)
+        timeout = env->call_timeout_ns;
+    timeout = least(timeout, env->max_call_timeout_ns);
+    call->deadline_ns = cla_clock_add(call->request->received_ns, timeout);
+}
+
+/* Ends a call that was never started. */
+static void refuse(struct cla_call *call, enum cla_code code, const char *message)
+{
+    struct cla_rpc_error error = {.code = code, .message = cla_slice_str(message)};
+
+    cla_call_fail(call, &error);
+    cla_call_release(call);
+}
+
+static void refuse_unknown(struct cla_call *call)
+{
+    struct cla_buf message = {0};
+    struct cla_rpc_error error = {.code = CLA_CODE_UNIMPLEMENTED};
+    struct cla_slice name = call->name;
+
+    if (name.n > 128)
+        name.n = 128;
+    if (cla_buf_add(&message, CLA_LIT("no such procedure: ")) == 0 &&
+        cla_buf_add(&message, name) == 0)
+        error.message = cla_buf_slice(&message);
+    cla_call_fail(call, &error);
+    cla_buf_fini(&message);
+    cla_call_release(call);
+}
+
+void cla_call_start(struct cla_call *call)
+{
+    struct cla_call_env *env = call->env;
+
+    call->id = ++env->next_id;
+    call->state = CLA_CALL_OPEN;
+    env->in_flight++;
+    if (call->procedure == NULL)
+        refuse_unknown(call);
+    else if (env->draining)
+        refuse(call, CLA_CODE_UNAVAILABLE, "the server is shutting down");
+    else if (env->in_flight > env->max_in_flight)
+        refuse(call, CLA_CODE_UNAVAILABLE, "overloaded: too many calls in flight (max_calls)");
+    else if (call->deadline_ns <= call->request->received_ns)
+        refuse(call, CLA_CODE_DEADLINE_EXCEEDED, "the deadline had passed before the call began");
+    else if (env->app->ops->start(env->app, call) != 0)
+        refuse(call, CLA_CODE_UNAVAILABLE, "overloaded: memory is short (vm_memory)");
+}
+
+struct cla_buf *cla_call_result_begin(struct cla_call *call)
+{
+    return call->state == CLA_CALL_OPEN ? call->sink->result_begin(call) : NULL;
+}
+
+void cla_call_result_end(struct cla_call *call)
+{
+    struct cla_rpc_error no_memory = {.code = CLA_CODE_RESOURCE_EXHAUSTED,
+                                      .message = CLA_LIT("out of memory")};
+
+    if (call->sink->result_end(call) != 0) {
+        cla_call_fail(call, &no_memory);
+        return;
+    }
+    call->state = CLA_CALL_COMPLETED;
+    cla_access_call(call, CLA_CODE_OK, NULL);
+    call->sink->completed(call);
+}
+
+static void end_in_error(struct cla_call *call, const struct cla_rpc_error *error)
+{
+    call->sink->result_rollback(call);
+    call->sink->error(call, error);
+}
+
+bool cla_call_fail(struct cla_call *call, const struct cla_rpc_error *error)
+{
+    if (call->state != CLA_CALL_OPEN)
+        return false;
+    call->state = CLA_CALL_FAILED;
+    cla_access_call(call, error->code, NULL);
+    end_in_error(call, error);
+    return true;
+}
+
+bool cla_call_cancelled(struct cla_call *call, const struct cla_reason *reason)
+{
+    struct cla_rpc_error error = {.code = cla_cancel_kind_code(reason->kind)};
+
+    if (call->state != CLA_CALL_OPEN)
+        return false;
+    call->state = CLA_CALL_CANCELLED;
+    cla_access_call(call, error.code, reason);
+    if (error.code == CLA_CODE_UNAVAILABLE)
+        error.number = CLA_JSONRPC_SERVER_CANCELLED;
+    if (reason->kind == CLA_CANCEL_USER || reason->kind == CLA_CANCEL_LIMIT)
+        error.message = cla_reason_message(reason);
+    end_in_error(call, &error);
+    return true;
+}
+
+void cla_call_cancel(struct cla_call *call, enum cla_cancel_kind kind, struct cla_slice message)
+{
+    if (call->state != CLA_CALL_OPEN) {
+        call->env->late_resets += call->state == CLA_CALL_COMPLETED;
+        return;
+    }
+    /* The app decides the reason (a deadline that has passed comes first) and tells us back. */
+    call->env->app->ops->cancel(call->env->app, call, kind, message);
+}
+
+void cla_call_release(struct cla_call *call)
+{
+    call->env->in_flight--;
+    call->sink->release(call);
+}

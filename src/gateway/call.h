@@ -1,0 +1,120 @@
+/* One call: from its request to its one terminal reply and, later, the end of its work.
+ *
+ * Worker thread. Depends on: base, cancel, gateway/app.
+ *
+ *   OPEN -- result_end --> COMPLETED     the first of these wins; the reply is sent, and the
+ *     |---- fail --------> FAILED        access line written, at the transition
+ *     +---- cancelled ---> CANCELLED
+ *   then release, when the script's clean-up is over too: only then is the call's slot free. */
+#ifndef CLA_GATEWAY_CALL_H
+#define CLA_GATEWAY_CALL_H
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "gateway/app.h"
+#include "rpc/protocol.h"
+
+enum cla_call_state {
+    CLA_CALL_OPEN,
+    CLA_CALL_COMPLETED,
+    CLA_CALL_FAILED,
+    CLA_CALL_CANCELLED,
+};
+
+/* Where a call came from and its reply goes to. */
+struct cla_call_sink {
+    /* The buffer its result is to be appended to, with what goes before it already in place.
+     * NULL: nobody will read it, or out of memory. */
+    struct cla_buf *(*result_begin)(struct cla_call *call);
+    /* The result was appended. Returns 0, or -CLA_ENOMEM: then error() follows. */
+    int (*result_end)(struct cla_call *call);
+    /* The call COMPLETED; its result is in the buffer. The reply may be sent inside. */
+    void (*completed)(struct cla_call *call);
+    /* Takes back what was appended since result_begin, if it was called. */
+    void (*result_rollback)(struct cla_call *call);
+    /* The call ended in an error. */
+    void (*error)(struct cla_call *call, const struct cla_rpc_error *error);
+    /* Nothing refers to the call any more: free it. */
+    void (*release)(struct cla_call *call);
+};
+
+/* What a request brought along; lives as long as its calls. */
+struct cla_request {
+    struct cla_slice peer; /* "ip:port" */
+    struct cla_slice head; /* the raw HTTP head; empty: none. For call.headers */
+    const char *protocol;  /* "jsonrpc", "connect" */
+    uint64_t received_ns;  /* on the loop's clock: when its first byte was read */
+};
+
+enum cla_access_log {
+    CLA_ACCESS_ALL,
+    CLA_ACCESS_FAILED, /* calls that did not end well */
+    CLA_ACCESS_OFF,
+};
+
+/* What all calls of a worker share. */
+struct cla_call_env {
+    struct cla_app *app;
+    struct cla_loop *loop;
+    struct cla_log *log;
+    struct cla_buf *log_buf; /* lines of this turn */
+    enum cla_access_log access_log;
+    bool expose_errors;           /* clients see the text of script errors */
+    bool draining;                /* new calls are refused */
+    uint64_t call_timeout_ns;     /* where neither client nor procedure says */
+    uint64_t max_call_timeout_ns; /* no call may ask for more */
+    uint64_t next_id;
+    unsigned in_flight;     /* calls not released */
+    unsigned max_in_flight; /* max_calls */
+    uint64_t late_resets;   /* cancels that came after the result */
+};
+
+struct cla_call {
+    const struct cla_call_sink *sink;
+    struct cla_call_env *env;
+    const struct cla_request *request;
+    const struct cla_procedure *procedure; /* NULL: no such procedure */
+    struct cla_slice name;                 /* of the procedure, or as asked for */
+    struct cla_slice request_id;           /* the client's, raw JSON; empty: a notification */
+    struct cla_slice params;               /* raw JSON; empty: none */
+    struct cla_link link;                  /* in the sink's list of calls */
+    uint64_t id;                           /* the gateway's own */
+    uint64_t deadline_ns;                  /* on the loop's clock */
+    void *task;                            /* the app's, while started */
+    void *object;                          /* the app's: what scripts know the call by, or NULL */
+    size_t reply_mark;                     /* where the result began, for a rollback */
+    size_t reply_bytes;                    /* of the result, for the access log */
+    enum cla_call_state state;
+    bool params_meta;  /* params hold a member _meta that is not the script's */
+    bool result_begun; /* result_begin was called: reply_mark counts */
+};
+
+/* Sets the deadline from what the client asked for (has_timeout, timeout_ms), the procedure and the
+ * server: the smallest of client's and procedure's, the server's default where neither says, never
+ * above max_call_timeout; counted from request->received_ns. */
+void cla_call_set_deadline(struct cla_call *call, bool has_timeout, uint64_t timeout_ms);
+
+/* Gives the call an id and hands it to the app, or ends it at once: no such procedure, overload,
+ * draining, deadline already passed. The sink's functions may run inside. */
+void cla_call_start(struct cla_call *call);
+
+/* The buffer for the result's JSON text; NULL: the reply is not wanted (any more). */
+struct cla_buf *cla_call_result_begin(struct cla_call *call);
+
+/* The result is complete: the call COMPLETED. Only while OPEN. */
+void cla_call_result_end(struct cla_call *call);
+
+/* Ends the call FAILED; false if it had ended. */
+bool cla_call_fail(struct cla_call *call, const struct cla_rpc_error *error);
+
+/* Ends the call CANCELLED for 'reason'; false if it had ended. For the app's own cancels, such as
+ * the deadline's. */
+bool cla_call_cancelled(struct cla_call *call, const struct cla_reason *reason);
+
+/* Cancels a call from outside. No-op, but for a counter, if it had ended. */
+void cla_call_cancel(struct cla_call *call, enum cla_cancel_kind kind, struct cla_slice message);
+
+/* The call's work is gone. For the app, once. */
+void cla_call_release(struct cla_call *call);
+
+#endif

@@ -1,0 +1,48 @@
+/* The one queue between two threads: messages in, a callback on the other thread's loop.
+ *
+ * Post: any thread. The rest: the receiving loop's thread. Depends on: base, io/loop. */
+#ifndef CLA_GATEWAY_MAILBOX_H
+#define CLA_GATEWAY_MAILBOX_H
+
+#include "base/list.h"
+#include "io/loop.h"
+
+enum cla_message_kind {
+    CLA_MESSAGE_CONNECTION, /* to a worker: 'fd', from 'peer' */
+    CLA_MESSAGE_DRAIN,      /* to a worker: finish what runs, then end */
+    CLA_MESSAGE_STOP,       /* to a worker: end now */
+    CLA_MESSAGE_DRAINED,    /* to control: a worker has ended; 'count' calls were abandoned */
+};
+
+struct cla_message {
+    struct cla_link link;
+    enum cla_message_kind kind;
+    int fd;
+    unsigned count;
+    size_t peer_n;
+    char peer[64]; /* "ip:port" */
+};
+
+/* Receives one message, which it need not free. */
+typedef void cla_mailbox_cb(void *arg, struct cla_message *message);
+
+struct cla_mailbox {
+    uv_async_t async;
+    uv_mutex_t mutex; /* guards 'messages' */
+    struct cla_link messages;
+    cla_mailbox_cb *on_message;
+    void *arg;
+};
+
+/* Opens a mailbox on 'loop'. Returns 0 or -CLA_EIO. */
+int cla_mailbox_open(struct cla_mailbox *box, struct cla_loop *loop, cla_mailbox_cb *on_message,
+                     void *arg);
+
+/* Copies 'message' to the other side. Returns 0, or -CLA_ENOMEM: nothing was sent. */
+int cla_mailbox_post(struct cla_mailbox *box, const struct cla_message *message);
+
+/* Closes; messages not received are dropped, their descriptors closed. Nobody may post any more.
+ * The struct may be freed once the loop has run. */
+void cla_mailbox_close(struct cla_mailbox *box);
+
+#endif

@@ -1,0 +1,441 @@
+#include "gateway/exchange.h"
+
+#include "base/mem.h"
+#include "gateway/access.h"
+#include "gateway/conn.h"
+#include "gateway/worker.h"
+#include "rpc/connect.h"
+#include "rpc/jsonrpc.h"
+
+/* Memory that a pooled exchange keeps in each of its buffers. */
+#define KEEP_BYTES 4096
+
+/* --- Pool. --- */
+
+static struct cla_exchange *from_pool(struct cla_worker *worker)
+{
+    struct cla_link *link = cla_list_pop(&worker->exchange_pool);
+    struct cla_exchange *exchange;
+
+    if (link != NULL)
+        return CLA_CONTAINER(link, struct cla_exchange, link);
+    exchange = cla_mem_zalloc(sizeof *exchange);
+    if (exchange != NULL)
+        cla_list_init(&exchange->link);
+    return exchange;
+}
+
+static void empty(struct cla_buf *buf)
+{
+    buf->n = 0;
+    if (buf->cap > KEEP_BYTES)
+        cla_buf_fini(buf);
+}
+
+static void put(struct cla_exchange *x)
+{
+    empty(&x->head);
+    empty(&x->body);
+    empty(&x->reply);
+    cla_list_remove(&x->link);
+    cla_list_push_front(&x->worker->exchange_pool, &x->link);
+}
+
+/* Back to the pool once neither the connection nor a call refers to it. */
+static void maybe_put(struct cla_exchange *x)
+{
+    if (x->conn == NULL && cla_list_empty(&x->calls))
+        put(x);
+}
+
+void cla_exchange_free(struct cla_exchange *exchange)
+{
+    cla_buf_fini(&exchange->head);
+    cla_buf_fini(&exchange->body);
+    cla_buf_fini(&exchange->reply);
+    cla_mem_free(exchange);
+}
+
+static const struct cla_rpc_protocol *protocol_of(const struct cla_route *route)
+{
+    if (route->kind == CLA_ROUTE_UNARY || route->kind == CLA_ROUTE_GET || route->unary_error)
+        return &cla_connect_protocol;
+    return &cla_jsonrpc_protocol;
+}
+
+static void reset(struct cla_exchange *x, struct cla_conn *conn, const struct cla_http_head *head)
+{
+    x->worker = conn->worker;
+    x->conn = conn;
+    cla_list_init(&x->calls);
+    x->unanswered = x->replies = 0;
+    x->status = 200;
+    x->busy = x->batch = x->first_used = false;
+    x->keep_alive = head->keep_alive;
+    x->version_1_0 = head->version_minor == 0;
+    x->head_only = head->method == CLA_HTTP_HEAD;
+}
+
+struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_http_head *head,
+                                      uint64_t received_ns)
+{
+    struct cla_worker *worker = conn->worker;
+    struct cla_exchange *x = from_pool(worker);
+
+    if (x == NULL)
+        return NULL;
+    reset(x, conn, head);
+    cla_list_push(&worker->exchanges, &x->link);
+    if (cla_buf_add(&x->head, head->raw) != 0)
+        goto put;
+    cla_route_find(&x->route, head, &worker->rules, &worker->scratch);
+    if (x->route.query.n > 0) /* into our copy of the head */
+        x->route.query.p = x->head.p + (x->route.query.p - head->raw.p);
+    x->protocol = protocol_of(&x->route);
+    memcpy(x->peer, conn->peer, conn->peer_n);
+    x->request = (struct cla_request){
+        .peer = cla_slice(x->peer, conn->peer_n),
+        .head = cla_buf_slice(&x->head),
+        .protocol = x->protocol->name,
+        .received_ns = received_ns,
+    };
+    return x;
+put:
+    put(x);
+    return NULL;
+}
+
+/* --- Answering. --- */
+
+/* The response is complete in status and reply. */
+static void answer(struct cla_exchange *x, const char *content_type)
+{
+    struct cla_conn *conn = x->conn;
+
+    x->conn = NULL;
+    x->busy = false;
+    cla_conn_answer(conn, x, content_type);
+    maybe_put(x);
+}
+
+static void answer_text(struct cla_exchange *x, int status, const char *text)
+{
+    x->status = status;
+    x->reply.n = 0;
+    if (cla_buf_append(&x->reply, text, strlen(text)) == 0)
+        (void)cla_buf_push(&x->reply, '\n');
+    answer(x, "text/plain; charset=utf-8");
+}
+
+/* Every element has been read and every call has ended. */
+static void answer_calls(struct cla_exchange *x)
+{
+    if (x->replies == 0) {
+        x->status = 204;
+        answer(x, NULL);
+    } else if (x->batch && cla_buf_push(&x->reply, ']') != 0) {
+        answer_text(x, 503, "out of memory");
+    } else {
+        answer(x, "application/json");
+    }
+}
+
+static void one_answered(struct cla_exchange *x)
+{
+    if (--x->unanswered == 0 && x->conn != NULL)
+        answer_calls(x);
+}
+
+/* What stands before a reply in a batch. */
+static int begin_element(struct cla_exchange *x)
+{
+    return x->batch ? cla_buf_push(&x->reply, x->replies == 0 ? '[' : ',') : 0;
+}
+
+static void write_error(struct cla_exchange *x, struct cla_slice id,
+                        const struct cla_rpc_error *error)
+{
+    size_t mark = x->reply.n;
+
+    if (begin_element(x) == 0 && x->protocol->error(&x->reply, id, error) == 0)
+        x->replies++;
+    else
+        x->reply.n = mark;
+    if (x->protocol->status_of_code)
+        x->status = cla_code_info(error->code)->http;
+}
+
+/* --- The sink of its calls. --- */
+
+static struct cla_exchange *exchange_of(struct cla_call *call)
+{
+    return CLA_CONTAINER(call->request, struct cla_exchange, request);
+}
+
+static void result_rollback(struct cla_call *call)
+{
+    if (call->result_begun)
+        exchange_of(call)->reply.n = call->reply_mark;
+}
+
+static bool reply_wanted(const struct cla_exchange *x, const struct cla_call *call)
+{
+    return call->request_id.n > 0 && x->conn != NULL;
+}
+
+static struct cla_buf *result_begin(struct cla_call *call)
+{
+    struct cla_exchange *x = exchange_of(call);
+
+    if (!reply_wanted(x, call))
+        return NULL;
+    call->reply_mark = x->reply.n;
+    call->result_begun = true;
+    if (begin_element(x) == 0 && x->protocol->reply_begin(&x->reply, call->request_id) == 0)
+        return &x->reply;
+    result_rollback(call);
+    return NULL;
+}
+
+static int result_end(struct cla_call *call)
+{
+    struct cla_exchange *x = exchange_of(call);
+
+    if (!reply_wanted(x, call))
+        return 0;
+    if (x->reply.n == call->reply_mark) /* result_begin had no memory */
+        return -CLA_ENOMEM;
+    if (x->protocol->reply_end(&x->reply, call->request_id) != 0)
+        return -CLA_ENOMEM;
+    x->replies++;
+    call->reply_bytes = x->reply.n - call->reply_mark;
+    return 0;
+}
+
+static void on_completed(struct cla_call *call)
+{
+    one_answered(exchange_of(call));
+}
+
+static void on_error(struct cla_call *call, const struct cla_rpc_error *error)
+{
+    struct cla_exchange *x = exchange_of(call);
+
+    if (reply_wanted(x, call))
+        write_error(x, call->request_id, error);
+    one_answered(x);
+}
+
+static void on_release(struct cla_call *call)
+{
+    struct cla_exchange *x = exchange_of(call);
+
+    cla_list_remove(&call->link);
+    if (call == &x->first)
+        x->first_used = false;
+    else
+        cla_mem_free(call);
+    maybe_put(x);
+}
+
+static const struct cla_call_sink sink = {
+    .result_begin = result_begin,
+    .result_end = result_end,
+    .result_rollback = result_rollback,
+    .completed = on_completed,
+    .error = on_error,
+    .release = on_release,
+};
+
+/* --- Starting. --- */
+
+static struct cla_call *new_call(struct cla_exchange *x)
+{
+    struct cla_call *call = &x->first;
+
+    if (x->first_used) {
+        call = cla_mem_alloc(sizeof *call);
+        if (call == NULL)
+            return NULL;
+    } else {
+        x->first_used = true;
+    }
+    *call = (struct cla_call){.sink = &sink, .env = &x->worker->env, .request = &x->request};
+    cla_list_push(&x->calls, &call->link);
+    return call;
+}
+
+static void on_text(void *arg, const struct cla_rpc_text *text)
+{
+    struct cla_exchange *x = arg;
+
+    x->batch = text->batch;
+    x->unanswered = text->count;
+}
+
+static void answer_invalid(struct cla_exchange *x, const struct cla_rpc_request *request)
+{
+    struct cla_rpc_error error = {.code = CLA_CODE_INVALID_ARGUMENT,
+                                  .number = request->error_code,
+                                  .message = cla_slice_str(request->error)};
+
+    cla_access_refused(&x->worker->env, x->request.peer, 200, request->error);
+    write_error(x, request->id, &error);
+    one_answered(x);
+}
+
+static void answer_no_memory(struct cla_exchange *x, struct cla_slice id)
+{
+    struct cla_rpc_error error = {.code = CLA_CODE_UNAVAILABLE,
+                                  .message = CLA_LIT("out of memory")};
+
+    if (id.n > 0)
+        write_error(x, id, &error);
+    one_answered(x);
+}
+
+/* The client's timeout: of the header and of _meta the smaller. */
+static void set_deadline(struct cla_call *call, const struct cla_route *route,
+                         const struct cla_rpc_options *options)
+{
+    uint64_t timeout_ms = route->timeout_ms;
+
+    if (options->has_timeout && (!route->has_timeout || options->timeout_ms < timeout_ms))
+        timeout_ms = options->timeout_ms;
+    cla_call_set_deadline(call, route->has_timeout || options->has_timeout, timeout_ms);
+}
+
+static void start_request(struct cla_exchange *x, const struct cla_rpc_request *request)
+{
+    struct cla_app *app = x->worker->env.app;
+    struct cla_call *call = new_call(x);
+
+    if (call == NULL) {
+        answer_no_memory(x, request->id);
+        return;
+    }
+    call->procedure = app->ops->find(app, request->method);
+    call->name = call->procedure != NULL ? call->procedure->name : request->method;
+    call->request_id = request->id;
+    call->params = request->params;
+    call->params_meta = request->params_meta;
+    set_deadline(call, &x->route, &request->options);
+    cla_call_start(call);
+}
+
+static void on_request(void *arg, const struct cla_rpc_request *request)
+{
+    if (request->kind == CLA_RPC_INVALID)
+        answer_invalid(arg, request);
+    else
+        start_request(arg, request);
+}
+
+static void run_jsonrpc(struct cla_exchange *x)
+{
+    static const struct cla_rpc_server_events events = {on_text, on_request};
+    const struct cla_rpc_limits limits = {.json_depth = x->worker->json_depth,
+                                          .batch_items = x->worker->batch_items};
+
+    if (cla_jsonrpc_read(cla_buf_slice(&x->body), &limits, &events, x) != 0)
+        answer_text(x, 503, "out of memory");
+}
+
+static void answer_unary_error(struct cla_exchange *x, enum cla_code code, int status,
+                               const char *why)
+{
+    struct cla_rpc_error error = {.code = code, .message = cla_slice_str(why)};
+
+    cla_access_refused(&x->worker->env, x->request.peer, status, why);
+    write_error(x, CLA_LIT("null"), &error);
+    x->status = status;
+    answer_calls(x);
+}
+
+static int read_unary_params(struct cla_exchange *x, struct cla_slice *params, const char **why)
+{
+    int rc = 0;
+
+    if (x->route.kind == CLA_ROUTE_GET)
+        rc = cla_route_query_params(x->route.query, &x->body, why);
+    if (rc == 0)
+        rc = cla_connect_params(cla_buf_slice(&x->body), x->worker->json_depth, params, why);
+    return rc;
+}
+
+static void run_unary(struct cla_exchange *x)
+{
+    const char *why = NULL;
+    struct cla_slice params;
+    struct cla_call *call;
+    int rc = read_unary_params(x, &params, &why);
+
+    if (rc == -CLA_ENOMEM) {
+        answer_text(x, 503, "out of memory");
+        return;
+    }
+    if (rc != 0) {
+        answer_unary_error(x, CLA_CODE_INVALID_ARGUMENT, 400, why);
+        return;
+    }
+    call = new_call(x); /* the first: it is part of the exchange */
+    call->procedure = x->route.procedure;
+    call->name = call->procedure->name;
+    call->request_id = CLA_LIT("null");
+    call->params = params;
+    x->unanswered = 1;
+    cla_call_set_deadline(call, x->route.has_timeout, x->route.timeout_ms);
+    cla_call_start(call);
+}
+
+static void refuse(struct cla_exchange *x)
+{
+    const struct cla_route *route = &x->route;
+
+    if (route->unary_error) {
+        answer_unary_error(x, route->code, route->status, route->why);
+        return;
+    }
+    cla_access_refused(&x->worker->env, x->request.peer, route->status, route->why);
+    answer_text(x, route->status, route->why);
+}
+
+bool cla_exchange_wants_body(const struct cla_exchange *exchange)
+{
+    return exchange->route.kind == CLA_ROUTE_JSONRPC || exchange->route.kind == CLA_ROUTE_UNARY;
+}
+
+int cla_exchange_body(struct cla_exchange *exchange, struct cla_slice bytes)
+{
+    return cla_exchange_wants_body(exchange) ? cla_buf_add(&exchange->body, bytes) : 0;
+}
+
+void cla_exchange_run(struct cla_exchange *exchange)
+{
+    exchange->busy = true;
+    switch (exchange->route.kind) {
+    case CLA_ROUTE_JSONRPC:
+        run_jsonrpc(exchange);
+        break;
+    case CLA_ROUTE_UNARY:
+    case CLA_ROUTE_GET:
+        run_unary(exchange);
+        break;
+    case CLA_ROUTE_OPTIONS:
+        exchange->status = 204;
+        answer(exchange, NULL);
+        break;
+    case CLA_ROUTE_REFUSE:
+        refuse(exchange);
+        break;
+    }
+}
+
+void cla_exchange_abandon(struct cla_exchange *exchange, enum cla_cancel_kind kind)
+{
+    exchange->conn = NULL;
+    CLA_LIST_EACH (link, &exchange->calls) {
+        cla_call_cancel(CLA_CONTAINER(link, struct cla_call, link), kind, cla_slice(NULL, 0));
+    }
+    maybe_put(exchange);
+}

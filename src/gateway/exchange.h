@@ -1,0 +1,66 @@
+/* One HTTP request and its response.
+ *
+ * Worker thread. Depends on: gateway/call, gateway/route, http, rpc.
+ *
+ *   head -> READING -- end of body --> BUSY -- every call ended --> ANSWERED -- every call
+ *             (refused: the body is                                   released --> back to the pool
+ *              thrown away as it comes)
+ *
+ * The connection refers to it until it is answered; its calls until they are released, which may be
+ * later (clean-up) or, if the client left, without an answer. */
+#ifndef CLA_GATEWAY_EXCHANGE_H
+#define CLA_GATEWAY_EXCHANGE_H
+
+#include "gateway/call.h"
+#include "gateway/route.h"
+
+struct cla_conn;
+struct cla_worker;
+
+#define CLA_PEER_MAX 64
+
+struct cla_exchange {
+    struct cla_link link; /* in worker->exchanges, or its pool */
+    struct cla_worker *worker;
+    struct cla_conn *conn; /* NULL once answered or the client is gone */
+    struct cla_request request;
+    struct cla_route route;
+    struct cla_link calls; /* not released */
+    const struct cla_rpc_protocol *protocol;
+    struct cla_buf head;   /* the raw head, copied */
+    struct cla_buf body;   /* the body, or the params of a GET */
+    struct cla_buf reply;  /* the response body under way */
+    struct cla_call first; /* most exchanges have one call */
+    size_t unanswered;     /* calls that have not ended, and elements not yet read */
+    unsigned replies;      /* in 'reply' */
+    int status;            /* of the response */
+    bool busy;             /* the request is complete and not yet answered */
+    bool batch;
+    bool first_used; /* 'first' is a live call */
+    bool keep_alive;
+    bool version_1_0;
+    bool head_only; /* HEAD: no body in the response */
+    char peer[CLA_PEER_MAX];
+};
+
+/* Takes an exchange from the pool for a head that has arrived on 'conn'. NULL: out of memory. */
+struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_http_head *head,
+                                      uint64_t received_ns);
+
+/* True if the body is wanted: a client that waits for 100 Continue may send it. */
+bool cla_exchange_wants_body(const struct cla_exchange *exchange);
+
+/* Some of the body. Returns 0 or -CLA_ENOMEM. */
+int cla_exchange_body(struct cla_exchange *exchange, struct cla_slice bytes);
+
+/* The request is complete: starts its calls, or answers. The answer may be given inside. */
+void cla_exchange_run(struct cla_exchange *exchange);
+
+/* The client is gone: cancels what is running. The exchange lets go of its connection and may go
+ * back to the pool inside. */
+void cla_exchange_abandon(struct cla_exchange *exchange, enum cla_cancel_kind kind);
+
+/* Frees a pooled exchange. */
+void cla_exchange_free(struct cla_exchange *exchange);
+
+#endif

@@ -1,0 +1,317 @@
+#include "gateway/route.h"
+
+#include "http/url.h"
+#include "rpc/timeout.h"
+
+static void refuse(struct cla_route *route, int status, const char *why)
+{
+    route->kind = CLA_ROUTE_REFUSE;
+    route->status = status;
+    route->why = why;
+}
+
+static void refuse_unary(struct cla_route *route, int status, enum cla_code code, const char *why)
+{
+    refuse(route, status, why);
+    route->unary_error = true;
+    route->code = code;
+}
+
+/* The header fields that matter here, of all that a head may hold. */
+struct fields {
+    struct cla_slice connect_timeout, grpc_timeout, connect_version, content_encoding;
+};
+
+static void take_field(const struct cla_http_field *field, struct cla_slice name,
+                       struct cla_slice *to)
+{
+    if (cla_slice_eq_nocase(field->name, name))
+        *to = field->value.p != NULL ? field->value : cla_slice("", 0);
+}
+
+static struct fields read_fields(const struct cla_http_head *head)
+{
+    struct fields f = {0};
+
+    for (unsigned i = 0; i < head->field_count; i++) {
+        const struct cla_http_field *field = &head->fields[i];
+
+        switch (field->name.n) { /* the lengths sort out nearly all other fields */
+        case 12:
+            take_field(field, CLA_LIT("grpc-timeout"), &f.grpc_timeout);
+            break;
+        case 16:
+            take_field(field, CLA_LIT("content-encoding"), &f.content_encoding);
+            break;
+        case 18:
+            take_field(field, CLA_LIT("connect-timeout-ms"), &f.connect_timeout);
+            break;
+        case 24:
+            take_field(field, CLA_LIT("connect-protocol-version"), &f.connect_version);
+            break;
+        default:
+            break;
+        }
+    }
+    return f;
+}
+
+/* application/json, with no parameter but charset=utf-8 (RFC 8259 has no other). */
+static bool is_json(struct cla_slice content_type)
+{
+    struct cla_slice part;
+
+    if (!cla_slice_next(&content_type, ';', &part) ||
+        !cla_slice_eq_nocase(part, CLA_LIT("application/json")))
+        return false;
+    while (cla_slice_next(&content_type, ';', &part)) {
+        if (!cla_slice_eq_nocase(part, CLA_LIT("charset=utf-8")) &&
+            !cla_slice_eq_nocase(part, CLA_LIT("charset=\"utf-8\"")))
+            return false;
+    }
+    return true;
+}
+
+static bool check_body(struct cla_route *route, const struct cla_http_head *head,
+                       const struct fields *fields)
+{
+    if (fields->content_encoding.n > 0 &&
+        !cla_slice_eq_nocase(fields->content_encoding, CLA_LIT("identity"))) {
+        refuse(route, 415, "Content-Encoding is not supported: send the JSON as it is");
+        return false;
+    }
+    if ((head->has_body || route->kind == CLA_ROUTE_JSONRPC) && !is_json(head->content_type)) {
+        refuse(route, 415,
+               "send Content-Type: application/json (with curl: --json instead of --data)");
+        return false;
+    }
+    return true;
+}
+
+/* The name in a Host value: "[::1]:3000" -> "[::1]", "localhost:3000" -> "localhost". */
+static struct cla_slice host_name(struct cla_slice host)
+{
+    bool bracket = host.n > 0 && host.p[0] == '[';
+    const char *end = host.n > 0 ? memchr(host.p, bracket ? ']' : ':', host.n) : NULL;
+
+    if (end != NULL)
+        host.n = (size_t)(end - host.p) + bracket;
+    return host;
+}
+
+static bool is_loopback_name(struct cla_slice name)
+{
+    struct cla_slice suffix = CLA_LIT(".localhost");
+
+    if (cla_slice_eq_nocase(name, CLA_LIT("localhost")) || cla_slice_eq(name, CLA_LIT("[::1]")))
+        return true;
+    if (cla_slice_starts(name, CLA_LIT("127.")))
+        return strspn(name.p, "0123456789.") >= name.n;
+    return name.n > suffix.n &&
+           cla_slice_eq_nocase(cla_slice(name.p + name.n - suffix.n, suffix.n), suffix);
+}
+
+/* On a loopback bind, a page from elsewhere may have its own name point here (DNS rebinding): its
+ * requests carry that name. */
+static bool host_allowed(struct cla_slice host, const struct cla_route_rules *rules)
+{
+    struct cla_slice name = host_name(host);
+
+    if (!rules->loopback || host.n == 0 || is_loopback_name(name))
+        return true;
+    for (size_t i = 0; i < rules->host_count; i++) {
+        if (cla_slice_eq(rules->hosts[i], CLA_LIT("*")) ||
+            cla_slice_eq_nocase(rules->hosts[i], name) ||
+            cla_slice_eq_nocase(rules->hosts[i], host))
+            return true;
+    }
+    return false;
+}
+
+static void read_timeout(struct cla_route *route, const struct fields *fields)
+{
+    static const char why[] = "malformed timeout: Connect-Timeout-Ms takes 1 to 10 digits, "
+                              "Grpc-Timeout 1 to 8 digits and a unit of H M S m u n";
+    int rc =
+        cla_rpc_timeout_header(fields->connect_timeout, fields->grpc_timeout, &route->timeout_ms);
+
+    route->has_timeout = rc == 0;
+    if (rc == -CLA_EINVAL && route->procedure != NULL)
+        refuse_unary(route, 400, CLA_CODE_INVALID_ARGUMENT, why);
+    else if (rc == -CLA_EINVAL)
+        refuse(route, 400, why);
+}
+
+static void find_jsonrpc(struct cla_route *route, const struct cla_http_head *head,
+                         const struct fields *fields)
+{
+    route->allow = "POST, OPTIONS";
+    if (head->method == CLA_HTTP_OPTIONS) {
+        route->kind = CLA_ROUTE_OPTIONS;
+    } else if (head->method == CLA_HTTP_POST) {
+        route->kind = CLA_ROUTE_JSONRPC;
+        if (check_body(route, head, fields))
+            read_timeout(route, fields);
+    } else {
+        refuse(route, 405, "send JSON-RPC with POST");
+    }
+}
+
+static void find_method(struct cla_route *route, const struct cla_http_head *head,
+                        const struct fields *fields)
+{
+    bool read_only = route->procedure->read_only;
+
+    route->allow = read_only ? "GET, HEAD, POST, OPTIONS" : "POST, OPTIONS";
+    if (head->method == CLA_HTTP_OPTIONS) {
+        route->kind = CLA_ROUTE_OPTIONS;
+    } else if (head->method == CLA_HTTP_POST) {
+        route->kind = CLA_ROUTE_UNARY;
+        if (check_body(route, head, fields))
+            read_timeout(route, fields);
+    } else if (read_only && (head->method == CLA_HTTP_GET || head->method == CLA_HTTP_HEAD)) {
+        route->kind = CLA_ROUTE_GET;
+        read_timeout(route, fields);
+    } else {
+        refuse(route, 405,
+               read_only ? "call this procedure with GET or POST"
+                         : "call this procedure with POST (GET needs read_only = true)");
+    }
+}
+
+/* Builds the dotted name of /rpc/NAME: slashes and dots name the same path of tables. */
+static int dotted_name(struct cla_slice path, struct cla_buf *name)
+{
+    int rc;
+
+    name->n = 0;
+    rc = cla_http_percent_decode(name, path);
+    for (size_t i = 0; rc == 0 && i < name->n; i++) {
+        if (name->p[i] == '/')
+            name->p[i] = '.';
+    }
+    return rc;
+}
+
+static void find_unary(struct cla_route *route, const struct cla_http_head *head,
+                       struct cla_slice path, struct cla_app *app, const struct fields *fields,
+                       struct cla_buf *name)
+{
+    if (dotted_name(path, name) != 0) {
+        refuse(route, 400, "the path holds a malformed percent escape");
+        return;
+    }
+    route->procedure = app->ops->find(app, cla_buf_slice(name));
+    if (route->procedure == NULL)
+        refuse_unary(route, 404, CLA_CODE_UNIMPLEMENTED, "no such procedure");
+    else if (fields->connect_version.n > 0 && !cla_slice_eq(fields->connect_version, CLA_LIT("1")))
+        refuse_unary(route, 400, CLA_CODE_INVALID_ARGUMENT, "Connect-Protocol-Version must be 1");
+    else
+        find_method(route, head, fields);
+}
+
+void cla_route_find(struct cla_route *route, const struct cla_http_head *head,
+                    const struct cla_route_rules *rules, struct cla_buf *name)
+{
+    static const struct cla_slice prefix = {"/rpc/", 5};
+    struct cla_http_target target;
+    struct fields fields = read_fields(head);
+
+    *route = (struct cla_route){0};
+    if (cla_http_target_split(head->target, &target) != 0) {
+        refuse(route, 400, "malformed request target");
+    } else if (!host_allowed(head->host, rules)) {
+        refuse(route, 403, "Host is not a loopback name: list it in the setting 'hosts'");
+    } else if (cla_slice_eq(target.path, CLA_LIT("/rpc"))) {
+        find_jsonrpc(route, head, &fields);
+    } else if (cla_slice_starts(target.path, prefix)) {
+        route->query = target.query;
+        find_unary(route, head, cla_slice(target.path.p + prefix.n, target.path.n - prefix.n),
+                   rules->app, &fields, name);
+    } else if (cla_slice_eq(target.path, CLA_LIT("*"))) {
+        route->kind = CLA_ROUTE_OPTIONS;
+        route->allow = "GET, HEAD, POST, OPTIONS";
+    } else {
+        refuse(route, 404, "nothing here: procedures are called at /rpc");
+    }
+}
+
+static int base64_value(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    if (c == '+' || c == '-')
+        return 62;
+    return c == '/' || c == '_' ? 63 : -1;
+}
+
+/* Decodes base64 or base64url, padded or not, in place (RFC 4648). */
+static int base64_decode(struct cla_buf *buf)
+{
+    size_t n = 0, digits = buf->n;
+    unsigned bits = 0, held = 0;
+
+    while (digits > 0 && buf->p[digits - 1] == '=')
+        digits--;
+    for (size_t i = 0; i < digits; i++) {
+        int value = base64_value(buf->p[i]);
+
+        if (value < 0)
+            return -CLA_EINVAL;
+        held = (held << 6 | (unsigned)value) & 0xffff;
+        bits += 6;
+        if (bits >= 8) {
+            bits -= 8;
+            buf->p[n++] = (char)(held >> bits);
+        }
+    }
+    if (digits % 4 == 1)
+        return -CLA_EINVAL;
+    buf->n = n;
+    return 0;
+}
+
+struct get_query {
+    struct cla_slice message; /* still encoded */
+    bool base64;
+};
+
+static const char *read_query(struct cla_slice query, struct get_query *out)
+{
+    struct cla_slice name, value;
+
+    while (cla_http_query_next(&query, &name, &value)) {
+        if (cla_slice_eq(name, CLA_LIT("message")))
+            out->message = value;
+        else if (cla_slice_eq(name, CLA_LIT("base64")))
+            out->base64 = cla_slice_eq(value, CLA_LIT("1"));
+        else if (cla_slice_eq(name, CLA_LIT("encoding")) && !cla_slice_eq(value, CLA_LIT("json")))
+            return "encoding must be json";
+        else if (cla_slice_eq(name, CLA_LIT("connect")) && !cla_slice_eq(value, CLA_LIT("v1")))
+            return "connect must be v1";
+    }
+    return NULL;
+}
+
+int cla_route_query_params(struct cla_slice query, struct cla_buf *out, const char **why)
+{
+    struct get_query get = {0};
+    int rc;
+
+    *why = read_query(query, &get);
+    if (*why != NULL)
+        return -CLA_EINVAL;
+    rc = cla_http_percent_decode(out, get.message);
+    if (rc == -CLA_EINVAL)
+        *why = "message holds a malformed percent escape";
+    if (rc == 0 && get.base64) {
+        rc = base64_decode(out);
+        if (rc != 0)
+            *why = "message is not base64";
+    }
+    return rc;
+}

@@ -1,0 +1,48 @@
+/* Which HTTP request means what.
+ *
+ * Worker thread. Depends on: base, http, rpc/timeout. Pure: a head in, a decision out. */
+#ifndef CLA_GATEWAY_ROUTE_H
+#define CLA_GATEWAY_ROUTE_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "gateway/app.h"
+#include "http/parser.h"
+
+enum cla_route_kind {
+    CLA_ROUTE_REFUSE,  /* answer with 'status' and 'why' */
+    CLA_ROUTE_OPTIONS, /* answer 204 with Allow */
+    CLA_ROUTE_JSONRPC, /* POST /rpc: the body is a JSON-RPC text */
+    CLA_ROUTE_UNARY,   /* POST /rpc/NAME: the body is the params */
+    CLA_ROUTE_GET,     /* GET /rpc/NAME: the query holds the params */
+};
+
+struct cla_route {
+    enum cla_route_kind kind;
+    int status;                            /* REFUSE */
+    const char *why;                       /* REFUSE: one line for people */
+    bool unary_error;                      /* REFUSE: answer with an error object of 'code' */
+    enum cla_code code;                    /* REFUSE with unary_error */
+    const char *allow;                     /* the methods there are; NULL: nothing is there */
+    const struct cla_procedure *procedure; /* UNARY, GET */
+    struct cla_slice query;                /* GET; points into the head */
+    bool has_timeout;                      /* a timeout header was sent */
+    uint64_t timeout_ms;                   /* its value */
+};
+
+struct cla_route_rules {
+    struct cla_app *app;
+    const struct cla_slice *hosts; /* allowed besides loopback names, on a loopback bind */
+    size_t host_count;             /* one of them may be "*" */
+    bool loopback;                 /* the listener is bound to a loopback address */
+};
+
+/* Decides. 'name' is scratch, in which the procedure's dotted name is built. */
+void cla_route_find(struct cla_route *route, const struct cla_http_head *head,
+                    const struct cla_route_rules *rules, struct cla_buf *name);
+
+/* Appends the params of a GET as JSON text ('message', base64 if base64=1) to 'out'; nothing if
+ * there is no query. Returns 0, -CLA_ENOMEM, or -CLA_EINVAL with '*why'. */
+int cla_route_query_params(struct cla_slice query, struct cla_buf *out, const char **why);
+
+#endif

@@ -1,0 +1,76 @@
+/* Every setting of the gateway, in one table. Only gateway/config.h includes this.
+ *
+ * X(kind, name, default, least, most, more, doc)
+ *   kind    how it is written, and the type of the field (gateway/config.h)
+ *   least, most   of a number, both allowed, in bytes or nanoseconds
+ *   more    CHOICE: the choices, in the order of their enum; numbers: what to
+ *           write, where the range does not say it; else NULL
+ *   doc     one line for people, without the default */
+#ifndef CLA_GATEWAY_CONFIG_TABLE_H
+#define CLA_GATEWAY_CONFIG_TABLE_H
+
+#include "base/clock.h"
+
+#define CLA_KIB UINT64_C(1024)
+#define CLA_MIB (1024 * CLA_KIB)
+#define CLA_GIB (1024 * CLA_MIB)
+#define CLA_DAY_NS (24 * 3600 * CLA_NS_PER_S)
+
+#define CLA_CONFIG_TABLE(X)                                                                       \
+    X(LISTEN, listen, "127.0.0.1:3000", 0, 0, NULL,                                               \
+      "address and port to serve on; [::1]:3000 for IPv6, :3000 for every address, port 0 for "   \
+      "any free port")                                                                            \
+    X(COUNT, workers, "1", 1, 1, "this version runs one worker: write 1",                         \
+      "threads that run scripts")                                                                 \
+    X(DURATION, call_timeout, "30s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                             \
+      "deadline of a call for which neither client nor procedure gives one")                      \
+    X(DURATION, max_call_timeout, "300s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                        \
+      "longest deadline of any call")                                                             \
+    X(DURATION, grace, "500ms", 0, CLA_DAY_NS, NULL, "time a cancelled call has to clean up")     \
+    X(DURATION, shutdown_grace, "2s", 0, CLA_DAY_NS, NULL,                                        \
+      "time a call cancelled by shutdown has to clean up")                                        \
+    X(DURATION, drain_timeout, "30s", 0, CLA_DAY_NS, NULL,                                        \
+      "time that running calls have to end at shutdown before they are cancelled")                \
+    X(DURATION, load_timeout, "5s", CLA_NS_PER_MS, CLA_DAY_NS, NULL, "time a script has to load") \
+    X(BYTES, vm_memory, "256MiB", 4 * CLA_MIB, 1024 * CLA_GIB, NULL,                              \
+      "most memory that the scripts of a worker may use")                                         \
+    X(COUNT, max_connections, "20000", 1, 1000000, NULL, "most connections at a time")            \
+    X(COUNT, max_connections_per_address, "20000", 1, 1000000, NULL,                              \
+      "most connections at a time from one client address")                                       \
+    X(COUNT, max_calls, "20000", 1, 1000000, NULL,                                                \
+      "most calls at a time; more are answered 'unavailable'")                                    \
+    X(BYTES, head_bytes, "16KiB", 256, 16 * CLA_MIB, NULL,                                        \
+      "largest request line and headers of a request, together")                                  \
+    X(COUNT, header_count, "100", 1, 10000, NULL, "most header fields of a request")              \
+    X(BYTES, target_bytes, "8KiB", 16, CLA_MIB, NULL, "longest request target (path and query)")  \
+    X(BYTES, body_bytes, "1MiB", 1, CLA_GIB, NULL, "largest body of a request")                   \
+    X(COUNT, batch_items, "100", 1, 100000, NULL, "most requests in a JSON-RPC batch")            \
+    X(COUNT, json_depth, "128", 1, 1024, NULL, "deepest nesting of JSON arrays and objects")      \
+    X(DURATION, header_timeout, "10s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                           \
+      "time from the first byte of a request to the end of its headers")                          \
+    X(DURATION, body_timeout, "30s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                             \
+      "time from the end of the headers to the end of the body")                                  \
+    X(DURATION, idle_timeout, "600s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                            \
+      "time a connection may wait for its next request")                                          \
+    X(DURATION, write_timeout, "30s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                            \
+      "time a client may take none of what is sent to it")                                        \
+    X(COUNT, requests_per_connection, "0", 0, UINT32_MAX, NULL,                                   \
+      "requests after which a connection is closed; 0 for no limit")                              \
+    X(BYTES, pipeline_bytes, "64KiB", 1, CLA_GIB, NULL,                                           \
+      "most bytes read ahead behind a request that is still running")                             \
+    X(BYTES, out_bytes, "1MiB", CLA_KIB, CLA_GIB, NULL,                                           \
+      "most bytes that wait to be sent on a connection")                                          \
+    X(CHOICE, half_close, "cancel", 0, 0, "cancel|allow",                                         \
+      "what a client that closes its sending side does to its calls")                             \
+    X(CHOICE, log_level, "info", 0, 0, "debug|info|warn|error|off", "least level to log")         \
+    X(CHOICE, access_log, "failed", 0, 0, "all|failed|off",                                       \
+      "calls to log: all, those that failed or were cancelled, or none")                          \
+    X(BOOL, expose_errors, "false", 0, 0, NULL,                                                   \
+      "send the text of script errors to clients (for development)")                              \
+    X(ORIGINS, origins, "", 0, 0, NULL,                                                           \
+      "web origins that may call besides the gateway's own, separated by commas; * for any")      \
+    X(HOSTS, hosts, "", 0, 0, NULL,                                                               \
+      "host names to answer for besides loopback ones when listening on loopback, separated by "  \
+      "commas; * for any")
+
+#endif

@@ -26,8 +26,8 @@ static void add_duration(struct cla_buf *line, uint64_t ns)
 
 static bool wanted(const struct cla_call_env *env, enum cla_code code)
 {
-    return env->access_log != CLA_ACCESS_OFF &&
-           (env->access_log == CLA_ACCESS_ALL || code != CLA_CODE_OK) &&
+    return env->access_log != CLA_ACCESS_LOG_OFF &&
+           (env->access_log == CLA_ACCESS_LOG_ALL || code != CLA_CODE_OK) &&
            cla_log_wants(env->log, CLA_LOG_INFO);
 }
 

@@ -4,6 +4,23 @@
 #include "base/log.h"
 #include "gateway/access.h"
 
+void cla_call_env_init(struct cla_call_env *env, struct cla_app *app, struct cla_loop *loop,
+                       struct cla_log *log, struct cla_buf *log_buf,
+                       const struct cla_config *config)
+{
+    *env = (struct cla_call_env){
+        .app = app,
+        .loop = loop,
+        .log = log,
+        .log_buf = log_buf,
+        .access_log = config->access_log,
+        .expose_errors = config->expose_errors,
+        .call_timeout_ns = config->call_timeout_ns,
+        .max_call_timeout_ns = config->max_call_timeout_ns,
+        .max_in_flight = (unsigned)config->max_calls,
+    };
+}
+
 static uint64_t least(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;

@@ -12,6 +12,8 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "gateway/app.h"
+#include "gateway/config.h"
+#include "io/loop.h"
 #include "rpc/protocol.h"
 
 enum cla_call_state {
@@ -44,12 +46,6 @@ struct cla_request {
     struct cla_slice head; /* the raw HTTP head; empty: none. For call.headers */
     const char *protocol;  /* "jsonrpc", "connect" */
     uint64_t received_ns;  /* on the loop's clock: when its first byte was read */
-};
-
-enum cla_access_log {
-    CLA_ACCESS_ALL,
-    CLA_ACCESS_FAILED, /* calls that did not end well */
-    CLA_ACCESS_OFF,
 };
 
 /* What all calls of a worker share. */
@@ -88,6 +84,12 @@ struct cla_call {
     bool params_meta;  /* params hold a member _meta that is not the script's */
     bool result_begun; /* result_begin was called: reply_mark counts */
 };
+
+/* Sets up what calls share, from the settings. Log lines go to 'log_buf', which the owner flushes
+ * to 'log'. */
+void cla_call_env_init(struct cla_call_env *env, struct cla_app *app, struct cla_loop *loop,
+                       struct cla_log *log, struct cla_buf *log_buf,
+                       const struct cla_config *config);
 
 /* Sets the deadline from what the client asked for (has_timeout, timeout_ms), the procedure and the
  * server: the smallest of client's and procedure's, the server's default where neither says, never

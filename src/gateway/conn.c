@@ -1,0 +1,409 @@
+/* Happy path: bytes are fed to the parser; a complete request becomes an exchange, whose calls run
+ * later in the turn; its answer goes to 'out' and leaves with the turn's flush; then the next.
+ * Failure modes: a refused head is answered and the connection closed; a peer that ends or fails
+ * while a call runs cancels it; a time limit refuses (408) or closes.
+ * On close: the stream's last callback frees the connection. */
+#include "gateway/conn.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "gateway/access.h"
+#include "gateway/worker.h"
+
+/* How long a closing connection goes on reading, so that the answer is not lost to a reset that
+ * unread bytes would cause (RFC 9112 section 9.6). */
+#define LINGER_NS (2 * CLA_NS_PER_S)
+
+static struct cla_conn *conn_of(struct cla_stream *stream)
+{
+    return CLA_CONTAINER(stream, struct cla_conn, stream);
+}
+
+static uint64_t now_of(const struct cla_conn *conn)
+{
+    return cla_loop_now_ns(conn->worker->loop);
+}
+
+static bool busy(const struct cla_conn *conn)
+{
+    return conn->exchange != NULL && conn->exchange->busy;
+}
+
+/* --- Time limits. --- */
+
+/* Sets when the present wait is over. The timer is only moved when it would fire too late. */
+static void set_due(struct cla_conn *conn, uint64_t due_ns)
+{
+    conn->due_ns = due_ns;
+    if (due_ns != CLA_NEVER && (!conn->timer.active || conn->timer.due_ns > due_ns))
+        cla_timer_start(&conn->worker->loop->timers, &conn->timer, due_ns);
+}
+
+static void update_due(struct cla_conn *conn, uint64_t now)
+{
+    const struct cla_worker *worker = conn->worker;
+
+    if (conn->state == CLA_CONN_LINGERING)
+        return; /* fixed when it began */
+    if (conn->stream.queued > 0)
+        set_due(conn, cla_clock_add(now, worker->write_timeout_ns));
+    else if (busy(conn))
+        set_due(conn, CLA_NEVER);
+    else if (conn->exchange != NULL)
+        set_due(conn, cla_clock_add(conn->exchange->request.received_ns,
+                                    worker->header_timeout_ns + worker->body_timeout_ns));
+    else if (cla_http_parser_in_message(conn->parser))
+        set_due(conn, cla_clock_add(conn->received_ns, worker->header_timeout_ns));
+    else
+        set_due(conn, cla_clock_add(now, worker->idle_timeout_ns));
+}
+
+static void on_timer(struct cla_timer *timer)
+{
+    struct cla_conn *conn = CLA_CONTAINER(timer, struct cla_conn, timer);
+
+    if (conn->due_ns == CLA_NEVER)
+        return;
+    if (now_of(conn) < conn->due_ns)
+        set_due(conn, conn->due_ns);
+    else if (conn->state != CLA_CONN_OPEN || conn->stream.queued > 0)
+        cla_conn_close(conn, CLA_CANCEL_SLOW_CONSUMER);
+    else if (conn->exchange != NULL)
+        cla_conn_refuse(conn, 408, "the body took too long (body_timeout)");
+    else if (cla_http_parser_in_message(conn->parser))
+        cla_conn_refuse(conn, 408, "the head took too long (header_timeout)");
+    else
+        cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
+}
+
+/* --- Closing. --- */
+
+void cla_conn_close(struct cla_conn *conn, enum cla_cancel_kind kind)
+{
+    struct cla_exchange *exchange = conn->exchange;
+
+    if (conn->state == CLA_CONN_CLOSED)
+        return;
+    conn->state = CLA_CONN_CLOSED;
+    conn->exchange = NULL;
+    cla_timer_stop(&conn->worker->loop->timers, &conn->timer);
+    cla_list_remove(&conn->advance);
+    cla_list_remove(&conn->dirty);
+    if (exchange != NULL)
+        cla_exchange_abandon(exchange, kind);
+    cla_stream_close(&conn->stream);
+}
+
+static void on_closed(struct cla_stream *stream)
+{
+    struct cla_conn *conn = conn_of(stream);
+
+    cla_list_remove(&conn->link);
+    cla_worker_conn_gone(conn->worker);
+    cla_http_parser_free(conn->parser);
+    cla_buf_fini(&conn->pending);
+    cla_buf_fini(&conn->out);
+    cla_mem_free(conn);
+}
+
+/* Everything is written: end our side, then wait for the peer to end its own. */
+static void linger(struct cla_conn *conn)
+{
+    conn->state = CLA_CONN_LINGERING;
+    if (conn->peer_ended || conn->stream.ended) {
+        cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
+        return;
+    }
+    cla_stream_shutdown(&conn->stream);
+    set_due(conn, cla_clock_add(now_of(conn), LINGER_NS));
+    cla_stream_read(&conn->stream);
+}
+
+/* No further request will be read; what is in 'out' still goes out. */
+static void stop_requests(struct cla_conn *conn)
+{
+    conn->state = CLA_CONN_FLUSHING;
+    cla_buf_fini(&conn->pending);
+    cla_worker_flush_later(conn->worker, conn);
+}
+
+void cla_conn_drain(struct cla_conn *conn)
+{
+    if (conn->state == CLA_CONN_OPEN && conn->exchange == NULL && conn->pending.n == 0 &&
+        conn->out.n == 0 && conn->stream.queued == 0 && !cla_http_parser_in_message(conn->parser))
+        cla_conn_close(conn, CLA_CANCEL_SHUTDOWN);
+}
+
+/* --- Answers. --- */
+
+static void write_reply(struct cla_conn *conn, const struct cla_http_reply *reply,
+                        struct cla_slice body)
+{
+    if (cla_http_write_reply(&conn->out, reply) != 0 || cla_buf_add(&conn->out, body) != 0) {
+        cla_conn_close(conn, CLA_CANCEL_LIMIT); /* no memory: nothing sensible can be sent */
+        return;
+    }
+    conn->requests++;
+    if (reply->close)
+        stop_requests(conn);
+    else
+        cla_worker_flush_later(conn->worker, conn);
+}
+
+static bool last_request(const struct cla_conn *conn, const struct cla_exchange *exchange)
+{
+    const struct cla_worker *worker = conn->worker;
+
+    return !exchange->keep_alive || worker->env.draining || conn->peer_ended ||
+           (worker->requests_per_connection > 0 &&
+            conn->requests + 1 >= worker->requests_per_connection);
+}
+
+/* Allow, with the answer to OPTIONS and with 405 (RFC 9110 section 15.5.6). */
+static struct cla_slice allow_line(const struct cla_exchange *exchange, char *line, size_t size)
+{
+    const struct cla_route *route = &exchange->route;
+
+    if (route->kind != CLA_ROUTE_OPTIONS && exchange->status != 405)
+        return cla_slice("", 0);
+    return cla_slice(line, (size_t)snprintf(line, size, "Allow: %s\r\n", route->allow));
+}
+
+void cla_conn_answer(struct cla_conn *conn, const struct cla_exchange *exchange,
+                     const char *content_type)
+{
+    bool body = content_type != NULL && !exchange->head_only;
+    bool close = last_request(conn, exchange);
+    char allow[80];
+    const struct cla_http_reply reply = {
+        .status = exchange->status,
+        .content_type = content_type,
+        .content_length = content_type != NULL ? exchange->reply.n : 0,
+        .fields = allow_line(exchange, allow, sizeof allow),
+        .date = cla_worker_date(conn->worker),
+        .close = close,
+        .keep_alive_1_0 = exchange->version_1_0 && !close,
+    };
+
+    conn->exchange = NULL;
+    write_reply(conn, &reply, body ? cla_buf_slice(&exchange->reply) : cla_slice("", 0));
+    if (conn->state == CLA_CONN_OPEN && conn->pending.n > 0)
+        cla_worker_advance_later(conn->worker, conn);
+}
+
+void cla_conn_refuse(struct cla_conn *conn, int status, const char *why)
+{
+    struct cla_exchange *exchange = conn->exchange;
+    struct cla_slice text = cla_slice_str(why);
+    const struct cla_http_reply reply = {
+        .status = status,
+        .content_type = "text/plain; charset=utf-8",
+        .content_length = text.n,
+        .date = cla_worker_date(conn->worker),
+        .close = true,
+    };
+
+    conn->exchange = NULL;
+    if (exchange != NULL)
+        cla_exchange_abandon(exchange, CLA_CANCEL_DISCONNECT);
+    cla_access_refused(&conn->worker->env, cla_slice(conn->peer, conn->peer_n), status, why);
+    write_reply(conn, &reply, text);
+}
+
+/* --- Requests. --- */
+
+static void on_head(void *arg, const struct cla_http_head *head)
+{
+    struct cla_conn *conn = arg;
+
+    conn->exchange = cla_exchange_get(conn, head, conn->received_ns);
+    if (conn->exchange == NULL || !head->expect_continue)
+        return;
+    if (cla_exchange_wants_body(conn->exchange)) {
+        (void)cla_buf_add(&conn->out, CLA_LIT("HTTP/1.1 100 Continue\r\n\r\n"));
+        cla_worker_flush_later(conn->worker, conn);
+    } else {
+        conn->exchange->keep_alive = false; /* its body may come or not: nobody can tell */
+        cla_exchange_run(conn->exchange);
+    }
+}
+
+static void on_body(void *arg, struct cla_slice bytes)
+{
+    struct cla_conn *conn = arg;
+
+    if (conn->exchange != NULL && cla_exchange_body(conn->exchange, bytes) != 0)
+        cla_conn_refuse(conn, 503, "out of memory");
+}
+
+static void on_end(void *arg)
+{
+    struct cla_conn *conn = arg;
+
+    if (conn->state != CLA_CONN_OPEN)
+        return; /* answered already */
+    if (conn->exchange != NULL)
+        cla_exchange_run(conn->exchange);
+    else
+        cla_conn_refuse(conn, 503, "out of memory");
+}
+
+static const struct cla_http_events http_events = {on_head, on_body, on_end};
+
+/* Feeds until a request is under way; returns how many bytes were used. */
+static size_t feed(struct cla_conn *conn, const char *p, size_t n, uint64_t now)
+{
+    size_t done = 0;
+
+    while (done < n && conn->state == CLA_CONN_OPEN && !busy(conn)) {
+        enum cla_http_result result;
+        size_t taken = 0;
+
+        if (!cla_http_parser_in_message(conn->parser))
+            conn->received_ns = now;
+        result = cla_http_parser_feed(conn->parser, p + done, n - done, &taken);
+        done += taken;
+        if (result == CLA_HTTP_FAILED && conn->state == CLA_CONN_OPEN)
+            cla_conn_refuse(conn, cla_http_parser_status(conn->parser),
+                            cla_http_parser_error(conn->parser));
+    }
+    return done;
+}
+
+/* Keeps bytes that came behind the request under way. */
+static void keep(struct cla_conn *conn, struct cla_slice bytes)
+{
+    if (conn->state != CLA_CONN_OPEN || bytes.n == 0)
+        return;
+    if (cla_buf_add(&conn->pending, bytes) != 0)
+        cla_conn_close(conn, CLA_CANCEL_LIMIT);
+    else if (conn->pending.n >= conn->worker->pipeline_bytes)
+        cla_stream_pause(&conn->stream);
+}
+
+static void on_read(struct cla_stream *stream, struct cla_slice bytes)
+{
+    struct cla_conn *conn = conn_of(stream);
+    uint64_t now = now_of(conn);
+    size_t used = 0;
+
+    if (conn->state != CLA_CONN_OPEN)
+        return; /* thrown away: nothing more will be answered */
+    if (!busy(conn) && conn->pending.n == 0)
+        used = feed(conn, bytes.p, bytes.n, now);
+    keep(conn, cla_slice(bytes.p + used, bytes.n - used));
+    if (conn->state != CLA_CONN_CLOSED)
+        update_due(conn, now);
+}
+
+void cla_conn_advance(struct cla_conn *conn)
+{
+    uint64_t now = now_of(conn);
+    struct cla_buf pending;
+    size_t used;
+
+    if (conn->state != CLA_CONN_OPEN || busy(conn) ||
+        conn->stream.queued + conn->out.n > conn->worker->out_bytes)
+        return; /* more room, or the end of the request under way, brings us back */
+    pending = cla_buf_take(&conn->pending);
+    used = feed(conn, pending.p, pending.n, now);
+    if (conn->state != CLA_CONN_OPEN || used == pending.n) {
+        cla_buf_fini(&pending);
+    } else {
+        cla_buf_drop(&pending, used);
+        conn->pending = pending;
+    }
+    if (conn->state != CLA_CONN_OPEN)
+        return;
+    if (conn->pending.n < conn->worker->pipeline_bytes)
+        cla_stream_read(&conn->stream);
+    update_due(conn, now);
+}
+
+/* The peer ended its side (rc 0), or the connection failed. An end while a call runs is taken for
+ * a disconnect, for only a write could tell the difference, unless half_close = "allow"; an answer
+ * that is on its way may still be read. */
+static void on_stream_end(struct cla_stream *stream, int rc)
+{
+    struct cla_conn *conn = conn_of(stream);
+    bool answering = conn->out.n + stream->queued > 0;
+
+    if (rc == 0 && ((busy(conn) && conn->worker->half_close_allowed) || (answering && !busy(conn))))
+        conn->peer_ended = true;
+    else
+        cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
+}
+
+/* --- Output. --- */
+
+static void written(struct cla_conn *conn)
+{
+    if (conn->state == CLA_CONN_FLUSHING || (conn->peer_ended && !busy(conn))) {
+        linger(conn);
+    } else if (conn->state == CLA_CONN_OPEN) {
+        update_due(conn, now_of(conn));
+        if (conn->pending.n > 0 && !busy(conn))
+            cla_worker_advance_later(conn->worker, conn);
+    }
+}
+
+void cla_conn_flush(struct cla_conn *conn)
+{
+    cla_stream_write(&conn->stream, &conn->out);
+    if (conn->state == CLA_CONN_CLOSED)
+        return;
+    cla_worker_put_buf(conn->worker, &conn->out);
+    if (conn->stream.queued == 0)
+        written(conn);
+    else
+        update_due(conn, now_of(conn));
+}
+
+static void on_drained(struct cla_stream *stream)
+{
+    struct cla_conn *conn = conn_of(stream);
+
+    if (conn->out.n == 0)
+        written(conn);
+}
+
+/* --- Opening. --- */
+
+static const struct cla_stream_events stream_events = {on_read, on_stream_end, on_drained,
+                                                       on_closed};
+
+int cla_conn_open(struct cla_worker *worker, int fd, struct cla_slice peer)
+{
+    struct cla_conn *conn = cla_mem_zalloc(sizeof *conn);
+    int rc = -CLA_ENOMEM;
+
+    if (conn == NULL)
+        goto close_fd;
+    conn->worker = worker;
+    cla_list_init(&conn->advance);
+    cla_list_init(&conn->dirty);
+    cla_timer_init(&conn->timer, on_timer);
+    conn->peer_n = peer.n < sizeof conn->peer ? peer.n : sizeof conn->peer;
+    memcpy(conn->peer, peer.p, conn->peer_n);
+    rc = cla_http_parser_new_request(&conn->parser, &worker->http_limits, &http_events, conn);
+    if (rc != 0)
+        goto free_conn;
+    rc = cla_stream_open(&conn->stream, worker->loop, fd, &stream_events);
+    if (rc != 0)
+        goto free_parser;
+    worker->conn_count++;
+    cla_list_push(&worker->conns, &conn->link);
+    set_due(conn, cla_clock_add(now_of(conn), worker->header_timeout_ns));
+    cla_stream_read(&conn->stream);
+    return 0;
+free_parser:
+    cla_http_parser_free(conn->parser);
+free_conn:
+    cla_mem_free(conn);
+close_fd:
+    close(fd);
+    return rc;
+}

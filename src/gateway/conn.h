@@ -1,0 +1,69 @@
+/* One client connection speaking HTTP/1.x.
+ *
+ * Worker thread. Depends on: io/stream, http/parser, gateway/exchange.
+ *
+ *   OPEN -- last answer, refusal --> FLUSHING -- written, FIN sent --> LINGERING --+
+ *     |                                                                            v
+ *     +-- the peer ended or failed ---------------------------------------------> CLOSED
+ *
+ * Requests run in order, one at a time; what arrives behind the one under way waits in 'pending'.
+ * Beyond pipeline_bytes the stream is only watched for its end. */
+#ifndef CLA_GATEWAY_CONN_H
+#define CLA_GATEWAY_CONN_H
+
+#include "gateway/exchange.h"
+#include "http/parser.h"
+#include "io/stream.h"
+
+enum cla_conn_state {
+    CLA_CONN_OPEN,
+    CLA_CONN_FLUSHING,
+    CLA_CONN_LINGERING,
+    CLA_CONN_CLOSED,
+};
+
+struct cla_conn {
+    struct cla_stream stream;
+    struct cla_worker *worker;
+    struct cla_link link;    /* in worker->conns */
+    struct cla_link advance; /* in worker->advance, or in none */
+    struct cla_link dirty;   /* in worker->dirty, or in none */
+    struct cla_http_parser *parser;
+    struct cla_exchange *exchange; /* being read or answered; NULL: none */
+    struct cla_buf pending;        /* bytes behind the request under way */
+    struct cla_buf out;            /* responses of this turn */
+    struct cla_timer timer;        /* set no later than due_ns */
+    uint64_t due_ns;               /* when the present wait is over; CLA_NEVER: no limit */
+    uint64_t received_ns;          /* first byte of the request under way */
+    uint64_t requests;             /* answered */
+    enum cla_conn_state state;
+    bool peer_ended; /* FIN seen, and an answer is still wanted */
+    size_t peer_n;
+    char peer[CLA_PEER_MAX]; /* "ip:port" */
+};
+
+/* Takes over the socket 'fd' of 'peer' ("ip:port"). On failure the socket is closed.
+ * Returns 0, -CLA_ENOMEM or -CLA_EIO. */
+int cla_conn_open(struct cla_worker *worker, int fd, struct cla_slice peer);
+
+/* Writes the response of an exchange, which has let go of the connection; 'content_type' NULL:
+ * none, and no body. For the exchange. */
+void cla_conn_answer(struct cla_conn *conn, const struct cla_exchange *exchange,
+                     const char *content_type);
+
+/* Answers with 'status' and the line 'why', then closes. */
+void cla_conn_refuse(struct cla_conn *conn, int status, const char *why);
+
+/* Goes on with pending bytes. For the worker's turn. */
+void cla_conn_advance(struct cla_conn *conn);
+
+/* Writes what the turn has produced. For the worker's turn. */
+void cla_conn_flush(struct cla_conn *conn);
+
+/* Closes the connection if it is idle; else it closes after the answer under way. */
+void cla_conn_drain(struct cla_conn *conn);
+
+/* Closes now; calls under way are cancelled with 'kind'. Idempotent. */
+void cla_conn_close(struct cla_conn *conn, enum cla_cancel_kind kind);
+
+#endif

@@ -1,0 +1,276 @@
+/* Drain, happy path: idle connections close, calls end, connections close after their answers, and
+ * with the last of them the loop stops.
+ * Failure modes: after drain_timeout what still runs is cancelled (shutdown); after the shutdown's
+ * grace it is abandoned and counted. A second request to stop does both at once. */
+#include "gateway/worker.h"
+
+#include <unistd.h>
+
+#include "base/log.h"
+
+/* How long a turn may go on starting and running calls before it writes what it has. */
+#define TURN_NS (2 * CLA_NS_PER_MS)
+/* Output buffers larger than this are not kept. */
+#define KEEP_BYTES 65536
+/* Calls that end at the deadline of their grace get this long to be noticed. */
+#define ABANDON_MARGIN_NS (100 * CLA_NS_PER_MS)
+
+void cla_worker_advance_later(struct cla_worker *worker, struct cla_conn *conn)
+{
+    if (cla_list_empty(&conn->advance))
+        cla_list_push(&worker->advance, &conn->advance);
+}
+
+void cla_worker_flush_later(struct cla_worker *worker, struct cla_conn *conn)
+{
+    if (cla_list_empty(&conn->dirty))
+        cla_list_push(&worker->dirty, &conn->dirty);
+}
+
+void cla_worker_put_buf(struct cla_worker *worker, struct cla_buf *buf)
+{
+    if (buf->cap == 0 || buf->cap > KEEP_BYTES || worker->buf_count == CLA_WORKER_BUFS)
+        cla_buf_fini(buf);
+    else
+        worker->bufs[worker->buf_count++] = cla_buf_take(buf);
+}
+
+struct cla_slice cla_worker_date(struct cla_worker *worker)
+{
+    return cla_http_date_line(&worker->date, cla_clock_wall_ns());
+}
+
+static void flush_all(struct cla_worker *worker)
+{
+    struct cla_link *link;
+
+    while ((link = cla_list_pop(&worker->dirty)) != NULL)
+        cla_conn_flush(CLA_CONTAINER(link, struct cla_conn, dirty));
+}
+
+/* Lets connections go on that have the next request in hand already. */
+static bool advance_all(struct cla_worker *worker)
+{
+    struct cla_link list, *link;
+    bool any = false;
+
+    cla_list_init(&list);
+    cla_list_move(&list, &worker->advance);
+    while ((link = cla_list_pop(&list)) != NULL) {
+        struct cla_conn *conn = CLA_CONTAINER(link, struct cla_conn, advance);
+
+        if (conn->out.cap == 0 && worker->buf_count > 0)
+            conn->out = worker->bufs[--worker->buf_count];
+        cla_conn_advance(conn);
+        any = true;
+    }
+    return any;
+}
+
+/* The end of a loop turn: runs what is ready, and the requests behind it, then writes once. */
+static bool turn(void *arg)
+{
+    struct cla_worker *worker = arg;
+    struct cla_app *app = worker->env.app;
+    uint64_t until = 0;
+    bool more;
+
+    for (;;) {
+        more = app->ops->run(app);
+        if (!advance_all(worker) && !more)
+            break;
+        if (until == 0)
+            until = cla_clock_monotonic_ns() + TURN_NS;
+        else if (cla_clock_monotonic_ns() >= until)
+            break;
+    }
+    flush_all(worker);
+    app->ops->tidy(app);
+    if (worker->log_buf.n > 0)
+        cla_log_flush(worker->env.log, &worker->log_buf);
+    return more || !cla_list_empty(&worker->advance) || !cla_list_empty(&worker->dirty);
+}
+
+/* --- Draining. --- */
+
+static void maybe_finished(struct cla_worker *worker)
+{
+    if (!worker->env.draining || worker->conn_count > 0 || worker->env.in_flight > 0)
+        return;
+    cla_timer_stop(&worker->loop->timers, &worker->drain_timer);
+    cla_loop_stop(worker->loop);
+}
+
+void cla_worker_conn_gone(struct cla_worker *worker)
+{
+    worker->conn_count--;
+    maybe_finished(worker);
+}
+
+static void close_all(struct cla_worker *worker)
+{
+    CLA_LIST_EACH (link, &worker->conns) {
+        cla_conn_close(CLA_CONTAINER(link, struct cla_conn, link), CLA_CANCEL_SHUTDOWN);
+    }
+}
+
+static void cancel_calls(struct cla_worker *worker)
+{
+    CLA_LIST_EACH (link, &worker->exchanges) {
+        struct cla_exchange *exchange = CLA_CONTAINER(link, struct cla_exchange, link);
+
+        CLA_LIST_EACH (call, &exchange->calls) {
+            cla_call_cancel(CLA_CONTAINER(call, struct cla_call, link), CLA_CANCEL_SHUTDOWN,
+                            cla_slice(NULL, 0));
+        }
+    }
+}
+
+/* The drain's time is over: cancels what runs. */
+static void force(struct cla_worker *worker)
+{
+    struct cla_app *app = worker->env.app;
+
+    worker->forced = true;
+    app->ops->set_grace(app, worker->shutdown_grace_ns);
+    cancel_calls(worker);
+    cla_timer_start(&worker->loop->timers, &worker->drain_timer,
+                    cla_loop_now_ns(worker->loop) + worker->shutdown_grace_ns + ABANDON_MARGIN_NS);
+}
+
+static void abandon(struct cla_worker *worker)
+{
+    struct cla_app *app = worker->env.app;
+
+    worker->abandoned = app->ops->abandon(app);
+    flush_all(worker); /* their terminal replies */
+    close_all(worker);
+    maybe_finished(worker);
+}
+
+static void on_drain_timer(struct cla_timer *timer)
+{
+    struct cla_worker *worker = CLA_CONTAINER(timer, struct cla_worker, drain_timer);
+
+    if (worker->forced)
+        abandon(worker);
+    else
+        force(worker);
+}
+
+static void drain(struct cla_worker *worker)
+{
+    if (worker->env.draining)
+        return;
+    worker->env.draining = true;
+    cla_log_line(worker->env.log, CLA_LOG_INFO, "draining calls=%u connections=%u",
+                 worker->env.in_flight, worker->conn_count);
+    CLA_LIST_EACH (link, &worker->conns) {
+        cla_conn_drain(CLA_CONTAINER(link, struct cla_conn, link));
+    }
+    cla_timer_start(&worker->loop->timers, &worker->drain_timer,
+                    cla_clock_add(cla_loop_now_ns(worker->loop), worker->drain_timeout_ns));
+    maybe_finished(worker);
+}
+
+/* --- Messages. --- */
+
+static void open_connection(struct cla_worker *worker, const struct cla_message *message)
+{
+    struct cla_conn *conn;
+
+    if (worker->env.draining) {
+        close(message->fd);
+        return;
+    }
+    if (cla_conn_open(worker, message->fd, cla_slice(message->peer, message->peer_n)) != 0) {
+        cla_log_line(worker->env.log, CLA_LOG_ERROR, "cannot take on a connection from %.*s",
+                     (int)message->peer_n, message->peer);
+        return;
+    }
+    if (worker->conn_count <= worker->max_connections)
+        return;
+    conn = CLA_CONTAINER(worker->conns.prev, struct cla_conn, link);
+    cla_conn_refuse(conn, 503, "too many connections (max_connections)");
+}
+
+void cla_worker_on_message(void *arg, struct cla_message *message)
+{
+    struct cla_worker *worker = arg;
+
+    switch (message->kind) {
+    case CLA_MESSAGE_CONNECTION:
+        open_connection(worker, message);
+        break;
+    case CLA_MESSAGE_DRAIN:
+        drain(worker);
+        break;
+    case CLA_MESSAGE_STOP:
+        drain(worker);
+        if (!worker->forced)
+            cancel_calls(worker);
+        abandon(worker);
+        break;
+    case CLA_MESSAGE_DRAINED:
+        break; /* for the control thread */
+    }
+}
+
+/* --- Setting up. --- */
+
+static void read_limits(struct cla_worker *worker, const struct cla_config *config)
+{
+    worker->http_limits = (struct cla_http_limits){
+        .head_bytes = config->head_bytes,
+        .field_count = (unsigned)config->header_count,
+        .target_bytes = config->target_bytes,
+        .body_bytes = config->body_bytes,
+    };
+    worker->max_connections = (unsigned)config->max_connections;
+    worker->json_depth = (unsigned)config->json_depth;
+    worker->batch_items = (unsigned)config->batch_items;
+    worker->header_timeout_ns = config->header_timeout_ns;
+    worker->body_timeout_ns = config->body_timeout_ns;
+    worker->idle_timeout_ns = config->idle_timeout_ns;
+    worker->write_timeout_ns = config->write_timeout_ns;
+    worker->drain_timeout_ns = config->drain_timeout_ns;
+    worker->shutdown_grace_ns = config->shutdown_grace_ns;
+    worker->requests_per_connection = config->requests_per_connection;
+    worker->pipeline_bytes = config->pipeline_bytes;
+    worker->out_bytes = config->out_bytes;
+    worker->half_close_allowed = config->half_close == CLA_HALF_CLOSE_ALLOW;
+}
+
+void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cla_app *app,
+                     const struct cla_config *config, struct cla_log *log, bool loopback)
+{
+    *worker = (struct cla_worker){.loop = loop};
+    cla_list_init(&worker->conns);
+    cla_list_init(&worker->exchanges);
+    cla_list_init(&worker->exchange_pool);
+    cla_list_init(&worker->advance);
+    cla_list_init(&worker->dirty);
+    cla_timer_init(&worker->drain_timer, on_drain_timer);
+    cla_call_env_init(&worker->env, app, loop, log, &worker->log_buf, config);
+    read_limits(worker, config);
+    worker->rules = (struct cla_route_rules){
+        .app = app,
+        .hosts = config->hosts.items,
+        .host_count = config->hosts.count,
+        .loopback = loopback,
+    };
+    cla_loop_on_turn(loop, turn, worker);
+}
+
+void cla_worker_fini(struct cla_worker *worker)
+{
+    struct cla_link *link;
+
+    CLA_PRE(cla_list_empty(&worker->conns) && cla_list_empty(&worker->exchanges));
+    while ((link = cla_list_pop(&worker->exchange_pool)) != NULL)
+        cla_exchange_free(CLA_CONTAINER(link, struct cla_exchange, link));
+    while (worker->buf_count > 0)
+        cla_buf_fini(&worker->bufs[--worker->buf_count]);
+    cla_buf_fini(&worker->log_buf);
+    cla_buf_fini(&worker->scratch);
+}

@@ -1,0 +1,70 @@
+/* One worker thread's share of the gateway: its connections, calls and end-of-turn step.
+ *
+ * Worker thread, but for init and fini. Depends on: gateway/conn, gateway/config, io/loop. */
+#ifndef CLA_GATEWAY_WORKER_H
+#define CLA_GATEWAY_WORKER_H
+
+#include "gateway/config.h"
+#include "gateway/conn.h"
+#include "gateway/mailbox.h"
+#include "http/head.h"
+
+/* Output buffers kept for the next turns. */
+#define CLA_WORKER_BUFS 64
+
+struct cla_worker {
+    struct cla_loop *loop;
+    struct cla_call_env env;
+    struct cla_route_rules rules;
+    struct cla_http_limits http_limits;
+    struct cla_link conns;                /* not yet freed */
+    struct cla_link exchanges;            /* in use */
+    struct cla_link exchange_pool;        /* idle */
+    struct cla_link advance;              /* connections with pending bytes to go on with */
+    struct cla_link dirty;                /* connections with something to write */
+    struct cla_buf log_buf;               /* log lines of this turn */
+    struct cla_buf scratch;               /* procedure names */
+    struct cla_buf bufs[CLA_WORKER_BUFS]; /* empty, with memory */
+    unsigned buf_count;
+    struct cla_http_date date;
+    struct cla_timer drain_timer; /* ends the drain, then the shutdown's grace */
+    unsigned conn_count;
+    unsigned max_connections;
+    unsigned json_depth, batch_items;
+    uint64_t header_timeout_ns, body_timeout_ns, idle_timeout_ns, write_timeout_ns;
+    uint64_t drain_timeout_ns, shutdown_grace_ns;
+    uint64_t requests_per_connection; /* 0: no limit */
+    size_t pipeline_bytes, out_bytes;
+    bool half_close_allowed;
+    bool forced;        /* the drain's time is over: calls were cancelled */
+    unsigned abandoned; /* calls that had to be left behind */
+};
+
+/* Sets up a worker for 'app' on 'loop', whose turn it becomes. 'config' and 'log' must outlive it.
+ * 'loopback': the listener's address is a loopback one. */
+void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cla_app *app,
+                     const struct cla_config *config, struct cla_log *log, bool loopback);
+
+/* Puts a connection among those that go on this turn. */
+void cla_worker_advance_later(struct cla_worker *worker, struct cla_conn *conn);
+
+/* Puts a connection among those that write this turn; its 'out' has memory already if there is a
+ * spare buffer. */
+void cla_worker_flush_later(struct cla_worker *worker, struct cla_conn *conn);
+
+/* Takes back the memory of an output buffer. */
+void cla_worker_put_buf(struct cla_worker *worker, struct cla_buf *buf);
+
+/* A connection has been freed. */
+void cla_worker_conn_gone(struct cla_worker *worker);
+
+/* The Date line, fresh to the second. Borrowed until the next call. */
+struct cla_slice cla_worker_date(struct cla_worker *worker);
+
+/* A message from the control thread: a cla_mailbox_cb. */
+void cla_worker_on_message(void *worker, struct cla_message *message);
+
+/* Frees what is pooled. No connection, exchange or call may be left. */
+void cla_worker_fini(struct cla_worker *worker);
+
+#endif

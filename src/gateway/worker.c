@@ -67,6 +67,14 @@ static bool advance_all(struct cla_worker *worker)
     return any;
 }
 
+static void maybe_finished(struct cla_worker *worker)
+{
+    if (!worker->env.draining || worker->conn_count > 0 || worker->env.in_flight > 0)
+        return;
+    cla_timer_stop(&worker->loop->timers, &worker->drain_timer);
+    cla_loop_stop(worker->loop);
+}
+
 /* The end of a loop turn: runs what is ready, and the requests behind it, then writes once. */
 static bool turn(void *arg)
 {
@@ -88,18 +96,11 @@ static bool turn(void *arg)
     app->ops->tidy(app);
     if (worker->log_buf.n > 0)
         cla_log_flush(worker->env.log, &worker->log_buf);
+    maybe_finished(worker);
     return more || !cla_list_empty(&worker->advance) || !cla_list_empty(&worker->dirty);
 }
 
 /* --- Draining. --- */
-
-static void maybe_finished(struct cla_worker *worker)
-{
-    if (!worker->env.draining || worker->conn_count > 0 || worker->env.in_flight > 0)
-        return;
-    cla_timer_stop(&worker->loop->timers, &worker->drain_timer);
-    cla_loop_stop(worker->loop);
-}
 
 void cla_worker_conn_gone(struct cla_worker *worker)
 {

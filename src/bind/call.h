@@ -1,0 +1,23 @@
+/* The call object of scripts.
+ *
+ * VM thread. Depends on: gateway/call, bind/token, lua. */
+#ifndef CLA_BIND_CALL_H
+#define CLA_BIND_CALL_H
+
+#include <lua.h>
+
+#include "gateway/call.h"
+
+/* Creates the metatable. May raise. */
+void cla_call_setup(lua_State *L);
+
+/* Pushes the object of a started call, always the same. May raise. */
+void cla_call_push(lua_State *L, struct cla_call *call);
+
+/* Pops a value and makes it call.identity. May raise. */
+void cla_call_set_identity(lua_State *L, struct cla_call *call);
+
+/* The call is over: the object, if scripts still hold it, refers to nothing. Never raises. */
+void cla_call_detach(lua_State *L, struct cla_call *call);
+
+#endif

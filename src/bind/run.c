@@ -1,0 +1,312 @@
+/* Happy path: start puts a task on the ready list; enter decodes the params onto its stack; leave
+ * encodes the result straight into the reply.
+ * Failure modes: what the body raises becomes the reply: a typed error as it is, anything else
+ * 'internal' with its text and traceback in the log only. A cancelled call is answered when it is
+ * cancelled; what its body does after that no longer matters, but for the log.
+ * On release: the slot is free when the body and every callback are over. */
+#include "bind/run.h"
+
+#include <lauxlib.h>
+
+#include "bind/call.h"
+#include "bind/error.h"
+#include "bind/json_codec.h"
+#include "task/await.h"
+
+static struct cla_script *script_of(struct cla_app *app)
+{
+    return CLA_CONTAINER(app, struct cla_script, app);
+}
+
+static struct cla_script *script_of_call(const struct cla_call *call)
+{
+    return script_of(call->env->app);
+}
+
+static const struct cla_script_procedure *procedure_of(const struct cla_call *call)
+{
+    return CLA_CONTAINER(call->procedure, const struct cla_script_procedure, base);
+}
+
+/* --- Entering. --- */
+
+static void push_params(lua_State *L, const struct cla_call *call)
+{
+    const struct cla_script *script = script_of_call(call);
+    struct cla_json_decode_fault fault;
+    const struct cla_json_decode_opts opts = {
+        .max_depth = script->json_depth,
+        .keep_nulls = procedure_of(call)->keep_nulls,
+        .skip_meta = call->params_meta,
+    };
+
+    if (call->params.n == 0)
+        lua_newtable(L);
+    else if (cla_json_codec_push(L, call->params, &opts, &fault) != 0)
+        luaL_error(L, "params: %s", fault.message); /* only memory: the text was checked */
+}
+
+static int push_body(lua_State *L, struct cla_call *call)
+{
+    const struct cla_script_procedure *procedure = procedure_of(call);
+
+    lua_rawgeti(L, LUA_REGISTRYINDEX, procedure->fn);
+    push_params(L, call);
+    if (!procedure->wants_call)
+        return 1;
+    cla_call_push(L, call);
+    return 2;
+}
+
+static int after_body(lua_State *L, int status, lua_KContext context)
+{
+    (void)status, (void)context;
+    return lua_gettop(L);
+}
+
+/* authorize returned: nil and false refuse; true admits; any other value is the identity. */
+static int after_authorize(lua_State *L, int status, lua_KContext context)
+{
+    struct cla_call *call = (struct cla_call *)context;
+    int arguments;
+
+    (void)status;
+    if (!lua_toboolean(L, -1))
+        return cla_error_raise(L, CLA_CODE_UNAUTHENTICATED, NULL);
+    if (!lua_isboolean(L, -1))
+        cla_call_set_identity(L, call);
+    lua_settop(L, 0);
+    arguments = push_body(L, call);
+    lua_callk(L, arguments, 1, 0, after_body);
+    return after_body(L, LUA_OK, 0);
+}
+
+/* authorize raised: a typed error and a Cancel go on; anything else must not look like a yes. */
+static int run_authorized(lua_State *L)
+{
+    struct cla_call *call = lua_touserdata(L, 1);
+
+    lua_settop(L, 0);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, script_of_call(call)->authorize);
+    cla_call_push(L, call);
+    lua_callk(L, 1, 1, (lua_KContext)call, after_authorize);
+    return after_authorize(L, LUA_OK, (lua_KContext)call);
+}
+
+static int enter(struct cla_task *task, lua_State *L)
+{
+    struct cla_call *call = task->owner;
+
+    luaL_checkstack(L, 8, NULL);
+    if (script_of_call(call)->authorize == LUA_NOREF)
+        return push_body(L, call);
+    lua_pushcfunction(L, run_authorized);
+    lua_pushlightuserdata(L, call);
+    return 1;
+}
+
+/* --- Leaving. --- */
+
+static void log_error(const struct cla_call *call, const char *what, const char *text)
+{
+    cla_log_line(call->env->log, CLA_LOG_ERROR, "%s call=%llu procedure=%.*s: %s", what,
+                 (unsigned long long)call->id, (int)call->name.n, call->name.p, text);
+}
+
+static void fail_internal(struct cla_call *call, enum cla_code code, const char *text)
+{
+    struct cla_rpc_error error = {.code = code};
+
+    if (call->env->expose_errors)
+        error.message = cla_slice_str(text);
+    cla_call_fail(call, &error);
+}
+
+static void send_result(struct cla_call *call, lua_State *L, int index)
+{
+    struct cla_buf *buf = cla_call_result_begin(call);
+    struct cla_json_encode_fault fault;
+    const struct cla_json_encode_opts opts = {
+        .max_depth = script_of_call(call)->json_depth,
+        .top_array = procedure_of(call)->array_result,
+        .root = "result",
+    };
+    int rc = 0;
+
+    if (buf != NULL)
+        rc = cla_json_codec_write(L, index, buf, &opts, &fault);
+    if (rc == 0) {
+        cla_call_result_end(call);
+        return;
+    }
+    log_error(call, "cannot encode the result:", fault.message);
+    fail_internal(call, CLA_CODE_INTERNAL, fault.message);
+}
+
+/* The typed error on top of the stack becomes the reply. */
+static void fail_typed(struct cla_call *call, lua_State *L)
+{
+    struct cla_script *script = script_of_call(call);
+    struct cla_rpc_error error;
+    struct cla_json_encode_fault fault;
+
+    script->scratch.n = 0;
+    if (cla_error_read(L, -1, &error, &script->scratch, script->json_depth, &fault) != 0)
+        log_error(call, "cannot encode the data of an error:", fault.message);
+    cla_call_fail(call, &error);
+}
+
+static void fail_untyped(struct cla_call *call, lua_State *L, int status)
+{
+    const char *text = luaL_tolstring(L, -1, NULL);
+
+    if (status == LUA_ERRMEM) {
+        log_error(call, "out of memory (vm_memory):", text);
+        fail_internal(call, CLA_CODE_RESOURCE_EXHAUSTED, text);
+    } else {
+        log_error(call, "error in", text);
+        fail_internal(call, CLA_CODE_INTERNAL, text);
+    }
+}
+
+/* The call was cancelled and answered; the body ended since. */
+static void leave_settled(struct cla_task *task, struct cla_call *call, lua_State *L, int status)
+{
+    if (call->state != CLA_CALL_CANCELLED)
+        return;
+    if (status == LUA_OK) {
+        task->sched->counters.ignored_cancels++;
+    } else if (cla_scope_at(L, -1) == NULL && !cla_error_is(L, -1)) {
+        task->sched->counters.cleanup_errors++;
+        log_error(call, "error while cleaning up", luaL_tolstring(L, -1, NULL));
+    }
+}
+
+static void leave(struct cla_task *task, lua_State *L, int status, int first)
+{
+    struct cla_call *call = task->owner;
+
+    if (call->state != CLA_CALL_OPEN) {
+        leave_settled(task, call, L, status);
+    } else if (status == LUA_OK) {
+        lua_settop(L, first);
+        send_result(call, L, first);
+    } else if (cla_error_is(L, -1)) {
+        fail_typed(call, L);
+    } else {
+        fail_untyped(call, L, status);
+    }
+}
+
+static void on_cancel(struct cla_task *task, const struct cla_reason *reason)
+{
+    cla_call_cancelled(task->owner, reason);
+}
+
+static void on_end(struct cla_task *task, enum cla_task_end end)
+{
+    struct cla_call *call = task->owner;
+    const char *text;
+
+    if (end == CLA_TASK_BROKE) {
+        text = lua_tostring(task->L, -1);
+        log_error(call, "cannot run", text != NULL ? text : "?");
+        fail_internal(call, CLA_CODE_RESOURCE_EXHAUSTED, text != NULL ? text : "?");
+    } else if (end == CLA_TASK_ABANDONED) {
+        log_error(call, "abandoned: its clean-up outlived the shutdown's grace, at", "the end");
+        fail_internal(call, CLA_CODE_UNAVAILABLE, "abandoned");
+    }
+}
+
+static void on_release(struct cla_task *task)
+{
+    struct cla_call *call = task->owner;
+
+    call->task = NULL;
+    cla_call_detach(task->sched->L, call);
+    cla_call_release(call);
+}
+
+static const struct cla_task_ops task_ops = {enter, leave, on_cancel, on_end, on_release};
+
+/* --- The app's functions. --- */
+
+static uint64_t hash(struct cla_slice name)
+{
+    uint64_t h = UINT64_C(14695981039346656037);
+
+    for (size_t i = 0; i < name.n; i++)
+        h = (h ^ (unsigned char)name.p[i]) * UINT64_C(1099511628211);
+    return h;
+}
+
+static const struct cla_procedure *find(struct cla_app *app, struct cla_slice name)
+{
+    const struct cla_script *script = script_of(app);
+    size_t at = hash(name) & script->index_mask;
+
+    if (script->procedure_count == 0)
+        return NULL;
+    for (; script->index[at] != 0; at = (at + 1) & script->index_mask) {
+        const struct cla_procedure *p = &script->procedures[script->index[at] - 1].base;
+
+        if (cla_slice_eq(p->name, name))
+            return p;
+    }
+    return NULL;
+}
+
+static int start(struct cla_app *app, struct cla_call *call)
+{
+    struct cla_script *script = script_of(app);
+    struct cla_task *task;
+
+    if (script->vm->tight)
+        return -CLA_ELIMIT;
+    task = cla_task_get(&script->vm->sched);
+    if (task == NULL)
+        return -CLA_ENOMEM;
+    call->task = task;
+    cla_task_start(task, &task_ops, call, NULL, NULL, call->deadline_ns);
+    return 0;
+}
+
+static void cancel(struct cla_app *app, struct cla_call *call, enum cla_cancel_kind kind,
+                   struct cla_slice message)
+{
+    struct cla_task *task = call->task;
+
+    (void)app;
+    if (task != NULL)
+        cla_scope_cancel(task->root, kind, message);
+}
+
+static bool run(struct cla_app *app)
+{
+    return cla_sched_run(&script_of(app)->vm->sched);
+}
+
+static void tidy(struct cla_app *app)
+{
+    cla_vm_relieve(script_of(app)->vm);
+}
+
+static void set_grace(struct cla_app *app, uint64_t grace_ns)
+{
+    script_of(app)->vm->sched.grace_ns = grace_ns;
+}
+
+static unsigned abandon(struct cla_app *app)
+{
+    return cla_sched_abandon(&script_of(app)->vm->sched);
+}
+
+const struct cla_app_ops cla_run_app_ops = {
+    .find = find,
+    .start = start,
+    .cancel = cancel,
+    .run = run,
+    .tidy = tidy,
+    .set_grace = set_grace,
+    .abandon = abandon,
+};

@@ -1,0 +1,64 @@
+/* A loaded script: a VM with Cancela's modules, the procedures, and the app the gateway sees.
+ *
+ * VM thread. Depends on: task/vm, gateway/app, gateway/call. */
+#ifndef CLA_BIND_SCRIPT_H
+#define CLA_BIND_SCRIPT_H
+
+#include "gateway/app.h"
+#include "gateway/call.h"
+#include "task/vm.h"
+
+/* A procedure as the script declared it. */
+struct cla_script_procedure {
+    struct cla_procedure base; /* its name is owned */
+    int fn;                    /* registry reference */
+    bool wants_call;           /* the function takes a second parameter */
+    bool keep_nulls;           /* nulls = "keep" */
+    bool array_result;         /* result = {type = "array"}: an empty table is [] */
+    char *summary;             /* owned; NULL: none */
+};
+
+struct cla_script {
+    struct cla_app app; /* what the gateway sees */
+    struct cla_vm *vm;
+    struct cla_log *log;
+    struct cla_script_procedure *procedures; /* in the order of their names */
+    size_t procedure_count;
+    uint32_t *index;      /* hash table of positions in 'procedures', plus 1; 0: free */
+    size_t index_mask;    /* slots - 1 */
+    int authorize;        /* registry reference of the function, or LUA_NOREF */
+    unsigned json_depth;
+    bool expose_errors;
+    uint64_t generation;
+    struct cla_buf scratch; /* JSON of an error's data */
+};
+
+struct cla_script_options {
+    struct cla_loop *loop;
+    struct cla_log *log;
+    size_t vm_memory; /* bytes */
+    uint64_t grace_ns, load_timeout_ns;
+    unsigned json_depth;
+    bool expose_errors;
+    const char *version;
+};
+
+/* Makes a VM with all modules and no procedures. Returns 0 or -CLA_ENOMEM. */
+int cla_script_new(struct cla_script **out, const struct cla_script_options *options);
+
+/* Loads the file at 'path', whose folder goes first in package.path. Returns 0, or -CLA_ESCRIPT with
+ * what was wrong, file:line and traceback, appended to 'error'. */
+int cla_script_load(struct cla_script *script, const struct cla_script_options *options,
+                    const char *path, struct cla_buf *error);
+
+/* Takes the procedures of the app table at 'index' of L (as the Lua half normalised it). May raise,
+ * then the script has none. Raises if a name stands twice. */
+void cla_script_take(struct cla_script *script, lua_State *L, int index);
+
+/* The script that a coroutine belongs to. */
+struct cla_script *cla_script_of(lua_State *L);
+
+/* Frees all. No call may be live. NULL is fine. */
+void cla_script_free(struct cla_script *script);
+
+#endif

@@ -170,14 +170,10 @@ static const struct property {
     const char *name;
     void (*push)(lua_State *L, struct cla_call *call);
 } properties[] = {
-    {"procedure", p_procedure},
-    {"request_id", p_request_id},
-    {"peer", p_peer},
-    {"headers", p_headers},
-    {"protocol", p_protocol},
-    {"generation", p_generation},
-    {"identity", p_identity},
-    {"is_notification", p_is_notification},
+    {"procedure", p_procedure}, {"request_id", p_request_id},
+    {"peer", p_peer},           {"headers", p_headers},
+    {"protocol", p_protocol},   {"generation", p_generation},
+    {"identity", p_identity},   {"is_notification", p_is_notification},
     {"token", push_token},
 };
 

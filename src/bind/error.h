@@ -21,8 +21,8 @@ int cla_error_raise(lua_State *L, enum cla_code code, const char *message);
 /* True if the value at 'index' is a typed error. Never raises. */
 bool cla_error_is(lua_State *L, int index);
 
-/* Reads the typed error at 'index'; slices borrow from it and, for the data, from 'data'. Returns 0,
- * or a failure to encode the data, which is then left out. Never raises. */
+/* Reads the typed error at 'index'; slices borrow from it and, for the data, from 'data'. Returns
+ * 0, or a failure to encode the data, which is then left out. Never raises. */
 int cla_error_read(lua_State *L, int index, struct cla_rpc_error *error, struct cla_buf *data,
                    unsigned json_depth, struct cla_json_encode_fault *fault);
 

@@ -213,7 +213,8 @@ static void on_end(struct cla_task *task, enum cla_task_end end)
         log_error(call, "cannot run", text != NULL ? text : "?");
         fail_internal(call, CLA_CODE_RESOURCE_EXHAUSTED, text != NULL ? text : "?");
     } else if (end == CLA_TASK_ABANDONED) {
-        log_error(call, "abandoned: its clean-up outlived the shutdown's grace, at", "the end");
+        log_error(call, "abandoned: its clean-up outlived its grace, at",
+                  lua_tostring(task->sched->L, -1));
         fail_internal(call, CLA_CODE_UNAVAILABLE, "abandoned");
     }
 }
@@ -231,29 +232,9 @@ static const struct cla_task_ops task_ops = {enter, leave, on_cancel, on_end, on
 
 /* --- The app's functions. --- */
 
-static uint64_t hash(struct cla_slice name)
-{
-    uint64_t h = UINT64_C(14695981039346656037);
-
-    for (size_t i = 0; i < name.n; i++)
-        h = (h ^ (unsigned char)name.p[i]) * UINT64_C(1099511628211);
-    return h;
-}
-
 static const struct cla_procedure *find(struct cla_app *app, struct cla_slice name)
 {
-    const struct cla_script *script = script_of(app);
-    size_t at = hash(name) & script->index_mask;
-
-    if (script->procedure_count == 0)
-        return NULL;
-    for (; script->index[at] != 0; at = (at + 1) & script->index_mask) {
-        const struct cla_procedure *p = &script->procedures[script->index[at] - 1].base;
-
-        if (cla_slice_eq(p->name, name))
-            return p;
-    }
-    return NULL;
+    return cla_script_find(script_of(app), name);
 }
 
 static int start(struct cla_app *app, struct cla_call *call)

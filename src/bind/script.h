@@ -24,9 +24,9 @@ struct cla_script {
     struct cla_log *log;
     struct cla_script_procedure *procedures; /* in the order of their names */
     size_t procedure_count;
-    uint32_t *index;      /* hash table of positions in 'procedures', plus 1; 0: free */
-    size_t index_mask;    /* slots - 1 */
-    int authorize;        /* registry reference of the function, or LUA_NOREF */
+    uint32_t *index;   /* hash table of positions in 'procedures', plus 1; 0: free */
+    size_t index_mask; /* slots - 1 */
+    int authorize;     /* registry reference of the function, or LUA_NOREF */
     unsigned json_depth;
     bool expose_errors;
     uint64_t generation;
@@ -46,14 +46,17 @@ struct cla_script_options {
 /* Makes a VM with all modules and no procedures. Returns 0 or -CLA_ENOMEM. */
 int cla_script_new(struct cla_script **out, const struct cla_script_options *options);
 
-/* Loads the file at 'path', whose folder goes first in package.path. Returns 0, or -CLA_ESCRIPT with
- * what was wrong, file:line and traceback, appended to 'error'. */
+/* Loads the file at 'path', whose folder goes first in package.path. Returns 0, or -CLA_ESCRIPT
+ * with what was wrong, file:line and traceback, appended to 'error'. */
 int cla_script_load(struct cla_script *script, const struct cla_script_options *options,
                     const char *path, struct cla_buf *error);
 
 /* Takes the procedures of the app table at 'index' of L (as the Lua half normalised it). May raise,
  * then the script has none. Raises if a name stands twice. */
 void cla_script_take(struct cla_script *script, lua_State *L, int index);
+
+/* The procedure of that dotted name, or NULL. */
+const struct cla_procedure *cla_script_find(const struct cla_script *script, struct cla_slice name);
 
 /* The script that a coroutine belongs to. */
 struct cla_script *cla_script_of(lua_State *L);

@@ -280,7 +280,8 @@ static void answer_invalid(struct cla_exchange *x, const struct cla_rpc_request 
                                   .message = cla_slice_str(request->error)};
 
     cla_access_refused(&x->worker->env, x->request.peer, 200, request->error);
-    write_error(x, request->id, &error);
+    if (request->id.n > 0) /* else a notification, which is never answered */
+        write_error(x, request->id, &error);
     one_answered(x);
 }
 

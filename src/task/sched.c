@@ -51,6 +51,22 @@ bool cla_sched_run(struct cla_sched *sched)
     return !cla_list_empty(&sched->ready) || !cla_list_empty(&sched->unwinding);
 }
 
+unsigned cla_sched_abandon(struct cla_sched *sched)
+{
+    unsigned n = 0;
+
+    /* Children are younger than their parents, and released first. */
+    while (!cla_list_empty(&sched->tasks)) {
+        struct cla_task *task = CLA_CONTAINER(sched->tasks.prev, struct cla_task, all);
+
+        n += task->parent == NULL;
+        cla_task_abandon(task);
+        if (sched->tasks.prev == &task->all && task->state != CLA_TASK_IDLE)
+            break; /* it cannot be given up */
+    }
+    return n;
+}
+
 void cla_sched_trim(struct cla_sched *sched, unsigned keep)
 {
     while (sched->pooled > keep) {

@@ -74,6 +74,9 @@ static inline uint64_t cla_sched_now_ns(const struct cla_sched *sched)
     return cla_loop_now_ns(sched->loop);
 }
 
+/* Gives up every live task, without letting any run. Returns how many had not ended. */
+unsigned cla_sched_abandon(struct cla_sched *sched);
+
 /* Frees the idle tasks beyond 'keep'. Not while Lua runs. */
 void cla_sched_trim(struct cla_sched *sched, unsigned keep);
 

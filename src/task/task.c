@@ -237,7 +237,7 @@ static void finish(struct cla_task *task, enum cla_task_end end)
     }
     drop_registrations(task);
     task->ops->on_end(task, end);
-    if (end == CLA_TASK_BROKE)
+    if (end == CLA_TASK_BROKE || end == CLA_TASK_ABANDONED)
         cla_compat_close_thread(task->L, task->sched->L);
     lua_settop(task->L, 0);
     release(task);
@@ -279,6 +279,20 @@ void cla_task_resume(struct cla_task *task)
     }
     CLA_PRE(task->state != CLA_TASK_RUNNING); /* only awaits yield to here */
     cla_scope_arm(task->root);
+}
+
+void cla_task_abandon(struct cla_task *task)
+{
+    lua_State *L = task->sched->L;
+
+    if (task->state == CLA_TASK_WAITING && task->wait_cancel(task) == CLA_WAIT_PENDING)
+        return; /* its operation will come back to it */
+    cla_list_remove(&task->link);
+    if (!lua_checkstack(L, 4))
+        return;
+    cla_task_push_where(L, task);
+    finish(task, CLA_TASK_ABANDONED);
+    lua_pop(L, 1);
 }
 
 void cla_task_wake(struct cla_task *task)

@@ -23,9 +23,10 @@ enum cla_task_state {
 };
 
 enum cla_task_end {
-    CLA_TASK_RAN,     /* 'leave' saw the outcome */
-    CLA_TASK_SKIPPED, /* cancelled before it entered Lua */
-    CLA_TASK_BROKE,   /* 'enter' or 'leave' raised: the error is on top of the task's stack */
+    CLA_TASK_RAN,       /* 'leave' saw the outcome */
+    CLA_TASK_SKIPPED,   /* cancelled before it entered Lua */
+    CLA_TASK_BROKE,     /* 'enter' or 'leave' raised: the error is on top of the task's stack */
+    CLA_TASK_ABANDONED, /* given up while it waited: where is on top of the stack of sched->L */
 };
 
 struct cla_task_ops {
@@ -84,9 +85,6 @@ void cla_task_start(struct cla_task *task, const struct cla_task_ops *ops, void 
 /* Gives a task back that was never started. */
 void cla_task_put(struct cla_task *task);
 
-/* The task running on coroutine L, or NULL: no task, or L is a coroutine the script made. */
-static inline struct cla_task *cla_task_on(lua_State *L);
-
 /* Ends the wait: the task becomes ready. For the operation's completion. */
 void cla_task_wake(struct cla_task *task);
 
@@ -99,6 +97,9 @@ void cla_task_resume(struct cla_task *task);
 /* Makes one task for the pool; may raise. The scheduler's. */
 struct cla_task *cla_task_new(lua_State *L);
 
+/* Gives up a task that is not running: its to-be-closed variables are closed, but cannot await. */
+void cla_task_abandon(struct cla_task *task);
+
 /* Frees an idle task. */
 void cla_task_free(struct cla_task *task);
 
@@ -110,6 +111,7 @@ int cla_task_traceback(lua_State *L);
 /* Pushes where the task is now, "file:line", or "?" if it has no Lua frame. */
 void cla_task_push_where(lua_State *L, struct cla_task *task);
 
+/* The task running on coroutine L, or NULL: no task, or L is a coroutine the script made. */
 static inline struct cla_task *cla_task_on(lua_State *L)
 {
     struct cla_task *task = cla_sched_of(L)->current;

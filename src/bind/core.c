@@ -1,0 +1,178 @@
+#include "bind/core.h"
+
+#include <lauxlib.h>
+
+#include "bind/args.h"
+#include "bind/reason.h"
+#include "bind/token.h"
+#include "task/await.h"
+
+static int sleep_k(lua_State *L, int status, lua_KContext context)
+{
+    (void)status, (void)context;
+    cla_await_end(L);
+    return 0;
+}
+
+/* sleep(s): awaits. */
+static int l_sleep(lua_State *L)
+{
+    uint64_t duration = cla_args_duration_ns(L, 1);
+
+    return cla_await_sleep(L, cla_await_check(L), duration, sleep_k);
+}
+
+/* now() -> seconds on a monotonic clock. */
+static int l_now(lua_State *L)
+{
+    lua_pushnumber(L, (lua_Number)cla_sched_now_ns(cla_sched_of(L)) / 1e9);
+    return 1;
+}
+
+/* token() -> the token of the innermost scope. */
+static int l_token(lua_State *L)
+{
+    cla_token_push(L, cla_await_task(L, "read cancela.token()")->scope);
+    return 1;
+}
+
+/* The nearest scope, outwards, whose deadline has passed unnoticed while the script computed. */
+static struct cla_scope *expired(struct cla_task *task)
+{
+    uint64_t now = cla_sched_now_ns(task->sched);
+
+    for (struct cla_scope *s = task->scope; s != NULL && !s->shield; s = s->outer) {
+        if (!s->due && s->timer.active && s->timer.due_ns <= now)
+            return s;
+        if (s == task->root && !s->due && s->token.deadline_ns <= now)
+            return s;
+    }
+    return NULL;
+}
+
+/* checkpoint(): raises if an await would; also notices a deadline that passed while computing. */
+static int l_checkpoint(lua_State *L)
+{
+    struct cla_task *task = cla_await_task(L, "use cancela.checkpoint");
+    struct cla_scope *scope = expired(task);
+
+    if (scope != NULL)
+        cla_scope_cancel(scope, CLA_CANCEL_TIMEOUT, cla_slice(NULL, 0));
+    scope = cla_scope_to_raise(task);
+    if (scope != NULL)
+        cla_scope_raise(L, scope);
+    return 0;
+}
+
+/* is_cancel(value) -> reason or nil. */
+static int l_is_cancel(lua_State *L)
+{
+    const struct cla_scope *scope;
+
+    luaL_checkany(L, 1);
+    scope = cla_scope_at(L, 1);
+    if (scope == NULL)
+        lua_pushnil(L);
+    else
+        cla_reason_push(L, &scope->reason);
+    return 1;
+}
+
+static int close_line(lua_State *L)
+{
+    cla_buf_fini(lua_touserdata(L, 1));
+    return 0;
+}
+
+/* A buffer that is freed however the function ends: what it appends may raise. */
+static struct cla_buf *push_line(lua_State *L)
+{
+    struct cla_buf *line = lua_newuserdatauv(L, sizeof *line, 0);
+
+    *line = (struct cla_buf){0};
+    if (luaL_newmetatable(L, "cancela.line")) {
+        lua_pushcfunction(L, close_line);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    return line;
+}
+
+/* Stack: message, fields, line, and on top the names of the fields, sorted so that lines are alike.
+ */
+static void push_names(lua_State *L)
+{
+    lua_newtable(L);
+    for (lua_pushnil(L); lua_next(L, 2) != 0; lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING)
+            luaL_error(L, "the names of log fields must be strings");
+        lua_pushvalue(L, -2);
+        lua_rawseti(L, 4, (lua_Integer)lua_rawlen(L, 4) + 1);
+    }
+    lua_getglobal(L, "table");
+    lua_getfield(L, -1, "sort");
+    lua_pushvalue(L, 4);
+    lua_call(L, 1, 0);
+    lua_settop(L, 4);
+}
+
+static void add_fields(lua_State *L, struct cla_buf *line)
+{
+    push_names(L);
+    for (lua_Integer i = 1; lua_rawgeti(L, 4, i) == LUA_TSTRING; i++) {
+        struct cla_slice text;
+
+        lua_pushvalue(L, -1);
+        lua_rawget(L, 2);
+        text.p = luaL_tolstring(L, -1, &text.n);
+        cla_log_value(line, lua_tostring(L, 5), text);
+        lua_settop(L, 4);
+    }
+}
+
+/* log.LEVEL(message, fields). Upvalue: the level. */
+static int l_log(lua_State *L)
+{
+    struct cla_log *log = cla_sched_of(L)->log;
+    enum cla_log_level level = (enum cla_log_level)lua_tointeger(L, lua_upvalueindex(1));
+    struct cla_buf *line;
+
+    luaL_checkany(L, 1);
+    lua_settop(L, 2);
+    if (!lua_isnil(L, 2))
+        luaL_checktype(L, 2, LUA_TTABLE);
+    if (!cla_log_wants(log, level))
+        return 0;
+    luaL_tolstring(L, 1, NULL);
+    lua_replace(L, 1);
+    line = push_line(L);
+    if (!lua_isnil(L, 2))
+        add_fields(L, line);
+    cla_log_line(log, level, "%s%.*s", lua_tostring(L, 1), (int)line->n,
+                 line->n > 0 ? line->p : "");
+    return 0;
+}
+
+static void push_log(lua_State *L)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
+
+    lua_newtable(L);
+    for (int i = 0; i < (int)CLA_ARRAY_LEN(levels); i++) {
+        lua_pushinteger(L, i);
+        lua_pushcclosure(L, l_log, 1);
+        lua_setfield(L, -2, levels[i]);
+    }
+}
+
+static const luaL_Reg functions[] = {
+    {"sleep", l_sleep},         {"now", l_now}, {"token", l_token}, {"checkpoint", l_checkpoint},
+    {"is_cancel", l_is_cancel}, {NULL, NULL},
+};
+
+void cla_core_functions(lua_State *L)
+{
+    luaL_setfuncs(L, functions, 0);
+    push_log(L);
+    lua_setfield(L, -2, "log");
+}

@@ -1,0 +1,311 @@
+/* Loading, happy path: a VM with the modules; the file runs as the main chunk; what it returns goes
+ * through the Lua half (cancela.app), which checks and flattens it; its procedures are taken.
+ * Failure modes: every error, from a missing file to a procedure with a bad option, is text with
+ * file:line; a script that does not end is stopped after load_timeout. */
+#include "bind/script.h"
+
+#include <lauxlib.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "bind/modules.h"
+#include "bind/run.h"
+#include "bind/token.h"
+
+/* Instructions between two looks at the clock while a script loads. */
+#define LOAD_HOOK_COUNT 10000
+
+struct cla_script *cla_script_of(lua_State *L)
+{
+    return cla_sched_of(L)->owner;
+}
+
+static int l_open(lua_State *L)
+{
+    cla_modules_open(L, lua_touserdata(L, 1));
+    return 0;
+}
+
+int cla_script_new(struct cla_script **out, const struct cla_script_options *options)
+{
+    struct cla_script *script = cla_mem_zalloc(sizeof *script);
+    lua_State *L;
+
+    if (script == NULL)
+        return -CLA_ENOMEM;
+    script->app.ops = &cla_run_app_ops;
+    script->log = options->log;
+    script->authorize = LUA_NOREF;
+    script->json_depth = options->json_depth;
+    script->expose_errors = options->expose_errors;
+    script->generation = 1;
+    if (cla_vm_new(&script->vm, options->loop, options->log, options->vm_memory, options->grace_ns,
+                   &cla_token_sched_ops) != 0)
+        goto free_script;
+    script->vm->sched.owner = script;
+    L = script->vm->L;
+    lua_pushcfunction(L, l_open);
+    lua_pushlightuserdata(L, (void *)options->version);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+        goto free_vm;
+    *out = script;
+    return 0;
+free_vm:
+    cla_log_line(options->log, CLA_LOG_ERROR, "cannot open the modules: %s", lua_tostring(L, -1));
+    cla_vm_free(script->vm);
+free_script:
+    cla_mem_free(script);
+    return -CLA_ENOMEM;
+}
+
+/* --- Taking the procedures. --- */
+
+static uint64_t hash(struct cla_slice name)
+{
+    uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a */
+
+    for (size_t i = 0; i < name.n; i++)
+        h = (h ^ (unsigned char)name.p[i]) * UINT64_C(1099511628211);
+    return h;
+}
+
+const struct cla_procedure *cla_script_find(const struct cla_script *script, struct cla_slice name)
+{
+    size_t at = hash(name) & script->index_mask;
+
+    for (; script->procedure_count > 0 && script->index[at] != 0;
+         at = (at + 1) & script->index_mask) {
+        const struct cla_procedure *p = &script->procedures[script->index[at] - 1].base;
+
+        if (cla_slice_eq(p->name, name))
+            return p;
+    }
+    return NULL;
+}
+
+static void forget_procedures(struct cla_script *script)
+{
+    for (size_t i = 0; i < script->procedure_count; i++) {
+        cla_mem_free((char *)script->procedures[i].base.name.p);
+        cla_mem_free(script->procedures[i].summary);
+        luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->procedures[i].fn);
+    }
+    cla_mem_free(script->procedures);
+    cla_mem_free(script->index);
+    script->procedures = NULL;
+    script->index = NULL;
+    script->procedure_count = 0;
+}
+
+static void make_room(struct cla_script *script, lua_State *L, size_t count)
+{
+    size_t slots = 4;
+
+    while (slots < count * 2)
+        slots *= 2;
+    script->procedures = cla_mem_zalloc((count > 0 ? count : 1) * sizeof *script->procedures);
+    script->index = cla_mem_zalloc(slots * sizeof *script->index);
+    script->index_mask = slots - 1;
+    if (script->procedures == NULL || script->index == NULL)
+        luaL_error(L, "out of memory for %d procedures", (int)count);
+}
+
+static void add_to_index(struct cla_script *script, size_t position)
+{
+    size_t at = hash(script->procedures[position].base.name) & script->index_mask;
+
+    while (script->index[at] != 0)
+        at = (at + 1) & script->index_mask;
+    script->index[at] = (uint32_t)position + 1;
+}
+
+/* A function that takes one parameter need not be given a call object. */
+static bool takes_call(lua_State *L, int index)
+{
+    lua_Debug ar;
+
+    lua_pushvalue(L, index);
+    lua_getinfo(L, ">u", &ar);
+    return ar.nparams > 1 || ar.isvararg;
+}
+
+static bool flag(lua_State *L, const char *name)
+{
+    bool set;
+
+    lua_getfield(L, -1, name);
+    set = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return set;
+}
+
+static char *text_member(lua_State *L, const char *name)
+{
+    char *copy = NULL;
+    size_t n;
+    const char *text;
+
+    if (lua_getfield(L, -1, name) == LUA_TSTRING) {
+        text = lua_tolstring(L, -1, &n);
+        copy = cla_mem_strndup(text, n);
+        if (copy == NULL)
+            luaL_error(L, "out of memory");
+    }
+    lua_pop(L, 1);
+    return copy;
+}
+
+/* Takes the procedure on top of the stack: {name, run, timeout, read_only, …}, checked by Lua. */
+static void take_one(struct cla_script *script, lua_State *L)
+{
+    struct cla_script_procedure *p = &script->procedures[script->procedure_count];
+
+    p->base.name = cla_slice_str(text_member(L, "name"));
+    p->fn = LUA_NOREF;
+    script->procedure_count++;
+    p->summary = text_member(L, "summary");
+    p->base.read_only = flag(L, "read_only");
+    p->keep_nulls = flag(L, "keep_nulls");
+    p->array_result = flag(L, "array_result");
+    lua_getfield(L, -1, "timeout");
+    p->base.timeout_ns = cla_clock_from_seconds(lua_tonumber(L, -1));
+    lua_pop(L, 1);
+    lua_getfield(L, -1, "run");
+    p->wants_call = takes_call(L, lua_gettop(L));
+    p->fn = luaL_ref(L, LUA_REGISTRYINDEX);
+    add_to_index(script, script->procedure_count - 1);
+}
+
+void cla_script_take(struct cla_script *script, lua_State *L, int index)
+{
+    lua_Integer count;
+
+    index = lua_absindex(L, index);
+    forget_procedures(script);
+    lua_getfield(L, index, "list");
+    count = (lua_Integer)lua_rawlen(L, -1);
+    make_room(script, L, (size_t)count);
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_rawgeti(L, -1, i);
+        take_one(script, L);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    luaL_unref(L, LUA_REGISTRYINDEX, script->authorize);
+    script->authorize = LUA_NOREF;
+    if (lua_getfield(L, index, "authorize") == LUA_TFUNCTION)
+        script->authorize = luaL_ref(L, LUA_REGISTRYINDEX);
+    else
+        lua_pop(L, 1);
+}
+
+/* --- Loading. --- */
+
+struct load {
+    struct cla_script *script;
+    const char *path;
+    uint64_t deadline_ns;
+};
+
+static char load_key; /* registry key of the load under way, for the hook */
+
+static void on_count(lua_State *L, lua_Debug *ar)
+{
+    const struct load *load;
+
+    (void)ar;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &load_key);
+    load = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    if (load != NULL && cla_clock_monotonic_ns() > load->deadline_ns)
+        luaL_error(L, "the script took too long to load (load_timeout)");
+}
+
+/* Puts the script's folder first in package.path. */
+static void set_path(lua_State *L, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    lua_getglobal(L, "package");
+    if (slash != NULL)
+        lua_pushlstring(L, path, (size_t)(slash - path));
+    else
+        lua_pushliteral(L, ".");
+    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;", lua_tostring(L, -1), lua_tostring(L, -1));
+    lua_getfield(L, -3, "path");
+    lua_concat(L, 2);
+    lua_setfield(L, -3, "path");
+    lua_pop(L, 2);
+}
+
+/* Runs in protected mode. Argument: the load. */
+static int l_load(lua_State *L)
+{
+    struct load *load = lua_touserdata(L, 1);
+
+    set_path(L, load->path);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &load_key);
+    lua_sethook(L, on_count, LUA_MASKCOUNT, LOAD_HOOK_COUNT);
+    if (luaL_loadfilex(L, load->path, "t") != LUA_OK)
+        return lua_error(L);
+    lua_pushstring(L, load->path);
+    lua_call(L, 1, 1);
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "cancela.app");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "normalise");
+    lua_pushvalue(L, -3);
+    lua_call(L, 1, 1);
+    cla_script_take(load->script, L, -1);
+    return 0;
+}
+
+static int l_traceback(lua_State *L)
+{
+    const char *text = luaL_tolstring(L, 1, NULL);
+
+    luaL_traceback(L, L, text, 1);
+    return 1;
+}
+
+static void end_load(lua_State *L)
+{
+    lua_sethook(L, NULL, 0, 0);
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &load_key);
+}
+
+int cla_script_load(struct cla_script *script, const struct cla_script_options *options,
+                    const char *path, struct cla_buf *error)
+{
+    lua_State *L = script->vm->L;
+    struct load load = {
+        .script = script,
+        .path = path,
+        .deadline_ns = cla_clock_add(cla_clock_monotonic_ns(), options->load_timeout_ns),
+    };
+    struct cla_slice text;
+    int rc;
+
+    lua_pushcfunction(L, l_traceback);
+    lua_pushcfunction(L, l_load);
+    lua_pushlightuserdata(L, &load);
+    rc = lua_pcall(L, 1, 0, -3);
+    end_load(L);
+    if (rc != LUA_OK) {
+        text.p = lua_tolstring(L, -1, &text.n);
+        (void)cla_buf_add(error, text);
+    }
+    lua_settop(L, 0);
+    return rc == LUA_OK ? 0 : -CLA_ESCRIPT;
+}
+
+void cla_script_free(struct cla_script *script)
+{
+    if (script == NULL)
+        return;
+    forget_procedures(script);
+    cla_vm_free(script->vm);
+    cla_buf_fini(&script->scratch);
+    cla_mem_free(script);
+}

@@ -9,6 +9,7 @@
 #include "bind/json_codec.h"
 #include "bind/protect.h"
 #include "bind/scope.h"
+#include "bind/testing.h"
 #include "bind/token.h"
 
 /* Loads an embedded module. Upvalue: its place in the table of them. */
@@ -54,5 +55,7 @@ void cla_modules_open(lua_State *L, const char *version)
     lua_pushstring(L, version);
     lua_pushcclosure(L, l_open_core, 1);
     lua_setfield(L, -2, "cancela.core");
+    lua_pushcfunction(L, cla_testing_luaopen);
+    lua_setfield(L, -2, "cancela.testing.core");
     lua_pop(L, 1);
 }

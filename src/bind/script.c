@@ -42,6 +42,7 @@ int cla_script_new(struct cla_script **out, const struct cla_script_options *opt
     if (cla_vm_new(&script->vm, options->loop, options->log, options->vm_memory, options->grace_ns,
                    &cla_token_sched_ops) != 0)
         goto free_script;
+    script->owns_vm = true;
     script->vm->sched.owner = script;
     L = script->vm->L;
     lua_pushcfunction(L, l_open);
@@ -56,6 +57,23 @@ free_vm:
 free_script:
     cla_mem_free(script);
     return -CLA_ENOMEM;
+}
+
+int cla_script_new_beside(struct cla_script **out, const struct cla_script *script)
+{
+    struct cla_script *beside = cla_mem_zalloc(sizeof *beside);
+
+    if (beside == NULL)
+        return -CLA_ENOMEM;
+    beside->app.ops = &cla_run_app_ops;
+    beside->vm = script->vm;
+    beside->log = script->log;
+    beside->authorize = LUA_NOREF;
+    beside->json_depth = script->json_depth;
+    beside->expose_errors = script->expose_errors;
+    beside->generation = script->generation;
+    *out = beside;
+    return 0;
 }
 
 /* --- Taking the procedures. --- */
@@ -305,7 +323,9 @@ void cla_script_free(struct cla_script *script)
     if (script == NULL)
         return;
     forget_procedures(script);
-    cla_vm_free(script->vm);
+    luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->authorize);
+    if (script->owns_vm)
+        cla_vm_free(script->vm);
     cla_buf_fini(&script->scratch);
     cla_mem_free(script);
 }

@@ -21,6 +21,7 @@ struct cla_script_procedure {
 struct cla_script {
     struct cla_app app; /* what the gateway sees */
     struct cla_vm *vm;
+    bool owns_vm; /* false: an app under test, in the VM of its spec */
     struct cla_log *log;
     struct cla_script_procedure *procedures; /* in the order of their names */
     size_t procedure_count;
@@ -45,6 +46,10 @@ struct cla_script_options {
 
 /* Makes a VM with all modules and no procedures. Returns 0 or -CLA_ENOMEM. */
 int cla_script_new(struct cla_script **out, const struct cla_script_options *options);
+
+/* Makes another app, with no procedures, in the VM of 'script', which must outlive it.
+ * Returns 0 or -CLA_ENOMEM. */
+int cla_script_new_beside(struct cla_script **out, const struct cla_script *script);
 
 /* Loads the file at 'path', whose folder goes first in package.path. Returns 0, or -CLA_ESCRIPT
  * with what was wrong, file:line and traceback, appended to 'error'. */

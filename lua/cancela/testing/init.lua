@@ -1,0 +1,57 @@
+--- Testing scripts: what `require "cancela.testing"` gives, under `cancela test`.
+---
+--- Time is virtual: when every task waits, the clock jumps to the next timer.
+local core = require "cancela.testing.core"
+local app = require "cancela.app"
+local cancela = require "cancela"
+
+---@class cancela.testing
+local testing = {}
+
+---@class cancela.testing.Options
+---@field timeout? number seconds, as a client would ask for
+---@field cancel_after? number seconds until the client resets the call
+---@field notification? boolean call without waiting for a result
+
+---@class cancela.testing.Error
+---@field code string "deadline_exceeded", …
+---@field number integer the JSON-RPC code
+---@field message string
+---@field data any
+
+---@class cancela.testing.App
+local App = {}
+App.__index = App
+
+---Calls a procedure as a client does: params and result go through JSON. Awaits the end of the call
+---and of its clean-up. Returns the result, or nil and the error that the client would see.
+---@param name string dotted
+---@param params? table
+---@param options? cancela.testing.Options
+---@return any result
+---@return cancela.testing.Error? error
+function App:call(name, params, options)
+  options = options or {}
+  local text = params ~= nil and cancela.json.encode(params) or ""
+  local ok, value, code, message, number = self.core:call(name, text, options.timeout, options.cancel_after,
+    options.notification)
+  if ok then
+    return value
+  end
+  return nil, { code = code, number = number, message = message, data = value }
+end
+
+---Makes an app callable, without a network. Takes what a script returns.
+---@param spec cancela.App|table
+---@return cancela.testing.App
+function testing.app(spec)
+  return setmetatable({ core = core.app(app.normalise(spec)) }, App)
+end
+
+---How many tasks live besides the spec's own: 0 when nothing was left behind.
+---@return integer
+function testing.tasks()
+  return core.tasks()
+end
+
+return testing

@@ -1,0 +1,355 @@
+/* A call in memory goes the way of any call: its params are JSON text, it has an id, a deadline and
+ * a task, and its reply is JSON text; only the connection is missing. The spec's task waits until
+ * the call is over, clean-up included. */
+#include "bind/testing.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "bind/json_codec.h"
+#include "task/await.h"
+
+#define APP "cancela.testing.App"
+#define DAY_NS (24 * 3600 * CLA_NS_PER_S)
+
+/* --- Apps under test. --- */
+
+struct app {
+    struct cla_script *script; /* owned */
+    struct cla_call_env env;
+    struct cla_buf log_buf; /* stays empty: calls under test are not logged */
+};
+
+/* One call under way, on the C stack frame's userdata of the waiting task. */
+struct test_call {
+    struct cla_call call;
+    struct cla_request request;
+    struct cla_task *waiting;
+    struct cla_timer cancel_timer;
+    struct cla_buf reply; /* the result, or the error's data */
+    struct cla_buf message;
+    struct cla_rpc_error error;
+    bool failed;
+    bool released;
+};
+
+static struct test_call *test_call_of(struct cla_call *call)
+{
+    return CLA_CONTAINER(call, struct test_call, call);
+}
+
+static struct cla_buf *result_begin(struct cla_call *call)
+{
+    call->result_begun = true;
+    return call->request_id.n > 0 ? &test_call_of(call)->reply : NULL;
+}
+
+static int result_end(struct cla_call *call)
+{
+    (void)call;
+    return 0;
+}
+
+static void completed(struct cla_call *call)
+{
+    (void)call;
+}
+
+static void result_rollback(struct cla_call *call)
+{
+    test_call_of(call)->reply.n = 0;
+}
+
+static void on_error(struct cla_call *call, const struct cla_rpc_error *error)
+{
+    struct test_call *t = test_call_of(call);
+
+    t->failed = true;
+    t->error = *error;
+    (void)cla_buf_add(&t->message, cla_rpc_error_message(error));
+    (void)cla_buf_add(&t->reply, error->data);
+}
+
+static void on_release(struct cla_call *call)
+{
+    struct test_call *t = test_call_of(call);
+
+    t->released = true;
+    if (t->waiting != NULL)
+        cla_task_wake(t->waiting);
+}
+
+static const struct cla_call_sink sink = {result_begin,    result_end, completed,
+                                          result_rollback, on_error,   on_release};
+
+static int l_call_gc(lua_State *L)
+{
+    struct test_call *t = lua_touserdata(L, 1);
+
+    cla_buf_fini(&t->reply);
+    cla_buf_fini(&t->message);
+    return 0;
+}
+
+static void on_cancel_timer(struct cla_timer *timer)
+{
+    struct test_call *t = CLA_CONTAINER(timer, struct test_call, cancel_timer);
+
+    cla_call_cancel(&t->call, CLA_CANCEL_RESET, cla_slice(NULL, 0));
+}
+
+static int push_outcome(lua_State *L, struct test_call *t)
+{
+    struct cla_json_decode_fault fault;
+    const struct cla_json_decode_opts opts = {.max_depth = CLA_JSON_DEPTH_MAX, .keep_nulls = true};
+    const struct cla_code_info *info = cla_code_info(t->error.code);
+
+    lua_pushboolean(L, !t->failed);
+    if (t->reply.n == 0 || cla_slice_eq(cla_buf_slice(&t->reply), CLA_LIT("null")) ||
+        cla_json_codec_push(L, cla_buf_slice(&t->reply), &opts, &fault) != 0)
+        lua_pushnil(L);
+    if (!t->failed)
+        return 2;
+    lua_pushstring(L, info->name);
+    lua_pushlstring(L, t->message.p, t->message.n);
+    lua_pushinteger(L, t->error.number != 0 ? t->error.number : info->jsonrpc);
+    return 5;
+}
+
+static int call_k(lua_State *L, int status, lua_KContext context)
+{
+    struct test_call *t = cla_await_end(L)->wait;
+
+    (void)status, (void)context;
+    return push_outcome(L, t);
+}
+
+/* The spec itself is cancelled: so is the call, but its end is waited for. */
+static enum cla_wait_cancel cancel_call(struct cla_task *task)
+{
+    struct test_call *t = task->wait;
+
+    cla_call_cancel(&t->call, CLA_CANCEL_DISCONNECT, cla_slice(NULL, 0));
+    return CLA_WAIT_PENDING;
+}
+
+static struct test_call *push_call(lua_State *L, struct app *app, struct cla_task *task)
+{
+    struct test_call *t = lua_newuserdatauv(L, sizeof *t, 0);
+
+    memset(t, 0, sizeof *t);
+    if (luaL_newmetatable(L, "cancela.testing.Call")) {
+        lua_pushcfunction(L, l_call_gc);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    cla_timer_init(&t->cancel_timer, on_cancel_timer);
+    t->request = (struct cla_request){.peer = CLA_LIT("127.0.0.1:0"),
+                                      .protocol = "testing",
+                                      .received_ns = cla_sched_now_ns(task->sched)};
+    t->call = (struct cla_call){.sink = &sink, .env = &app->env, .request = &t->request};
+    cla_list_init(&t->call.link);
+    return t;
+}
+
+static bool duration_arg(lua_State *L, int index, uint64_t *ns)
+{
+    if (lua_isnoneornil(L, index))
+        return false;
+    *ns = cla_clock_from_seconds(luaL_checknumber(L, index));
+    return true;
+}
+
+/* app:call(name, params as JSON, timeout, cancel_after, notification) -> ok, value, code, message,
+ * number. Awaits. */
+static int l_call(lua_State *L)
+{
+    struct app *app = luaL_checkudata(L, 1, APP);
+    struct cla_slice name, params;
+    struct cla_task *task;
+    struct test_call *t;
+    uint64_t timeout = 0, cancel_after = 0;
+    bool has_timeout, has_cancel;
+
+    name.p = luaL_checklstring(L, 2, &name.n);
+    params.p = luaL_checklstring(L, 3, &params.n);
+    has_timeout = duration_arg(L, 4, &timeout);
+    has_cancel = duration_arg(L, 5, &cancel_after);
+    task = cla_await_check(L);
+    t = push_call(L, app, task);
+    t->call.name = name;
+    t->call.params = params;
+    t->call.request_id = lua_toboolean(L, 6) ? cla_slice(NULL, 0) : CLA_LIT("1");
+    t->call.procedure = app->env.app->ops->find(app->env.app, name);
+    cla_call_set_deadline(&t->call, has_timeout, timeout / CLA_NS_PER_MS);
+    cla_call_start(&t->call);
+    if (t->released)
+        return push_outcome(L, t);
+    t->waiting = task;
+    if (has_cancel)
+        cla_timer_start(&task->sched->loop->timers, &t->cancel_timer,
+                        cla_sched_now_ns(task->sched) + cancel_after);
+    return cla_await(L, task, cancel_call, t, call_k);
+}
+
+static int l_app_gc(lua_State *L)
+{
+    struct app *app = luaL_checkudata(L, 1, APP);
+
+    cla_script_free(app->script);
+    app->script = NULL;
+    return 0;
+}
+
+/* app(normalised) -> an app under test. */
+static int l_app(lua_State *L)
+{
+    struct cla_sched *sched = cla_sched_of(L);
+    struct cla_config config;
+    struct app *app;
+
+    luaL_checktype(L, 1, LUA_TTABLE);
+    app = lua_newuserdatauv(L, sizeof *app, 0);
+    memset(app, 0, sizeof *app);
+    luaL_setmetatable(L, APP);
+    if (cla_script_new_beside(&app->script, cla_script_of(L)) != 0 || cla_config_init(&config) != 0)
+        return luaL_error(L, "out of memory");
+    cla_call_env_init(&app->env, &app->script->app, sched->loop, sched->log, &app->log_buf,
+                      &config);
+    cla_config_fini(&config);
+    app->env.access_log = CLA_ACCESS_LOG_OFF;
+    cla_script_take(app->script, L, 1);
+    return 1;
+}
+
+/* tasks() -> how many tasks live besides the one that asks. */
+static int l_tasks(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)cla_sched_of(L)->live - 1);
+    return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"app", l_app},
+    {"tasks", l_tasks},
+    {NULL, NULL},
+};
+
+int cla_testing_luaopen(lua_State *L)
+{
+    luaL_newmetatable(L, APP);
+    lua_newtable(L);
+    lua_pushcfunction(L, l_call);
+    lua_setfield(L, -2, "call");
+    lua_setfield(L, -2, "__index");
+    lua_pushcfunction(L, l_app_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pop(L, 1);
+    luaL_newlib(L, functions);
+    return 1;
+}
+
+/* --- The run of specs. --- */
+
+struct run {
+    int argc;
+    char **argv;
+    int code;
+    bool ended;
+};
+
+static int run_enter(struct cla_task *task, lua_State *L)
+{
+    const struct run *run = task->owner;
+
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "cancela.testing.runner");
+    lua_call(L, 1, 1);
+    lua_createtable(L, run->argc, 0);
+    for (int i = 0; i < run->argc; i++) {
+        lua_pushstring(L, run->argv[i]);
+        lua_rawseti(L, -2, i);
+    }
+    return 1;
+}
+
+static void run_leave(struct cla_task *task, lua_State *L, int status, int first)
+{
+    struct run *run = task->owner;
+
+    if (status == LUA_OK)
+        run->code = (int)lua_tointeger(L, first);
+    else
+        fprintf(stderr, "cancela test: %s\n", luaL_tolstring(L, -1, NULL));
+}
+
+static void run_end(struct cla_task *task, enum cla_task_end end)
+{
+    struct run *run = task->owner;
+
+    run->ended = true;
+    if (end == CLA_TASK_BROKE)
+        fprintf(stderr, "cancela test: %s\n", lua_tostring(task->L, -1));
+}
+
+static const struct cla_task_ops run_ops = {
+    .enter = run_enter,
+    .leave = run_leave,
+    .on_end = run_end,
+};
+
+/* Prints where every task waits: what a person needs to find out why nothing goes on. */
+static void print_tasks(struct cla_sched *sched)
+{
+    CLA_LIST_EACH (link, &sched->tasks) {
+        cla_task_push_where(sched->L, CLA_CONTAINER(link, struct cla_task, all));
+        fprintf(stderr, "  a task waits at %s\n", lua_tostring(sched->L, -1));
+        lua_pop(sched->L, 1);
+    }
+}
+
+static const char *stuck(const struct cla_loop *loop, bool busy, uint64_t began_ns)
+{
+    if (loop->is_virtual && loop->virtual_ns - began_ns > DAY_NS)
+        return "the specs ran past 24 hours of virtual time";
+    if (!busy && loop->timers.root == NULL && loop->pending == 0 && !uv_loop_alive(&loop->uv))
+        return "every task waits for something that will never happen";
+    return NULL;
+}
+
+static bool turn(void *arg)
+{
+    struct cla_script *script = arg;
+    bool more = cla_sched_run(&script->vm->sched);
+
+    cla_vm_relieve(script->vm);
+    return more;
+}
+
+int cla_testing_run(struct cla_script *script, int argc, char **argv)
+{
+    struct cla_sched *sched = &script->vm->sched;
+    struct cla_loop *loop = sched->loop;
+    struct run run = {.argc = argc, .argv = argv, .code = 1};
+    struct cla_task *task = cla_task_get(sched);
+    uint64_t began_ns = cla_loop_now_ns(loop);
+    const char *why = NULL;
+    bool busy = true;
+
+    if (task == NULL)
+        return 1;
+    cla_loop_on_turn(loop, turn, script);
+    cla_task_start(task, &run_ops, &run, NULL, NULL, CLA_NEVER);
+    while (!run.ended && why == NULL) {
+        busy = cla_loop_step(loop, !busy);
+        why = run.ended ? NULL : stuck(loop, busy, began_ns);
+    }
+    if (why != NULL) {
+        fprintf(stderr, "cancela test: %s\n", why);
+        print_tasks(sched);
+        run.code = 1;
+    }
+    cla_sched_abandon(sched);
+    return run.code;
+}

@@ -1,0 +1,148 @@
+#include "cli/options.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "cli/cli.h"
+
+#define CONFIG_FILE "cancela.lua"
+
+extern char **environ;
+
+static int fail(const char *text)
+{
+    fprintf(stderr, "cancela: %s\n", text);
+    return CLA_EXIT_USAGE;
+}
+
+/* The value of --config, wherever it stands: the file is read before the other flags. */
+static const char *config_flag(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strncmp(argv[i], "--config=", 9) == 0)
+            return argv[i] + 9;
+        if (strcmp(argv[i], "--config") == 0 && i + 1 < argc)
+            return argv[i + 1];
+    }
+    return NULL;
+}
+
+static int read_file(struct cla_options *options, int argc, char **argv)
+{
+    const char *path = config_flag(argc, argv);
+    struct cla_config_error error;
+
+    if (path == NULL && access(CONFIG_FILE, F_OK) != 0)
+        return 0;
+    if (cla_options_read_file(&options->config, path != NULL ? path : CONFIG_FILE, &error) != 0)
+        return fail(error.text);
+    return 0;
+}
+
+static int take_argument(struct cla_options *options, const char *argument, const char *what)
+{
+    char text[256];
+
+    if (what != NULL && options->path == NULL) {
+        options->path = argument;
+        return 0;
+    }
+    snprintf(text, sizeof text, "unexpected argument '%s'; see --help", argument);
+    return fail(text);
+}
+
+/* Reads argv[*i], and the value behind it if it has one. */
+static int take_flag(struct cla_options *options, int argc, char **argv, int *i)
+{
+    struct cla_config_error error;
+    const char *next = *i + 1 < argc ? argv[*i + 1] : NULL;
+    bool used_next = false;
+
+    if (strcmp(argv[*i], "--help") == 0) {
+        options->help = true;
+        return 0;
+    }
+    if (strncmp(argv[*i], "--config=", 9) == 0)
+        return 0;
+    if (strcmp(argv[*i], "--config") == 0) {
+        ++*i;
+        return next != NULL ? 0 : fail("--config needs a file: --config cancela.lua");
+    }
+    if (cla_config_set_flag(&options->config, argv[*i], next, &used_next, &error) != 0)
+        return fail(error.text);
+    *i += used_next;
+    return 0;
+}
+
+static int read_arguments(struct cla_options *options, int argc, char **argv, const char *what)
+{
+    bool flags = true;
+
+    for (int i = 1; i < argc; i++) {
+        int rc;
+
+        if (flags && strcmp(argv[i], "--") == 0) {
+            flags = false;
+            continue;
+        }
+        if (flags && argv[i][0] == '-' && argv[i][1] != '\0')
+            rc = take_flag(options, argc, argv, &i);
+        else
+            rc = take_argument(options, argv[i], what);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int read_environment(struct cla_options *options)
+{
+    struct cla_config_error error;
+
+    if (cla_config_set_environment(&options->config, environ, &error) != 0)
+        return fail(error.text);
+    return 0;
+}
+
+int cla_options_read(struct cla_options *options, int argc, char **argv, const char *what)
+{
+    int rc;
+
+    *options = (struct cla_options){0};
+    if (cla_config_init(&options->config) != 0)
+        return fail("out of memory");
+    rc = read_file(options, argc, argv);
+    if (rc == 0)
+        rc = read_environment(options);
+    if (rc == 0)
+        rc = read_arguments(options, argc, argv, what);
+    if (rc == 0 && what != NULL && options->path == NULL && !options->help) {
+        fprintf(stderr, "cancela: %s is missing: cancela %s %s\n", what, argv[0], what);
+        rc = CLA_EXIT_USAGE;
+    }
+    if (rc != 0)
+        cla_options_fini(options);
+    return rc;
+}
+
+void cla_options_fini(struct cla_options *options)
+{
+    cla_config_fini(&options->config);
+}
+
+struct cla_script_options cla_options_script(const struct cla_config *config, struct cla_loop *loop,
+                                             struct cla_log *log)
+{
+    return (struct cla_script_options){
+        .loop = loop,
+        .log = log,
+        .vm_memory = config->vm_memory,
+        .grace_ns = config->grace_ns,
+        .load_timeout_ns = config->load_timeout_ns,
+        .json_depth = (unsigned)config->json_depth,
+        .expose_errors = config->expose_errors,
+        .version = CLA_VERSION,
+    };
+}

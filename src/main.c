@@ -1,0 +1,61 @@
+/* Finds the command and runs it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/suggest.h"
+#include "cli/call.h"
+#include "cli/cli.h"
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *summary;
+};
+
+static const struct command commands[] = {
+    {"run", cla_cli_run, "serve a script"},
+    {"check", cla_cli_check, "load a script and list its procedures"},
+    {"test", cla_cli_test, "run specs with busted, in the runtime, on a virtual clock"},
+    {"call", cla_cli_call, "call a procedure; Ctrl-C cancels it"},
+    {"config", cla_cli_config, "print the settings"},
+};
+
+static void print_help(FILE *to)
+{
+    fprintf(to, "usage: cancela COMMAND …\n\n");
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].summary);
+    fprintf(to, "\n'cancela COMMAND --help' says more; 'cancela --version' prints the version.\n");
+}
+
+static int unknown(const char *name)
+{
+    struct cla_suggest suggest;
+
+    cla_suggest_init(&suggest, cla_slice_str(name));
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        cla_suggest_offer(&suggest, cla_slice_str(commands[i].name));
+    fprintf(stderr, "cancela: unknown command '%s'", name);
+    if (suggest.best.n > 0)
+        fprintf(stderr, "; did you mean '%.*s'?", (int)suggest.best.n, suggest.best.p);
+    fprintf(stderr, " See 'cancela --help'\n");
+    return CLA_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "--help";
+
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(name, commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    }
+    if (strcmp(name, "--version") == 0) {
+        printf("cancela %s\n", CLA_VERSION);
+        return CLA_EXIT_OK;
+    }
+    if (strcmp(name, "--help") != 0 && strcmp(name, "help") != 0)
+        return unknown(name);
+    print_help(argc > 1 ? stdout : stderr);
+    return argc > 1 ? CLA_EXIT_OK : CLA_EXIT_USAGE;
+}

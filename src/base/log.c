@@ -149,6 +149,8 @@ void cla_log_line(struct cla_log *log, enum cla_log_level level, const char *for
         rest = cla_slice(rest.p + part.n, rest.n - part.n);
     }
     cla_log_end(&line);
+    if (log->pending != NULL)
+        cla_log_flush(log, log->pending);
     cla_log_flush(log, &line);
     cla_buf_fini(&line);
     cla_buf_fini(&text);

@@ -20,6 +20,7 @@ enum cla_log_level {
 struct cla_log {
     int fd;                   /* where lines go; not owned */
     enum cla_log_level level; /* lines below it are dropped */
+    struct cla_buf *pending;  /* lines to be flushed by their maker, which go first; NULL: none */
 };
 
 /* The level called 'name' ("debug" … "off"). Returns false if there is none. */

@@ -42,7 +42,7 @@ static int serve(struct cla_script *script, struct cla_loop *loop, const struct 
 {
     struct cla_server server;
     unsigned abandoned;
-    int rc = cla_server_open(&server, loop, &script->app, config, log);
+    int rc = cla_server_open(&server, loop, &script->app, config, log, script->log);
 
     if (rc != 0)
         return listen_failed(config, rc);
@@ -57,8 +57,9 @@ static int serve(struct cla_script *script, struct cla_loop *loop, const struct 
 static int load_and_serve(const struct cla_options *options, struct cla_loop *loop,
                           struct cla_log *log)
 {
+    struct cla_log worker_log = *log;
     const struct cla_script_options script_options =
-        cla_options_script(&options->config, loop, log);
+        cla_options_script(&options->config, loop, &worker_log);
     struct cla_buf error = {0};
     struct cla_script *script;
     int rc = CLA_EXIT_FAILED;

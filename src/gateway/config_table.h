@@ -41,7 +41,7 @@
       "most calls at a time; more are answered 'unavailable'")                                    \
     X(BYTES, head_bytes, "16KiB", 256, 16 * CLA_MIB, NULL,                                        \
       "largest request line and headers of a request, together")                                  \
-    X(COUNT, header_count, "100", 1, 10000, NULL, "most header fields of a request")              \
+    X(COUNT, header_count, "100", 1, 128, NULL, "most header fields of a request")                \
     X(BYTES, target_bytes, "8KiB", 16, CLA_MIB, NULL, "longest request target (path and query)")  \
     X(BYTES, body_bytes, "1MiB", 1, CLA_GIB, NULL, "largest body of a request")                   \
     X(COUNT, batch_items, "100", 1, 100000, NULL, "most requests in a JSON-RPC batch")            \

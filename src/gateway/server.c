@@ -71,7 +71,8 @@ static void watch_signal(struct cla_server *server, uv_signal_t *handle, int sig
 }
 
 int cla_server_open(struct cla_server *server, struct cla_loop *worker_loop, struct cla_app *app,
-                    const struct cla_config *config, struct cla_log *log)
+                    const struct cla_config *config, struct cla_log *log,
+                    struct cla_log *worker_log)
 {
     int rc;
 
@@ -89,7 +90,8 @@ int cla_server_open(struct cla_server *server, struct cla_loop *worker_loop, str
     rc = cla_mailbox_open(&server->outbox, worker_loop, cla_worker_on_message, &server->worker);
     if (rc != 0)
         goto close_inbox;
-    cla_worker_init(&server->worker, worker_loop, app, config, log, server->listener.loopback);
+    cla_worker_init(&server->worker, worker_loop, app, config, worker_log,
+                    server->listener.loopback);
     watch_signal(server, &server->on_term, SIGTERM);
     watch_signal(server, &server->on_int, SIGINT);
     return 0;

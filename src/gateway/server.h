@@ -24,10 +24,12 @@ struct cla_server {
     bool draining;
 };
 
-/* Opens the listener and the worker of 'app', which lives on 'worker_loop'. 'config' and 'log' must
- * outlive the server. Returns 0, or an error of cla_listener_open(), or -CLA_ENOMEM. */
+/* Opens the listener and the worker of 'app', which lives on 'worker_loop' and logs to
+ * 'worker_log'. 'config' and the logs must outlive the server. Returns 0, or an error of
+ * cla_listener_open(), or -CLA_ENOMEM. */
 int cla_server_open(struct cla_server *server, struct cla_loop *worker_loop, struct cla_app *app,
-                    const struct cla_config *config, struct cla_log *log);
+                    const struct cla_config *config, struct cla_log *log,
+                    struct cla_log *worker_log);
 
 /* Serves until a signal has ended it. Returns how many calls had to be abandoned. */
 unsigned cla_server_run(struct cla_server *server);

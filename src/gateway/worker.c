@@ -253,6 +253,7 @@ void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cl
     cla_list_init(&worker->dirty);
     cla_timer_init(&worker->drain_timer, on_drain_timer);
     cla_call_env_init(&worker->env, app, loop, log, &worker->log_buf, config);
+    log->pending = &worker->log_buf;
     read_limits(worker, config);
     worker->rules = (struct cla_route_rules){
         .app = app,
@@ -272,6 +273,7 @@ void cla_worker_fini(struct cla_worker *worker)
         cla_exchange_free(CLA_CONTAINER(link, struct cla_exchange, link));
     while (worker->buf_count > 0)
         cla_buf_fini(&worker->bufs[--worker->buf_count]);
+    worker->env.log->pending = NULL;
     cla_buf_fini(&worker->log_buf);
     cla_buf_fini(&worker->scratch);
 }

@@ -40,8 +40,9 @@ struct cla_worker {
     unsigned abandoned; /* calls that had to be left behind */
 };
 
-/* Sets up a worker for 'app' on 'loop', whose turn it becomes. 'config' and 'log' must outlive it.
- * 'loopback': the listener's address is a loopback one. */
+/* Sets up a worker for 'app' on 'loop', whose turn it becomes. 'config' and 'log',
+ * which is the worker's own, must outlive it. 'loopback': the listener's address is a loopback one.
+ */
 void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cla_app *app,
                      const struct cla_config *config, struct cla_log *log, bool loopback);
 

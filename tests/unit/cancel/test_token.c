@@ -1,0 +1,273 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "cancel/token.h"
+
+#define NO_MESSAGE cla_slice(NULL, 0)
+
+/* root -> a, b; a -> a1, a2 */
+struct family {
+    struct cla_token root, a, b, a1, a2;
+};
+
+static void family_init(struct family *f)
+{
+    cla_token_init(&f->root, NULL, CLA_NEVER);
+    cla_token_init(&f->a, &f->root, CLA_NEVER);
+    cla_token_init(&f->b, &f->root, CLA_NEVER);
+    cla_token_init(&f->a1, &f->a, CLA_NEVER);
+    cla_token_init(&f->a2, &f->a, CLA_NEVER);
+}
+
+static void family_fini(struct family *f)
+{
+    struct cla_token *all[] = {&f->a1, &f->a2, &f->a, &f->b, &f->root};
+
+    for (size_t i = 0; i < CLA_ARRAY_LEN(all); i++) {
+        cla_token_end(all[i]);
+        cla_reason_fini(&all[i]->reason);
+    }
+}
+
+static void first_reason_wins(void **state)
+{
+    struct cla_token token;
+
+    cla_token_init(&token, NULL, CLA_NEVER);
+    assert_false(cla_token_cancelled(&token));
+    assert_true(cla_token_cancel(&token, CLA_CANCEL_RESET, 5, CLA_LIT("first")));
+    assert_false(cla_token_cancel(&token, CLA_CANCEL_KILLED, 6, CLA_LIT("second")));
+    assert_true(cla_token_cancelled(&token));
+    assert_int_equal(token.reason.kind, CLA_CANCEL_RESET);
+    assert_int_equal(token.reason.at_ns, 5);
+    assert_memory_equal(cla_reason_message(&token.reason).p, "first", 5);
+    cla_token_end(&token);
+    cla_reason_fini(&token.reason);
+}
+
+static void cancel_marks_the_whole_subtree_and_nothing_else(void **state)
+{
+    struct family f;
+
+    family_init(&f);
+    assert_true(cla_token_cancel(&f.a, CLA_CANCEL_USER, 1, CLA_LIT("m")));
+    assert_true(cla_token_cancelled(&f.a1) && cla_token_cancelled(&f.a2));
+    assert_ptr_equal(f.a1.reason.message, f.a.reason.message);
+    assert_false(cla_token_cancelled(&f.root) || cla_token_cancelled(&f.b));
+    assert_true(cla_token_cancel(&f.root, CLA_CANCEL_SHUTDOWN, 2, NO_MESSAGE));
+    assert_int_equal(f.b.reason.kind, CLA_CANCEL_SHUTDOWN);
+    family_fini(&f);
+}
+
+static void child_that_was_cancelled_keeps_its_reason(void **state)
+{
+    struct family f;
+
+    family_init(&f);
+    cla_token_cancel(&f.a1, CLA_CANCEL_LOST_RACE, 1, NO_MESSAGE);
+    cla_token_cancel(&f.root, CLA_CANCEL_RESET, 2, NO_MESSAGE);
+    assert_int_equal(f.a1.reason.kind, CLA_CANCEL_LOST_RACE);
+    assert_int_equal(f.a2.reason.kind, CLA_CANCEL_RESET);
+    family_fini(&f);
+}
+
+static void descendants_of_a_cancelled_child_are_marked_too(void **state)
+{
+    struct family f;
+    struct cla_token late;
+
+    family_init(&f);
+    cla_token_cancel(&f.a, CLA_CANCEL_USER, 1, NO_MESSAGE);
+    cla_token_init(&late, &f.a, CLA_NEVER);
+    assert_int_equal(late.reason.kind, CLA_CANCEL_USER); /* born cancelled */
+    cla_token_cancel(&f.root, CLA_CANCEL_RESET, 2, NO_MESSAGE);
+    assert_int_equal(late.reason.kind, CLA_CANCEL_USER);
+    cla_token_end(&late);
+    cla_reason_fini(&late.reason);
+    family_fini(&f);
+}
+
+static void past_its_deadline_the_reason_is_timeout_whoever_asked(void **state)
+{
+    static const struct {
+        uint64_t now;
+        enum cla_cancel_kind want;
+    } cases[] = {{99, CLA_CANCEL_RESET}, {100, CLA_CANCEL_TIMEOUT}, {101, CLA_CANCEL_TIMEOUT}};
+
+    for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++) {
+        struct cla_token token;
+
+        cla_token_init(&token, NULL, 100);
+        cla_token_cancel(&token, CLA_CANCEL_RESET, cases[i].now, NO_MESSAGE);
+        assert_int_equal(token.reason.kind, cases[i].want);
+        cla_token_end(&token);
+    }
+}
+
+static void deadline_is_the_least_of_its_ancestors(void **state)
+{
+    static const uint64_t cases[][3] = {/* parent, own, effective */
+                                        {100, 200, 100},
+                                        {200, 100, 100},
+                                        {CLA_NEVER, 100, 100},
+                                        {100, CLA_NEVER, 100},
+                                        {CLA_NEVER, CLA_NEVER, CLA_NEVER}};
+
+    for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++) {
+        struct cla_token parent, child, grandchild;
+
+        cla_token_init(&parent, NULL, cases[i][0]);
+        cla_token_init(&child, &parent, cases[i][1]);
+        cla_token_init(&grandchild, &child, CLA_NEVER);
+        assert_int_equal(child.deadline_ns, cases[i][2]);
+        assert_int_equal(grandchild.deadline_ns, cases[i][2]);
+        cla_token_end(&grandchild);
+        cla_token_end(&child);
+        cla_token_end(&parent);
+    }
+}
+
+static void remaining_never_goes_below_zero(void **state)
+{
+    struct cla_token token;
+
+    cla_token_init(&token, NULL, 100);
+    assert_int_equal(cla_token_remaining_ns(&token, 40), 60);
+    assert_int_equal(cla_token_remaining_ns(&token, 100), 0);
+    assert_int_equal(cla_token_remaining_ns(&token, 140), 0);
+    token.deadline_ns = CLA_NEVER;
+    assert_int_equal(cla_token_remaining_ns(&token, 140), CLA_NEVER);
+    cla_token_end(&token);
+}
+
+static void registrations_are_taken_newest_first(void **state)
+{
+    struct cla_token token;
+    struct cla_registration r[3];
+
+    cla_token_init(&token, NULL, CLA_NEVER);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(cla_token_register(&token, &r[i]), 0);
+    for (size_t i = 3; i-- > 0;) {
+        assert_ptr_equal(cla_token_take(&token), &r[i]);
+        assert_null(r[i].token);
+    }
+    assert_null(cla_token_take(&token));
+    cla_token_end(&token);
+}
+
+static void registrations_are_limited_and_room_comes_back(void **state)
+{
+    static struct cla_registration r[CLA_TOKEN_REGISTRATIONS_MAX + 1];
+    struct cla_token token;
+
+    cla_token_init(&token, NULL, CLA_NEVER);
+    for (size_t i = 0; i < CLA_TOKEN_REGISTRATIONS_MAX; i++)
+        assert_int_equal(cla_token_register(&token, &r[i]), 0);
+    assert_int_equal(cla_token_register(&token, &r[CLA_TOKEN_REGISTRATIONS_MAX]), -CLA_ELIMIT);
+    assert_true(cla_registration_remove(&r[17]));
+    assert_int_equal(cla_token_register(&token, &r[CLA_TOKEN_REGISTRATIONS_MAX]), 0);
+    assert_int_equal(cla_token_register(&token, &r[17]), -CLA_ELIMIT);
+    cla_token_end(&token);
+}
+
+static void remove_is_true_once_and_only_before_it_was_taken(void **state)
+{
+    struct cla_token token;
+    struct cla_registration removed, taken;
+
+    cla_token_init(&token, NULL, CLA_NEVER);
+    cla_token_register(&token, &removed);
+    cla_token_register(&token, &taken);
+    assert_true(cla_registration_remove(&removed));
+    assert_false(cla_registration_remove(&removed));
+    assert_ptr_equal(cla_token_take(&token), &taken);
+    assert_false(cla_registration_remove(&taken));
+    assert_null(cla_token_take(&token));
+    cla_token_end(&token);
+}
+
+static void end_drops_registrations(void **state)
+{
+    struct cla_token token;
+    struct cla_registration r;
+
+    cla_token_init(&token, NULL, CLA_NEVER);
+    cla_token_register(&token, &r);
+    cla_token_end(&token);
+    assert_false(cla_registration_remove(&r));
+    assert_int_equal(token.registration_count, 0);
+}
+
+static void walk_visits_children_before_parents_and_newest_first(void **state)
+{
+    struct family f;
+    struct cla_token *token = NULL;
+
+    family_init(&f);
+    {
+        struct cla_token *const want[] = {&f.b, &f.a2, &f.a1, &f.a, &f.root};
+
+        for (size_t i = 0; i < CLA_ARRAY_LEN(want); i++) {
+            token = cla_token_next(&f.root, token);
+            assert_ptr_equal(token, want[i]);
+        }
+        assert_null(cla_token_next(&f.root, token));
+    }
+    assert_ptr_equal(cla_token_next(&f.b, NULL), &f.b); /* never outside its root */
+    assert_null(cla_token_next(&f.b, &f.b));
+    family_fini(&f);
+}
+
+static void children_of_an_ended_token_become_roots(void **state)
+{
+    struct family f;
+
+    family_init(&f);
+    cla_token_end(&f.a);
+    assert_null(f.a1.parent);
+    cla_token_cancel(&f.root, CLA_CANCEL_RESET, 1, NO_MESSAGE);
+    assert_true(cla_token_cancelled(&f.b));
+    assert_false(cla_token_cancelled(&f.a) || cla_token_cancelled(&f.a1));
+    assert_true(cla_token_cancel(&f.a1, CLA_CANCEL_USER, 2, NO_MESSAGE));
+    family_fini(&f);
+}
+
+static void reason_outlives_the_end(void **state)
+{
+    struct cla_token token;
+
+    cla_token_init(&token, NULL, CLA_NEVER);
+    cla_token_cancel(&token, CLA_CANCEL_USER, 1, CLA_LIT("kept"));
+    cla_token_end(&token);
+    assert_true(cla_token_cancelled(&token));
+    assert_memory_equal(cla_reason_message(&token.reason).p, "kept", 4);
+    cla_reason_fini(&token.reason);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(first_reason_wins),
+        cmocka_unit_test(cancel_marks_the_whole_subtree_and_nothing_else),
+        cmocka_unit_test(child_that_was_cancelled_keeps_its_reason),
+        cmocka_unit_test(descendants_of_a_cancelled_child_are_marked_too),
+        cmocka_unit_test(past_its_deadline_the_reason_is_timeout_whoever_asked),
+        cmocka_unit_test(deadline_is_the_least_of_its_ancestors),
+        cmocka_unit_test(remaining_never_goes_below_zero),
+        cmocka_unit_test(registrations_are_taken_newest_first),
+        cmocka_unit_test(registrations_are_limited_and_room_comes_back),
+        cmocka_unit_test(remove_is_true_once_and_only_before_it_was_taken),
+        cmocka_unit_test(end_drops_registrations),
+        cmocka_unit_test(walk_visits_children_before_parents_and_newest_first),
+        cmocka_unit_test(children_of_an_ended_token_become_roots),
+        cmocka_unit_test(reason_outlives_the_end),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

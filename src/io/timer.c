@@ -86,7 +86,7 @@ void cla_timer_start(struct cla_timers *timers, struct cla_timer *timer, uint64_
     cla_timer_stop(timers, timer);
     if (due_ns == CLA_NEVER)
         return;
-    timer->due_ns = due_ns;
+    timer->due_ns = due_ns > timers->firing_ns ? due_ns : timers->firing_ns;
     timer->order = timers->started++;
     timer->active = true;
     timers->root = meld(timers->root, timer);
@@ -96,10 +96,12 @@ void cla_timers_fire(struct cla_timers *timers, uint64_t now_ns)
 {
     uint64_t until = timers->started;
 
+    timers->firing_ns = now_ns; /* so that what a callback starts comes behind all that is due */
     while (timers->root != NULL && timers->root->due_ns <= now_ns && timers->root->order < until) {
         struct cla_timer *timer = timers->root;
 
         cla_timer_stop(timers, timer);
         timer->fire(timer);
     }
+    timers->firing_ns = 0;
 }

@@ -29,6 +29,7 @@ struct cla_timer {
 struct cla_timers {
     struct cla_timer *root; /* the earliest; NULL: none */
     uint64_t started;       /* counts starts, for 'order' */
+    uint64_t firing_ns;     /* of the pass under way: nothing is started as due before it; else 0 */
 };
 
 /* Makes a stopped timer that will call 'fire'. */

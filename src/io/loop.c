@@ -67,10 +67,9 @@ static void jump(struct cla_loop *loop)
 bool cla_loop_step(struct cla_loop *loop, bool may_wait)
 {
     if (loop->is_virtual) {
-        if (may_wait && loop->pending == 0) {
+        if (may_wait && loop->pending == 0)
             jump(loop);
-            may_wait = loop->timers.root == NULL;
-        }
+        may_wait = may_wait && cla_timers_next_ns(&loop->timers) > loop->virtual_ns;
     } else if (may_wait) {
         set_alarm(loop);
     }

@@ -391,16 +391,16 @@ int cla_conn_open(struct cla_worker *worker, int fd, struct cla_slice peer)
     rc = cla_http_parser_new_request(&conn->parser, &worker->http_limits, &http_events, conn);
     if (rc != 0)
         goto free_conn;
-    rc = cla_stream_open(&conn->stream, worker->loop, fd, &stream_events);
-    if (rc != 0)
-        goto free_parser;
     worker->conn_count++;
     cla_list_push(&worker->conns, &conn->link);
+    rc = cla_stream_open(&conn->stream, worker->loop, fd, &stream_events);
+    if (rc != 0) {
+        conn->state = CLA_CONN_CLOSED; /* on_closed frees it */
+        goto close_fd;
+    }
     set_due(conn, cla_clock_add(now_of(conn), worker->header_timeout_ns));
     cla_stream_read(&conn->stream);
     return 0;
-free_parser:
-    cla_http_parser_free(conn->parser);
 free_conn:
     cla_mem_free(conn);
 close_fd:

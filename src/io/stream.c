@@ -59,13 +59,15 @@ static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
 int cla_stream_open(struct cla_stream *stream, struct cla_loop *loop, int fd,
                     const struct cla_stream_events *events)
 {
+    int rc;
+
     *stream = (struct cla_stream){.loop = loop, .events = events};
-    if (uv_tcp_init(&loop->uv, &stream->tcp) != 0)
-        return -CLA_EIO;
+    rc = uv_tcp_init(&loop->uv, &stream->tcp);
+    CLA_PRE(rc == 0); /* it has no way to fail */
     stream->tcp.data = stream;
     stream->handles = 1;
     if (uv_tcp_open(&stream->tcp, fd) != 0) {
-        uv_close((uv_handle_t *)&stream->tcp, NULL);
+        cla_stream_close(stream);
         return -CLA_EIO;
     }
     uv_tcp_nodelay(&stream->tcp, 1);
@@ -113,13 +115,14 @@ static void on_hang_up(uv_poll_t *poll, int status, int events)
     end(stream, rc);
 }
 
-static void start_watch(struct cla_stream *stream)
+/* Returns 0, -CLA_ENOMEM or -CLA_EIO. */
+static int start_watch(struct cla_stream *stream)
 {
     uv_os_fd_t fd;
     struct watch *watch = cla_mem_zalloc(sizeof *watch);
 
     if (watch == NULL)
-        return;
+        return -CLA_ENOMEM;
     if (uv_fileno((uv_handle_t *)&stream->tcp, &fd) != 0)
         goto free_watch;
     watch->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -132,11 +135,12 @@ static void start_watch(struct cla_stream *stream)
     stream->watch = watch;
     stream->handles++;
     uv_poll_start(&watch->poll, UV_DISCONNECT, on_hang_up);
-    return;
+    return 0;
 close_fd:
     close(watch->fd);
 free_watch:
     cla_mem_free(watch);
+    return -CLA_EIO;
 }
 
 void cla_stream_read(struct cla_stream *stream)
@@ -151,11 +155,15 @@ void cla_stream_read(struct cla_stream *stream)
 
 void cla_stream_pause(struct cla_stream *stream)
 {
+    int rc;
+
     if (!stream->reading || stream->closing)
         return;
     stream->reading = false;
     uv_read_stop((uv_stream_t *)&stream->tcp);
-    start_watch(stream);
+    rc = start_watch(stream);
+    if (rc != 0)
+        end(stream, rc);
 }
 
 static void on_written(uv_write_t *req, int status)

@@ -40,14 +40,15 @@ struct cla_stream {
 };
 
 /* Takes over the connected, non-blocking socket 'fd'. Returns 0, or -CLA_EIO: then 'fd' is still
- * the caller's and no callback will run. */
+ * the caller's, the stream is closing, and of the callbacks only on_closed will run, later. */
 int cla_stream_open(struct cla_stream *stream, struct cla_loop *loop, int fd,
                     const struct cla_stream_events *events);
 
 /* Starts, or goes on, reading. */
 void cla_stream_read(struct cla_stream *stream);
 
-/* Stops reading, but still reports the peer's end. */
+/* Stops reading, but still reports the peer's end. Where it cannot watch for that, the stream ends
+ * now, with -CLA_ENOMEM or -CLA_EIO: on_end may run inside. */
 void cla_stream_pause(struct cla_stream *stream);
 
 /* Writes what it can of 'bytes' now, takes the rest, and leaves 'bytes' empty (with its memory if

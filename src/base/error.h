@@ -55,19 +55,21 @@ const struct cla_code_info *cla_code_info(enum cla_code code);
 bool cla_code_by_name(struct cla_slice name, enum cla_code *code);
 
 /* symbol, text. Functions return these negated. */
-#define CLA_E_TABLE(X)               \
-    X(ENOMEM, "out of memory")       \
-    X(EINVAL, "invalid value")       \
-    X(ELIMIT, "a limit was reached") \
-    X(EJSON, "not valid JSON")       \
-    X(EUTF8, "not valid UTF-8")      \
-    X(EPROTO, "protocol error")      \
-    X(EIO, "input or output failed") \
-    X(EOF, "end of input")           \
-    X(ECLOSED, "closed")             \
-    X(EADDRINUSE, "address in use")  \
-    X(ENOTFOUND, "not found")        \
-    X(ESCRIPT, "the script failed")
+#define CLA_E_TABLE(X)                \
+    X(ENOMEM, "out of memory")        \
+    X(EINVAL, "invalid value")        \
+    X(ELIMIT, "a limit was reached")  \
+    X(EJSON, "not valid JSON")        \
+    X(EUTF8, "not valid UTF-8")       \
+    X(EPROTO, "protocol error")       \
+    X(EIO, "input or output failed")  \
+    X(EOF, "end of input")            \
+    X(ECLOSED, "closed")              \
+    X(EADDRINUSE, "address in use")   \
+    X(ENOTFOUND, "not found")         \
+    X(ESCRIPT, "the script failed")   \
+    X(EREFUSED, "connection refused") \
+    X(ETIMEOUT, "timed out")
 
 enum {
     CLA_E_NONE = 0,

@@ -1,0 +1,320 @@
+/* Happy path: dial, write the request, feed the parser until the answer is complete, close.
+ * Failure modes: no connection; an end or a failure before the answer is complete; an answer that
+ * is no HTTP or no JSON-RPC; the time limit. The first to be settled is the one reported.
+ * On close: the dial's callback or the stream's last one reports the answer and frees the client.
+ */
+#include "gateway/client.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "http/head.h"
+#include "http/parser.h"
+#include "io/dial.h"
+#include "io/stream.h"
+
+/* How long a connection may take where the call has no time limit. */
+#define CONNECT_NS (10 * CLA_NS_PER_S)
+/* How much longer than the server's the own limit is, so that it is the server that says it. */
+#define MARGIN_NS (250 * CLA_NS_PER_MS)
+
+#define ID CLA_LIT("1")
+
+struct cla_client {
+    struct cla_loop *loop;
+    const struct cla_client_call *call; /* borrowed */
+    cla_client_cb *cb;
+    void *arg;
+    struct cla_dial *dial; /* NULL: not dialing */
+    struct cla_stream stream;
+    struct cla_http_parser *parser;
+    struct cla_timer timer; /* the own limit */
+    uint64_t deadline_ns;   /* the server's */
+    struct cla_buf request; /* the JSON text */
+    struct cla_buf body;    /* of the answer */
+    struct cla_client_answer answer;
+    bool settled;  /* the answer is decided */
+    bool complete; /* all of the answer has come */
+    bool starved;  /* no memory for the body */
+    char detail[320];
+};
+
+static const struct cla_http_limits limits = {
+    .head_bytes = CLA_CLIENT_HEAD_BYTES_MAX,
+    .field_count = CLA_HTTP_FIELDS_MAX,
+    .target_bytes = CLA_CLIENT_HEAD_BYTES_MAX,
+    .body_bytes = CLA_CLIENT_BODY_BYTES_MAX,
+};
+
+/* --- The end. --- */
+
+static void free_client(struct cla_client *client)
+{
+    cla_http_parser_free(client->parser);
+    cla_buf_fini(&client->request);
+    cla_buf_fini(&client->body);
+    cla_mem_free(client);
+}
+
+static void report(struct cla_client *client)
+{
+    client->loop->pending--;
+    client->answer.detail = client->detail;
+    client->answer.body = cla_buf_slice(&client->body);
+    client->cb(client->arg, &client->answer);
+    free_client(client);
+}
+
+/* Decides the answer; false if it was decided before. */
+static bool decide(struct cla_client *client, enum cla_client_end end, const char *detail)
+{
+    if (client->settled)
+        return false;
+    client->settled = true;
+    client->answer.end = end;
+    snprintf(client->detail, sizeof client->detail, "%s", detail);
+    cla_timer_stop(&client->loop->timers, &client->timer);
+    return true;
+}
+
+static void settle(struct cla_client *client, enum cla_client_end end, const char *detail)
+{
+    if (!decide(client, end, detail))
+        return;
+    if (client->dial != NULL)
+        cla_dial_cancel(client->dial);
+    else
+        cla_stream_close(&client->stream);
+}
+
+static void on_timer(struct cla_timer *timer)
+{
+    settle(CLA_CONTAINER(timer, struct cla_client, timer), CLA_CLIENT_TIMEOUT,
+           "the server did not answer in time");
+}
+
+/* --- The answer. --- */
+
+static void on_head(void *arg, const struct cla_http_head *head)
+{
+    struct cla_client *client = arg;
+
+    client->answer.status = head->status;
+}
+
+static void on_body(void *arg, struct cla_slice bytes)
+{
+    struct cla_client *client = arg;
+
+    if (cla_buf_add(&client->body, bytes) != 0)
+        client->starved = true;
+}
+
+static void on_message_end(void *arg)
+{
+    struct cla_client *client = arg;
+
+    client->complete = true;
+}
+
+static const struct cla_http_events http_events = {on_head, on_body, on_message_end};
+
+/* True if it answers our request. An error about a request that the server could not read has no
+ * id to go by. */
+static bool is_ours(const struct cla_rpc_response *response)
+{
+    return cla_slice_eq(response->id, ID) ||
+           (response->code != CLA_CODE_OK && cla_slice_eq(response->id, CLA_LIT("null")));
+}
+
+/* All of the answer has come: finds out what it is. Any status may carry a JSON-RPC response. */
+static void judge(struct cla_client *client)
+{
+    struct cla_rpc_response *response = &client->answer.response;
+    int status = client->answer.status;
+
+    if (client->starved)
+        settle(client, CLA_CLIENT_BROKEN, "no memory for the server's answer");
+    else if (status == 204)
+        settle(client, CLA_CLIENT_RESULT, "");
+    else if (cla_jsonrpc_response_read(cla_buf_slice(&client->body), response) == 0 &&
+             is_ours(response))
+        settle(client, response->code == CLA_CODE_OK ? CLA_CLIENT_RESULT : CLA_CLIENT_ERROR, "");
+    else if (status != 200)
+        settle(client, CLA_CLIENT_STATUS, "");
+    else
+        settle(client, CLA_CLIENT_BROKEN, "the server's answer is not a JSON-RPC response");
+}
+
+static void refuse(struct cla_client *client)
+{
+    char text[160];
+
+    snprintf(text, sizeof text, "the server's answer was refused: %s",
+             cla_http_parser_error(client->parser));
+    settle(client, CLA_CLIENT_BROKEN, text);
+}
+
+/* --- The connection. --- */
+
+static struct cla_client *client_of(struct cla_stream *stream)
+{
+    return CLA_CONTAINER(stream, struct cla_client, stream);
+}
+
+static void on_read(struct cla_stream *stream, struct cla_slice bytes)
+{
+    struct cla_client *client = client_of(stream);
+    size_t taken;
+
+    if (client->settled)
+        return;
+    switch (cla_http_parser_feed(client->parser, bytes.p, bytes.n, &taken)) {
+    case CLA_HTTP_FAILED:
+        refuse(client);
+        break;
+    case CLA_HTTP_PAUSED:
+    case CLA_HTTP_UPGRADE:
+        judge(client);
+        break;
+    case CLA_HTTP_MORE:
+        break;
+    }
+}
+
+static void on_end(struct cla_stream *stream, int rc)
+{
+    struct cla_client *client = client_of(stream);
+
+    if (rc != 0)
+        settle(client, CLA_CLIENT_BROKEN, "the connection broke before the server answered");
+    else if (cla_http_parser_finish(client->parser) == 0 && client->complete)
+        judge(client);
+    else
+        settle(client, CLA_CLIENT_BROKEN, "the server closed the connection before it answered");
+}
+
+static void on_drained(struct cla_stream *stream)
+{
+}
+
+static void on_closed(struct cla_stream *stream)
+{
+    report(client_of(stream));
+}
+
+static const struct cla_stream_events stream_events = {on_read, on_end, on_drained, on_closed};
+
+/* What is left of the time limit in milliseconds, rounded up: 0 would have expired. */
+static uint64_t left_ms(const struct cla_client *client)
+{
+    uint64_t now = cla_loop_now_ns(client->loop), ms = 1;
+
+    if (client->deadline_ns > now)
+        ms = (client->deadline_ns - now + CLA_NS_PER_MS - 1) / CLA_NS_PER_MS;
+    return ms < CLA_RPC_TIMEOUT_MS_MAX ? ms : CLA_RPC_TIMEOUT_MS_MAX;
+}
+
+static int write_fields(const struct cla_client *client, struct cla_buf *fields)
+{
+    int rc = cla_buf_add(fields, CLA_LIT("Accept: application/json\r\nConnection: close\r\n"));
+
+    if (rc == 0 && client->call->timeout_ns != CLA_NEVER)
+        rc = cla_buf_printf(fields, "Connect-Timeout-Ms: %ju\r\n", (uintmax_t)left_ms(client));
+    if (rc == 0)
+        rc = cla_buf_add(fields, client->call->fields);
+    return rc;
+}
+
+static int write_request(const struct cla_client *client, struct cla_buf *out)
+{
+    struct cla_http_request request = {
+        .method = "POST",
+        .target = client->call->target,
+        .host = client->call->authority,
+        .content_type = "application/json",
+        .content_length = client->request.n,
+    };
+    struct cla_buf fields = {0};
+    int rc = write_fields(client, &fields);
+
+    request.fields = cla_buf_slice(&fields);
+    if (rc == 0)
+        rc = cla_http_write_request(out, &request);
+    if (rc == 0)
+        rc = cla_buf_add(out, cla_buf_slice(&client->request));
+    cla_buf_fini(&fields);
+    return rc;
+}
+
+static void ask(struct cla_client *client)
+{
+    struct cla_buf out = {0};
+
+    if (write_request(client, &out) == 0) {
+        cla_stream_read(&client->stream);
+        cla_stream_write(&client->stream, &out);
+    } else {
+        settle(client, CLA_CLIENT_BROKEN, "no memory for the request");
+    }
+    cla_buf_fini(&out);
+}
+
+static void on_dial_failed(struct cla_client *client, int rc, const char *error)
+{
+    bool in_time = rc != -CLA_ETIMEOUT || client->call->timeout_ns == CLA_NEVER;
+
+    decide(client, in_time ? CLA_CLIENT_UNREACHABLE : CLA_CLIENT_TIMEOUT, error);
+    client->answer.refused = rc == -CLA_EREFUSED;
+    report(client);
+}
+
+static void on_dialed(void *arg, int rc, int fd, const char *error)
+{
+    struct cla_client *client = arg;
+
+    client->dial = NULL;
+    if (rc != 0) {
+        on_dial_failed(client, rc, error);
+    } else if (cla_stream_open(&client->stream, client->loop, fd, &stream_events) != 0) {
+        close(fd);
+        on_dial_failed(client, -CLA_EIO, "the connection could not be used");
+    } else {
+        ask(client);
+    }
+}
+
+int cla_client_start(struct cla_client **out, struct cla_loop *loop,
+                     const struct cla_client_call *call, cla_client_cb *cb, void *arg)
+{
+    struct cla_client *client = cla_mem_zalloc(sizeof *client);
+    bool limited = call->timeout_ns != CLA_NEVER;
+    int rc;
+
+    if (client == NULL)
+        return -CLA_ENOMEM;
+    *client = (struct cla_client){.loop = loop, .call = call, .cb = cb, .arg = arg};
+    client->deadline_ns = cla_clock_add(cla_loop_now_ns(loop), call->timeout_ns);
+    cla_timer_init(&client->timer, on_timer);
+    rc = cla_http_parser_new_response(&client->parser, &limits, &http_events, client);
+    if (rc == 0)
+        rc = cla_jsonrpc_request(&client->request, ID, call->procedure, call->params);
+    if (rc == 0)
+        rc = cla_dial_start(&client->dial, loop, call->host, call->port,
+                            limited ? call->timeout_ns : CONNECT_NS, on_dialed, client);
+    if (rc != 0) {
+        free_client(client);
+        return rc;
+    }
+    cla_timer_start(&loop->timers, &client->timer, cla_clock_add(client->deadline_ns, MARGIN_NS));
+    loop->pending++;
+    *out = client;
+    return 0;
+}
+
+void cla_client_cancel(struct cla_client *client)
+{
+    settle(client, CLA_CLIENT_CANCELLED, "cancelled");
+}

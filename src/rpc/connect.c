@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 
+#include "json/scan.h"
 #include "json/write.h"
 
 static int nothing(struct cla_buf *buf, struct cla_slice id)
@@ -71,4 +72,27 @@ int cla_connect_error(struct cla_buf *buf, struct cla_slice id, const struct cla
     if (rc != 0)
         buf->n = before;
     return rc;
+}
+
+static bool is_json_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+int cla_connect_params(struct cla_slice body, unsigned json_depth, struct cla_slice *params,
+                       const char **why)
+{
+    while (body.n > 0 && is_json_space(body.p[0]))
+        body = cla_slice(body.p + 1, body.n - 1);
+    while (body.n > 0 && is_json_space(body.p[body.n - 1]))
+        body.n--;
+    *params = body;
+    if (body.n == 0)
+        return 0;
+    if (cla_json_check(body, json_depth, why, NULL) != 0)
+        return -CLA_EINVAL;
+    if (body.p[0] == '{' || body.p[0] == '[')
+        return 0;
+    *why = "the parameters must be an object or an array";
+    return -CLA_EINVAL;
 }

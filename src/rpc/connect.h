@@ -14,6 +14,12 @@
 /* How calls are answered; ids are not looked at. */
 extern const struct cla_rpc_protocol cla_connect_protocol;
 
+/* Reads the body of a unary call, or the message of its query: nothing, or one JSON object or array
+ * nested at most 'json_depth' deep. '*params' is its text without white space around it, empty for
+ * nothing. Returns 0, or -CLA_EINVAL with '*why', one line for people. */
+int cla_connect_params(struct cla_slice body, unsigned json_depth, struct cla_slice *params,
+                       const char **why);
+
 /* Appends the error body; 'id' and 'error->number' are not looked at.
  * Returns 0 or -CLA_ENOMEM (nothing appended). */
 int cla_connect_error(struct cla_buf *buf, struct cla_slice id, const struct cla_rpc_error *error);

@@ -27,6 +27,17 @@ static uint64_t now_of(const struct cla_conn *conn)
     return cla_loop_now_ns(conn->worker->loop);
 }
 
+static size_t pending_n(const struct cla_conn *conn)
+{
+    return conn->pending.n - conn->pending_at;
+}
+
+static void drop_pending(struct cla_conn *conn)
+{
+    conn->pending_at = 0;
+    cla_worker_put_buf(conn->worker, &conn->pending);
+}
+
 static bool busy(const struct cla_conn *conn)
 {
     return conn->exchange != NULL && conn->exchange->busy;
@@ -126,13 +137,12 @@ static void linger(struct cla_conn *conn)
 static void stop_requests(struct cla_conn *conn)
 {
     conn->state = CLA_CONN_FLUSHING;
-    cla_buf_fini(&conn->pending);
     cla_worker_flush_later(conn->worker, conn);
 }
 
 void cla_conn_drain(struct cla_conn *conn)
 {
-    if (conn->state == CLA_CONN_OPEN && conn->exchange == NULL && conn->pending.n == 0 &&
+    if (conn->state == CLA_CONN_OPEN && conn->exchange == NULL && pending_n(conn) == 0 &&
         conn->out.n == 0 && conn->stream.queued == 0 && !cla_http_parser_in_message(conn->parser))
         cla_conn_close(conn, CLA_CANCEL_SHUTDOWN);
 }
@@ -142,6 +152,8 @@ void cla_conn_drain(struct cla_conn *conn)
 static void write_reply(struct cla_conn *conn, const struct cla_http_reply *reply,
                         struct cla_slice body)
 {
+    if (conn->out.cap == 0)
+        cla_worker_take_buf(conn->worker, &conn->out);
     if (cla_http_write_reply(&conn->out, reply) != 0 || cla_buf_add(&conn->out, body) != 0) {
         cla_conn_close(conn, CLA_CANCEL_LIMIT); /* no memory: nothing sensible can be sent */
         return;
@@ -190,7 +202,7 @@ void cla_conn_answer(struct cla_conn *conn, const struct cla_exchange *exchange,
 
     conn->exchange = NULL;
     write_reply(conn, &reply, body ? cla_buf_slice(&exchange->reply) : cla_slice("", 0));
-    if (conn->state == CLA_CONN_OPEN && conn->pending.n > 0)
+    if (conn->state == CLA_CONN_OPEN && pending_n(conn) > 0)
         cla_worker_advance_later(conn->worker, conn);
 }
 
@@ -254,7 +266,7 @@ static void on_end(void *arg)
 static const struct cla_http_events http_events = {on_head, on_body, on_end};
 
 /* Feeds until a request is under way; returns how many bytes were used. */
-static size_t feed(struct cla_conn *conn, const char *p, size_t n, uint64_t now)
+static size_t feed(struct cla_conn *conn, const char *p, size_t n)
 {
     size_t done = 0;
 
@@ -263,7 +275,7 @@ static size_t feed(struct cla_conn *conn, const char *p, size_t n, uint64_t now)
         size_t taken = 0;
 
         if (!cla_http_parser_in_message(conn->parser))
-            conn->received_ns = now;
+            conn->received_ns = conn->read_ns;
         result = cla_http_parser_feed(conn->parser, p + done, n - done, &taken);
         done += taken;
         if (result == CLA_HTTP_FAILED && conn->state == CLA_CONN_OPEN)
@@ -278,49 +290,42 @@ static void keep(struct cla_conn *conn, struct cla_slice bytes)
 {
     if (conn->state != CLA_CONN_OPEN || bytes.n == 0)
         return;
+    if (conn->pending.cap == 0)
+        cla_worker_take_buf(conn->worker, &conn->pending);
     if (cla_buf_add(&conn->pending, bytes) != 0)
         cla_conn_close(conn, CLA_CANCEL_LIMIT);
-    else if (conn->pending.n >= conn->worker->pipeline_bytes)
+    else if (pending_n(conn) >= conn->worker->pipeline_bytes)
         cla_stream_pause(&conn->stream);
 }
 
 static void on_read(struct cla_stream *stream, struct cla_slice bytes)
 {
     struct cla_conn *conn = conn_of(stream);
-    uint64_t now = now_of(conn);
     size_t used = 0;
 
     if (conn->state != CLA_CONN_OPEN)
         return; /* thrown away: nothing more will be answered */
-    if (!busy(conn) && conn->pending.n == 0)
-        used = feed(conn, bytes.p, bytes.n, now);
+    conn->read_ns = now_of(conn);
+    if (!busy(conn) && pending_n(conn) == 0)
+        used = feed(conn, bytes.p, bytes.n);
     keep(conn, cla_slice(bytes.p + used, bytes.n - used));
     if (conn->state != CLA_CONN_CLOSED)
-        update_due(conn, now);
+        update_due(conn, conn->read_ns);
 }
 
 void cla_conn_advance(struct cla_conn *conn)
 {
-    uint64_t now = now_of(conn);
-    struct cla_buf pending;
-    size_t used;
-
     if (conn->state != CLA_CONN_OPEN || busy(conn) ||
         conn->stream.queued + conn->out.n > conn->worker->out_bytes)
         return; /* more room, or the end of the request under way, brings us back */
-    pending = cla_buf_take(&conn->pending);
-    used = feed(conn, pending.p, pending.n, now);
-    if (conn->state != CLA_CONN_OPEN || used == pending.n) {
-        cla_buf_fini(&pending);
-    } else {
-        cla_buf_drop(&pending, used);
-        conn->pending = pending;
-    }
+    conn->pending_at += feed(conn, conn->pending.p + conn->pending_at, pending_n(conn));
     if (conn->state != CLA_CONN_OPEN)
         return;
-    if (conn->pending.n < conn->worker->pipeline_bytes)
+    if (pending_n(conn) == 0)
+        drop_pending(conn);
+    if (pending_n(conn) < conn->worker->pipeline_bytes)
         cla_stream_read(&conn->stream);
-    update_due(conn, now);
+    update_due(conn, conn->read_ns);
 }
 
 /* The peer ended its side (rc 0), or the connection failed. An end while a call runs is taken for
@@ -345,7 +350,7 @@ static void written(struct cla_conn *conn)
         linger(conn);
     } else if (conn->state == CLA_CONN_OPEN) {
         update_due(conn, now_of(conn));
-        if (conn->pending.n > 0 && !busy(conn))
+        if (pending_n(conn) > 0 && !busy(conn))
             cla_worker_advance_later(conn->worker, conn);
     }
 }

@@ -30,10 +30,12 @@ struct cla_conn {
     struct cla_link dirty;   /* in worker->dirty, or in none */
     struct cla_http_parser *parser;
     struct cla_exchange *exchange; /* being read or answered; NULL: none */
-    struct cla_buf pending;        /* bytes behind the request under way */
+    struct cla_buf pending;        /* bytes behind the request under way … */
+    size_t pending_at;             /* … from here on */
     struct cla_buf out;            /* responses of this turn */
     struct cla_timer timer;        /* set no later than due_ns */
     uint64_t due_ns;               /* when the present wait is over; CLA_NEVER: no limit */
+    uint64_t read_ns;              /* when bytes last arrived */
     uint64_t received_ns;          /* first byte of the request under way */
     uint64_t requests;             /* answered */
     enum cla_conn_state state;

@@ -10,7 +10,7 @@
 
 /* How long a turn may go on starting and running calls before it writes what it has. */
 #define TURN_NS (2 * CLA_NS_PER_MS)
-/* Output buffers larger than this are not kept. */
+/* Buffers larger than this are not kept. */
 #define KEEP_BYTES 65536
 /* Calls that end at the deadline of their grace get this long to be noticed. */
 #define ABANDON_MARGIN_NS (100 * CLA_NS_PER_MS)
@@ -27,8 +27,15 @@ void cla_worker_flush_later(struct cla_worker *worker, struct cla_conn *conn)
         cla_list_push(&worker->dirty, &conn->dirty);
 }
 
+void cla_worker_take_buf(struct cla_worker *worker, struct cla_buf *buf)
+{
+    if (worker->buf_count > 0)
+        *buf = worker->bufs[--worker->buf_count];
+}
+
 void cla_worker_put_buf(struct cla_worker *worker, struct cla_buf *buf)
 {
+    buf->n = 0;
     if (buf->cap == 0 || buf->cap > KEEP_BYTES || worker->buf_count == CLA_WORKER_BUFS)
         cla_buf_fini(buf);
     else
@@ -37,7 +44,9 @@ void cla_worker_put_buf(struct cla_worker *worker, struct cla_buf *buf)
 
 struct cla_slice cla_worker_date(struct cla_worker *worker)
 {
-    return cla_http_date_line(&worker->date, cla_clock_wall_ns());
+    if (worker->wall_ns == 0)
+        worker->wall_ns = cla_clock_wall_ns();
+    return cla_http_date_line(&worker->date, worker->wall_ns);
 }
 
 static void flush_all(struct cla_worker *worker)
@@ -59,8 +68,6 @@ static bool advance_all(struct cla_worker *worker)
     while ((link = cla_list_pop(&list)) != NULL) {
         struct cla_conn *conn = CLA_CONTAINER(link, struct cla_conn, advance);
 
-        if (conn->out.cap == 0 && worker->buf_count > 0)
-            conn->out = worker->bufs[--worker->buf_count];
         cla_conn_advance(conn);
         any = true;
     }
@@ -93,6 +100,7 @@ static bool turn(void *arg)
             break;
     }
     flush_all(worker);
+    worker->wall_ns = 0;
     app->ops->tidy(app);
     if (worker->log_buf.n > 0)
         cla_log_flush(worker->env.log, &worker->log_buf);

@@ -9,7 +9,7 @@
 #include "gateway/mailbox.h"
 #include "http/head.h"
 
-/* Output buffers kept for the next turns. */
+/* Buffers kept for the next turns. */
 #define CLA_WORKER_BUFS 64
 
 struct cla_worker {
@@ -27,6 +27,7 @@ struct cla_worker {
     struct cla_buf bufs[CLA_WORKER_BUFS]; /* empty, with memory */
     unsigned buf_count;
     struct cla_http_date date;
+    uint64_t wall_ns;             /* wall-clock time of this turn; 0: not yet read */
     struct cla_timer drain_timer; /* ends the drain, then the shutdown's grace */
     unsigned conn_count;
     unsigned max_connections;
@@ -49,11 +50,13 @@ void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cl
 /* Puts a connection among those that go on this turn. */
 void cla_worker_advance_later(struct cla_worker *worker, struct cla_conn *conn);
 
-/* Puts a connection among those that write this turn; its 'out' has memory already if there is a
- * spare buffer. */
+/* Puts a connection among those that write this turn. */
 void cla_worker_flush_later(struct cla_worker *worker, struct cla_conn *conn);
 
-/* Takes back the memory of an output buffer. */
+/* Gives an empty buffer memory, if there is some to spare. */
+void cla_worker_take_buf(struct cla_worker *worker, struct cla_buf *buf);
+
+/* Takes the memory of a buffer back, and leaves it empty. */
 void cla_worker_put_buf(struct cla_worker *worker, struct cla_buf *buf);
 
 /* A connection has been freed. */

@@ -35,8 +35,6 @@
     X(BYTES, vm_memory, "256MiB", 4 * CLA_MIB, 1024 * CLA_GIB, NULL,                              \
       "most memory that the scripts of a worker may use")                                         \
     X(COUNT, max_connections, "20000", 1, 1000000, NULL, "most connections at a time")            \
-    X(COUNT, max_connections_per_address, "20000", 1, 1000000, NULL,                              \
-      "most connections at a time from one client address")                                       \
     X(COUNT, max_calls, "20000", 1, 1000000, NULL,                                                \
       "most calls at a time; more are answered 'unavailable'")                                    \
     X(BYTES, head_bytes, "16KiB", 256, 16 * CLA_MIB, NULL,                                        \

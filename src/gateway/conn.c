@@ -5,12 +5,12 @@
  * On close: the stream's last callback frees the connection. */
 #include "gateway/conn.h"
 
-#include <stdio.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/mem.h"
 #include "gateway/access.h"
+#include "gateway/origin.h"
 #include "gateway/worker.h"
 
 /* How long a closing connection goes on reading, so that the answer is not lost to a reset that
@@ -174,14 +174,20 @@ static bool last_request(const struct cla_conn *conn, const struct cla_exchange 
             conn->requests + 1 >= worker->requests_per_connection);
 }
 
-/* Allow, with the answer to OPTIONS and with 405 (RFC 9110 section 15.5.6). */
-static struct cla_slice allow_line(const struct cla_exchange *exchange, char *line, size_t size)
+/* The lines that are not in every response: Allow, with the answer to OPTIONS and with 405 (RFC
+ * 9110 section 15.5.6), and those for pages of other sites. */
+static struct cla_slice more_fields(struct cla_worker *worker, const struct cla_exchange *exchange)
 {
     const struct cla_route *route = &exchange->route;
+    bool options = route->kind == CLA_ROUTE_OPTIONS;
+    struct cla_buf *fields = &worker->scratch;
 
-    if (route->kind != CLA_ROUTE_OPTIONS && exchange->status != 405)
-        return cla_slice("", 0);
-    return cla_slice(line, (size_t)snprintf(line, size, "Allow: %s\r\n", route->allow));
+    fields->n = 0;
+    if (options || exchange->status == 405)
+        (void)cla_buf_printf(fields, "Allow: %s\r\n", route->allow);
+    if (route->origin.n > 0)
+        (void)cla_origin_fields(fields, route->origin, options ? route->allow : NULL);
+    return cla_buf_slice(fields);
 }
 
 void cla_conn_answer(struct cla_conn *conn, const struct cla_exchange *exchange,
@@ -189,12 +195,11 @@ void cla_conn_answer(struct cla_conn *conn, const struct cla_exchange *exchange,
 {
     bool body = content_type != NULL && !exchange->head_only;
     bool close = last_request(conn, exchange);
-    char allow[80];
     const struct cla_http_reply reply = {
         .status = exchange->status,
         .content_type = content_type,
         .content_length = content_type != NULL ? exchange->reply.n : 0,
-        .fields = allow_line(exchange, allow, sizeof allow),
+        .fields = more_fields(conn->worker, exchange),
         .date = cla_worker_date(conn->worker),
         .close = close,
         .keep_alive_1_0 = exchange->version_1_0 && !close,

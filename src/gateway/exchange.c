@@ -76,6 +76,14 @@ static void reset(struct cla_exchange *x, struct cla_conn *conn, const struct cl
     x->head_only = head->method == CLA_HTTP_HEAD;
 }
 
+/* A slice of the head becomes one of our copy of it. */
+static void move_into_copy(struct cla_slice *slice, const struct cla_exchange *x,
+                           const struct cla_http_head *head)
+{
+    if (slice->n > 0)
+        slice->p = x->head.p + (slice->p - head->raw.p);
+}
+
 struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_http_head *head,
                                       uint64_t received_ns)
 {
@@ -89,8 +97,8 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
     if (cla_buf_add(&x->head, head->raw) != 0)
         goto put;
     cla_route_find(&x->route, head, &worker->rules, &worker->scratch);
-    if (x->route.query.n > 0) /* into our copy of the head */
-        x->route.query.p = x->head.p + (x->route.query.p - head->raw.p);
+    move_into_copy(&x->route.query, x, head);
+    move_into_copy(&x->route.origin, x, head);
     x->protocol = protocol_of(&x->route);
     memcpy(x->peer, conn->peer, conn->peer_n);
     x->request = (struct cla_request){

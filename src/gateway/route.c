@@ -1,5 +1,6 @@
 #include "gateway/route.h"
 
+#include "gateway/origin.h"
 #include "http/url.h"
 #include "rpc/timeout.h"
 
@@ -19,7 +20,7 @@ static void refuse_unary(struct cla_route *route, int status, enum cla_code code
 
 /* The header fields that matter here, of all that a head may hold. */
 struct fields {
-    struct cla_slice connect_timeout, grpc_timeout, connect_version, content_encoding;
+    struct cla_slice connect_timeout, grpc_timeout, connect_version, content_encoding, origin;
 };
 
 static void take_field(const struct cla_http_field *field, struct cla_slice name,
@@ -37,6 +38,9 @@ static struct fields read_fields(const struct cla_http_head *head)
         const struct cla_http_field *field = &head->fields[i];
 
         switch (field->name.n) { /* the lengths sort out nearly all other fields */
+        case 6:
+            take_field(field, CLA_LIT("origin"), &f.origin);
+            break;
         case 12:
             take_field(field, CLA_LIT("grpc-timeout"), &f.grpc_timeout);
             break;
@@ -125,6 +129,23 @@ static bool host_allowed(struct cla_slice host, const struct cla_route_rules *ru
             cla_slice_eq_nocase(rules->hosts[i], host))
             return true;
     }
+    return false;
+}
+
+/* Refuses pages of other sites that are not listed; false then. */
+static bool check_origin(struct cla_route *route, struct cla_slice host,
+                         const struct cla_route_rules *rules, struct cla_slice origin)
+{
+    switch (cla_origin_check(origin, host, rules->origins, rules->origin_count)) {
+    case CLA_ORIGIN_OWN:
+        return true;
+    case CLA_ORIGIN_ALLOWED:
+        route->origin = origin;
+        return true;
+    case CLA_ORIGIN_REFUSED:
+        break;
+    }
+    refuse(route, 403, "the Origin of this page is not allowed: list it in the setting 'origins'");
     return false;
 }
 
@@ -222,6 +243,8 @@ void cla_route_find(struct cla_route *route, const struct cla_http_head *head,
         refuse(route, 400, "malformed request target");
     } else if (!host_allowed(head->host, rules)) {
         refuse(route, 403, "Host is not a loopback name: list it in the setting 'hosts'");
+    } else if (!check_origin(route, head->host, rules, fields.origin)) {
+        return;
     } else if (cla_slice_eq(target.path, CLA_LIT("/rpc"))) {
         find_jsonrpc(route, head, &fields);
     } else if (cla_slice_starts(target.path, prefix)) {

@@ -26,15 +26,19 @@ struct cla_route {
     const char *allow;                     /* the methods there are; NULL: nothing is there */
     const struct cla_procedure *procedure; /* UNARY, GET */
     struct cla_slice query;                /* GET; points into the head */
+    struct cla_slice origin;               /* of a page that is to be told that it may call; else
+                                              empty; points into the head */
     bool has_timeout;                      /* a timeout header was sent */
     uint64_t timeout_ms;                   /* its value */
 };
 
 struct cla_route_rules {
     struct cla_app *app;
-    const struct cla_slice *hosts; /* allowed besides loopback names, on a loopback bind */
-    size_t host_count;             /* one of them may be "*" */
-    bool loopback;                 /* the listener is bound to a loopback address */
+    const struct cla_slice *hosts;   /* allowed besides loopback names, on a loopback bind */
+    size_t host_count;               /* one of them may be "*" */
+    const struct cla_slice *origins; /* of pages allowed besides our own; one may be "*" */
+    size_t origin_count;
+    bool loopback; /* the listener is bound to a loopback address */
 };
 
 /* Decides. 'name' is scratch, in which the procedure's dotted name is built. */

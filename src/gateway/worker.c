@@ -267,6 +267,8 @@ void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cl
         .app = app,
         .hosts = config->hosts.items,
         .host_count = config->hosts.count,
+        .origins = config->origins.items,
+        .origin_count = config->origins.count,
         .loopback = loopback,
     };
     cla_loop_on_turn(loop, turn, worker);

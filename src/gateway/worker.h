@@ -23,7 +23,7 @@ struct cla_worker {
     struct cla_link advance;              /* connections with pending bytes to go on with */
     struct cla_link dirty;                /* connections with something to write */
     struct cla_buf log_buf;               /* log lines of this turn */
-    struct cla_buf scratch;               /* procedure names */
+    struct cla_buf scratch;               /* procedure names, header lines */
     struct cla_buf bufs[CLA_WORKER_BUFS]; /* empty, with memory */
     unsigned buf_count;
     struct cla_http_date date;

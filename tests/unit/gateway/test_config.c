@@ -64,7 +64,6 @@ static void defaults_admit_the_benchmarks(void **state)
 {
     struct cla_config *c = *state;
 
-    assert_true(c->max_connections_per_address >= 10000);
     assert_true(c->max_connections >= 10000);
     assert_true(c->max_calls >= 100 * 100);
     assert_true(c->body_bytes >= 120 * 1024);

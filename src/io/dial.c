@@ -164,6 +164,7 @@ static void on_lookup(uv_getaddrinfo_t *lookup, int status, struct addrinfo *add
     struct cla_dial *dial = lookup->data;
 
     dial->looking_up = false;
+    dial->loop->lookups--;
     dial->addresses = dial->address = addresses;
     if (dial->delivered) {
         uv_freeaddrinfo(addresses);
@@ -203,6 +204,7 @@ static int look_up(struct cla_dial *dial, const char *host, uint16_t port)
     if (rc != 0)
         return rc == UV_ENOMEM ? -CLA_ENOMEM : -CLA_EINVAL;
     dial->looking_up = true;
+    dial->loop->lookups++;
     return 0;
 }
 

@@ -29,6 +29,7 @@ struct cla_loop {
     char *read_buf;      /* CLA_LOOP_READ_BYTES; filled and consumed within one callback */
     uint64_t virtual_ns; /* the virtual time */
     unsigned pending;    /* outside events awaited: virtual time waits for them */
+    unsigned lookups; /* of names, under way: they cannot be broken off, and fini waits for them */
     bool is_virtual;
     bool stopped;
 };

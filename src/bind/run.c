@@ -156,9 +156,30 @@ static void fail_typed(struct cla_call *call, lua_State *L)
     cla_call_fail(call, &error);
 }
 
+static bool has_tostring(lua_State *L)
+{
+    if (luaL_getmetafield(L, -1, "__tostring") == LUA_TNIL)
+        return false;
+    lua_pop(L, 1);
+    return true;
+}
+
+/* Pushes what people may read of an error: of a plain table, its members. */
+static const char *describe(struct cla_script *script, lua_State *L)
+{
+    const struct cla_json_encode_opts opts = {.max_depth = script->json_depth, .root = "error"};
+    struct cla_json_encode_fault fault;
+
+    script->scratch.n = 0;
+    if (lua_type(L, -1) == LUA_TTABLE && !has_tostring(L) &&
+        cla_json_codec_write(L, -1, &script->scratch, &opts, &fault) == 0)
+        return lua_pushlstring(L, script->scratch.p, script->scratch.n);
+    return luaL_tolstring(L, -1, NULL);
+}
+
 static void fail_untyped(struct cla_call *call, lua_State *L, int status)
 {
-    const char *text = luaL_tolstring(L, -1, NULL);
+    const char *text = describe(script_of_call(call), L);
 
     if (status == LUA_ERRMEM) {
         log_error(call, "out of memory (vm_memory):", text);

@@ -1,7 +1,5 @@
-/* Loading, happy path: a VM with the modules; the file runs as the main chunk; what it returns goes
- * through the Lua half (cancela.app), which checks and flattens it; its procedures are taken.
- * Failure modes: every error, from a missing file to a procedure with a bad option, is text with
- * file:line; a script that does not end is stopped after load_timeout. */
+/* The app table that a script returned comes here through the Lua half (cancela.app), which has
+ * checked and flattened it; what is taken is plain C, so that finding a procedure runs no Lua. */
 #include "bind/script.h"
 
 #include <lauxlib.h>
@@ -11,9 +9,6 @@
 #include "bind/modules.h"
 #include "bind/run.h"
 #include "bind/token.h"
-
-/* Instructions between two looks at the clock while a script loads. */
-#define LOAD_HOOK_COUNT 10000
 
 struct cla_script *cla_script_of(lua_State *L)
 {
@@ -215,107 +210,6 @@ void cla_script_take(struct cla_script *script, lua_State *L, int index)
         script->authorize = luaL_ref(L, LUA_REGISTRYINDEX);
     else
         lua_pop(L, 1);
-}
-
-/* --- Loading. --- */
-
-struct load {
-    struct cla_script *script;
-    const char *path;
-    uint64_t deadline_ns;
-};
-
-static char load_key; /* registry key of the load under way, for the hook */
-
-static void on_count(lua_State *L, lua_Debug *ar)
-{
-    const struct load *load;
-
-    (void)ar;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &load_key);
-    load = lua_touserdata(L, -1);
-    lua_pop(L, 1);
-    if (load != NULL && cla_clock_monotonic_ns() > load->deadline_ns)
-        luaL_error(L, "the script took too long to load (load_timeout)");
-}
-
-/* Puts the script's folder first in package.path. */
-static void set_path(lua_State *L, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    lua_getglobal(L, "package");
-    if (slash != NULL)
-        lua_pushlstring(L, path, (size_t)(slash - path));
-    else
-        lua_pushliteral(L, ".");
-    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;", lua_tostring(L, -1), lua_tostring(L, -1));
-    lua_getfield(L, -3, "path");
-    lua_concat(L, 2);
-    lua_setfield(L, -3, "path");
-    lua_pop(L, 2);
-}
-
-/* Runs in protected mode. Argument: the load. */
-static int l_load(lua_State *L)
-{
-    struct load *load = lua_touserdata(L, 1);
-
-    set_path(L, load->path);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &load_key);
-    lua_sethook(L, on_count, LUA_MASKCOUNT, LOAD_HOOK_COUNT);
-    if (luaL_loadfilex(L, load->path, "t") != LUA_OK)
-        return lua_error(L);
-    lua_pushstring(L, load->path);
-    lua_call(L, 1, 1);
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "cancela.app");
-    lua_call(L, 1, 1);
-    lua_getfield(L, -1, "normalise");
-    lua_pushvalue(L, -3);
-    lua_call(L, 1, 1);
-    cla_script_take(load->script, L, -1);
-    return 0;
-}
-
-static int l_traceback(lua_State *L)
-{
-    const char *text = luaL_tolstring(L, 1, NULL);
-
-    luaL_traceback(L, L, text, 1);
-    return 1;
-}
-
-static void end_load(lua_State *L)
-{
-    lua_sethook(L, NULL, 0, 0);
-    lua_pushnil(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &load_key);
-}
-
-int cla_script_load(struct cla_script *script, const struct cla_script_options *options,
-                    const char *path, struct cla_buf *error)
-{
-    lua_State *L = script->vm->L;
-    struct load load = {
-        .script = script,
-        .path = path,
-        .deadline_ns = cla_clock_add(cla_clock_monotonic_ns(), options->load_timeout_ns),
-    };
-    struct cla_slice text;
-    int rc;
-
-    lua_pushcfunction(L, l_traceback);
-    lua_pushcfunction(L, l_load);
-    lua_pushlightuserdata(L, &load);
-    rc = lua_pcall(L, 1, 0, -3);
-    end_load(L);
-    if (rc != LUA_OK) {
-        text.p = lua_tolstring(L, -1, &text.n);
-        (void)cla_buf_add(error, text);
-    }
-    lua_settop(L, 0);
-    return rc == LUA_OK ? 0 : -CLA_ESCRIPT;
 }
 
 void cla_script_free(struct cla_script *script)

@@ -51,11 +51,6 @@ int cla_script_new(struct cla_script **out, const struct cla_script_options *opt
  * Returns 0 or -CLA_ENOMEM. */
 int cla_script_new_beside(struct cla_script **out, const struct cla_script *script);
 
-/* Loads the file at 'path', whose folder goes first in package.path. Returns 0, or -CLA_ESCRIPT
- * with what was wrong, file:line and traceback, appended to 'error'. */
-int cla_script_load(struct cla_script *script, const struct cla_script_options *options,
-                    const char *path, struct cla_buf *error);
-
 /* Takes the procedures of the app table at 'index' of L (as the Lua half normalised it). May raise,
  * then the script has none. Raises if a name stands twice. */
 void cla_script_take(struct cla_script *script, lua_State *L, int index);

@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "bind/script.h"
+#include "bind/load.h"
 #include "cli/cli.h"
 #include "cli/options.h"
 
@@ -36,7 +36,7 @@ static int check(const struct cla_options *options, struct cla_loop *loop, struc
         fprintf(stderr, "cancela: out of memory\n");
         return CLA_EXIT_FAILED;
     }
-    if (cla_script_load(script, &script_options, options->path, &error) != 0) {
+    if (cla_load_script(script, &script_options, options->path, &error) != 0) {
         fprintf(stderr, "cancela: %.*s\n", (int)error.n, error.p);
     } else {
         for (size_t i = 0; i < script->procedure_count; i++)

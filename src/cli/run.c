@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "bind/script.h"
+#include "bind/load.h"
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "gateway/server.h"
@@ -68,7 +68,7 @@ static int load_and_serve(const struct cla_options *options, struct cla_loop *lo
         fprintf(stderr, "cancela: out of memory\n");
         return CLA_EXIT_FAILED;
     }
-    if (cla_script_load(script, &script_options, options->path, &error) != 0)
+    if (cla_load_script(script, &script_options, options->path, &error) != 0)
         fprintf(stderr, "cancela: %.*s\n", (int)error.n, error.p);
     else
         rc = serve(script, loop, &options->config, log);

@@ -1,0 +1,152 @@
+/* Happy path: the file runs as the main chunk; what it returns goes through the Lua half, which
+ * checks and flattens it; its procedures are taken.
+ * Failure modes: every error, from a missing file to a procedure with a bad option, is text that
+ * begins with file:line; a script that does not end is stopped after load_timeout.
+ *
+ * 'return cancela.app{…}' is a tail call: when it finds a mistake, the script's own frame is gone,
+ * and with it the line. So a hook remembers the last line that ran; it is there only while loading.
+ */
+#include "bind/load.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+
+#include "base/error.h"
+
+/* Instructions between two looks at the clock. */
+#define HOOK_COUNT 10000
+
+struct load {
+    struct cla_script *script;
+    const char *path;
+    uint64_t deadline_ns;
+    bool running;            /* the script's own code, as opposed to ours, is at work */
+    int line;                /* the last that ran */
+    char source[LUA_IDSIZE]; /* and its file */
+};
+
+static char load_key; /* registry key of the load under way, for the hook */
+
+static struct load *load_of(lua_State *L)
+{
+    struct load *load;
+
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &load_key);
+    load = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return load;
+}
+
+static void on_hook(lua_State *L, lua_Debug *ar)
+{
+    struct load *load = load_of(L);
+
+    if (ar->event == LUA_HOOKLINE) {
+        lua_getinfo(L, "S", ar);
+        if (ar->source[0] == '@') {
+            load->line = ar->currentline;
+            memcpy(load->source, ar->short_src, sizeof load->source);
+        }
+    } else if (cla_clock_monotonic_ns() > load->deadline_ns) {
+        luaL_error(L, "the script took too long to load (load_timeout)");
+    }
+}
+
+/* Puts the script's folder first in package.path. */
+static void set_path(lua_State *L, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    lua_getglobal(L, "package");
+    if (slash != NULL)
+        lua_pushlstring(L, path, (size_t)(slash - path));
+    else
+        lua_pushliteral(L, ".");
+    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;", lua_tostring(L, -1), lua_tostring(L, -1));
+    lua_getfield(L, -3, "path");
+    lua_concat(L, 2);
+    lua_setfield(L, -3, "path");
+    lua_pop(L, 2);
+}
+
+/* Replaces what the script returned, on top of the stack, by the app it means. */
+static void normalise(lua_State *L)
+{
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "cancela.app");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "normalise");
+    lua_pushvalue(L, -3);
+    lua_call(L, 1, 1);
+}
+
+/* Runs in protected mode. Argument: the load. */
+static int l_load(lua_State *L)
+{
+    struct load *load = lua_touserdata(L, 1);
+
+    set_path(L, load->path);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &load_key);
+    if (luaL_loadfilex(L, load->path, "t") != LUA_OK)
+        return lua_error(L);
+    lua_pushstring(L, load->path);
+    load->running = true;
+    lua_sethook(L, on_hook, LUA_MASKCOUNT | LUA_MASKLINE, HOOK_COUNT);
+    lua_call(L, 1, 1);
+    lua_sethook(L, NULL, 0, 0);
+    load->running = false;
+    normalise(L);
+    cla_script_take(load->script, L, -1);
+    return 0;
+}
+
+/* True if the text begins with FILE:LINE: */
+static bool has_position(const char *text)
+{
+    const char *colon = strchr(text, ':');
+
+    return colon != NULL && colon[1] >= '0' && colon[1] <= '9';
+}
+
+/* An error of the script's own code gets a traceback; one of ours, about what it declares or how it
+ * is written, says enough in its one line. */
+static int l_describe(lua_State *L)
+{
+    const char *text = luaL_tolstring(L, 1, NULL);
+    const struct load *load = load_of(L);
+
+    if (load == NULL)
+        return 1;
+    if (load->running && has_position(text))
+        luaL_traceback(L, L, text, 1);
+    else if (!has_position(text) && load->line > 0)
+        lua_pushfstring(L, "%s:%d: %s", load->source, load->line, text);
+    return 1;
+}
+
+int cla_load_script(struct cla_script *script, const struct cla_script_options *options,
+                    const char *path, struct cla_buf *error)
+{
+    lua_State *L = script->vm->L;
+    struct load load = {
+        .script = script,
+        .path = path,
+        .deadline_ns = cla_clock_add(cla_clock_monotonic_ns(), options->load_timeout_ns),
+    };
+    struct cla_slice text;
+    int rc;
+
+    lua_pushcfunction(L, l_describe);
+    lua_pushcfunction(L, l_load);
+    lua_pushlightuserdata(L, &load);
+    rc = lua_pcall(L, 1, 0, -3);
+    lua_sethook(L, NULL, 0, 0);
+    if (rc != LUA_OK) {
+        text.p = lua_tolstring(L, -1, &text.n);
+        (void)cla_buf_add(error, text);
+    }
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &load_key);
+    lua_settop(L, 0);
+    return rc == LUA_OK ? 0 : -CLA_ESCRIPT;
+}

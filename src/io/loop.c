@@ -9,6 +9,7 @@ static void on_alarm(uv_timer_t *alarm)
     struct cla_loop *loop = alarm->data;
 
     loop->alarm_ns = CLA_NEVER; /* it has woken the loop: that was all */
+    uv_stop(&loop->uv);         /* libuv before 1.45 comes here before it polls: it must not wait */
 }
 
 int cla_loop_init(struct cla_loop *loop)

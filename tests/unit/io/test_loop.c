@@ -138,6 +138,38 @@ static void alarm_wakes_the_real_loop_in_time(void **state)
     assert_in_range(fired_at - start, 5 * CLA_NS_PER_MS, CLA_NS_PER_S);
 }
 
+static int close_alarm_guard(void **state)
+{
+    uv_close((uv_handle_t *)*state, NULL);
+    return close_async_and_loop(state);
+}
+
+static void alarm_that_is_due_before_the_poll_is_not_lost(void **state)
+{
+    static uv_timer_t guard; /* so that a failure does not hang */
+    struct cla_timer early, timer;
+    uint64_t start = cla_loop_now_ns(&loop);
+    bool waited = false;
+
+    *state = &guard;
+    uv_timer_init(&loop.uv, &guard);
+    guard.data = &waited;
+    uv_timer_start(&guard, on_guard, 1000, 0);
+    uv_async_init(&loop.uv, &async, on_async);
+    uv_async_send(&async);
+    cla_timer_init(&early, count);
+    cla_timer_start(&loop.timers, &early, start + 2 * CLA_NS_PER_MS);
+    cla_loop_step(&loop, true); /* sets the alarm, and comes back for the event */
+    cla_timer_stop(&loop.timers, &early);
+    cla_timer_init(&timer, count);
+    cla_timer_start(&loop.timers, &timer, start + 10 * CLA_NS_PER_MS);
+    while (cla_clock_monotonic_ns() < start + 4 * CLA_NS_PER_MS)
+        continue;
+    while (fired == 0)
+        cla_loop_step(&loop, true);
+    assert_false(waited);
+}
+
 static bool turn(void *arg)
 {
     turns++;
@@ -184,6 +216,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(due_timer_fires_though_events_are_pending, open_loop,
                                         close_async_and_loop),
         cmocka_unit_test_setup_teardown(alarm_wakes_the_real_loop_in_time, open_loop, close_loop),
+        cmocka_unit_test_setup_teardown(alarm_that_is_due_before_the_poll_is_not_lost, open_loop,
+                                        close_alarm_guard),
         cmocka_unit_test_setup_teardown(busy_turn_is_called_again_without_waiting, open_loop,
                                         close_loop),
         cmocka_unit_test_setup_teardown(step_tells_if_there_is_more_to_do, open_loop, close_loop),

@@ -76,6 +76,7 @@ static void on_release(struct cla_call *call)
     struct test_call *t = test_call_of(call);
 
     t->released = true;
+    cla_timer_stop(&call->env->loop->timers, &t->cancel_timer);
     if (t->waiting != NULL)
         cla_task_wake(t->waiting);
 }

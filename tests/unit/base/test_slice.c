@@ -67,6 +67,28 @@ static void empty_list_has_no_items(void **state)
     assert_false(cla_slice_next(&list, ',', &item));
 }
 
+static char lower(int c)
+{
+    return (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+}
+
+static void every_pair_of_bytes_compares_without_case_at_every_place(void **state)
+{
+    (void)state;
+    for (int a = 0; a < 256; a++) {
+        for (int b = 0; b < 256; b++) {
+            for (size_t at = 0; at < 11; at++) {
+                char x[] = "QQQQQQQQQQQ", y[] = "qqqqqqqqqqq";
+
+                x[at] = (char)a;
+                y[at] = (char)b;
+                assert_int_equal(cla_slice_eq_nocase(cla_slice(x, 11), cla_slice(y, 11)),
+                                 lower(a) == lower(b));
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -76,6 +98,7 @@ int main(void)
         cmocka_unit_test(trim_takes_spaces_and_tabs_off_both_ends),
         cmocka_unit_test(list_gives_each_item_trimmed),
         cmocka_unit_test(empty_list_has_no_items),
+        cmocka_unit_test(every_pair_of_bytes_compares_without_case_at_every_place),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,6 +73,18 @@ static struct cla_timers *timers_of(struct cla_scope *scope)
     return &scope->task->sched->loop->timers;
 }
 
+/* Whether the task of 'scope' unwinds, as seen from there. */
+static bool is_unwinding(const struct cla_scope *scope)
+{
+    for (const struct cla_scope *s = scope; s != NULL && s->task == scope->task; s = s->outer) {
+        if (s->shield)
+            return false;
+        if (s->unwinding)
+            return true;
+    }
+    return false;
+}
+
 void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_scope *outer,
                     uint64_t deadline_ns)
 {
@@ -82,8 +94,10 @@ void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_s
     cla_token_init(&scope->token, outer != NULL ? &outer->token : NULL, deadline_ns);
     scope->outer = outer;
     scope->task = task;
+    scope->deadline_ns = deadline_ns;
     scope->open = true;
-    scope->due = scope->raised = scope->grace_over = scope->shield = scope->is_shield = false;
+    scope->due = scope->grace_over = scope->shield = scope->is_shield = false;
+    scope->unwinding = outer != NULL && outer->task != task && is_unwinding(outer);
     task->scope = scope;
 }
 
@@ -100,7 +114,7 @@ struct cla_scope *cla_scope_enter(lua_State *L, struct cla_task *task, uint64_t 
 void cla_scope_arm(struct cla_scope *scope)
 {
     if (!scope->timer.active && !scope->due && !scope->shield)
-        cla_timer_start(timers_of(scope), &scope->timer, scope->token.deadline_ns);
+        cla_timer_start(timers_of(scope), &scope->timer, scope->deadline_ns);
 }
 
 /* The end of grace of the nearest scope around 'scope' that is due; CLA_NEVER: none is. */
@@ -235,11 +249,29 @@ void cla_scope_close_root(struct cla_scope *scope)
     close_one(scope);
 }
 
+/* 'task' is about to raise 'scope': what is open from there inwards unwinds with it, and what it
+ * opens from here on is its clean-up's. */
+static void begin_unwinding(struct cla_task *task, const struct cla_scope *scope)
+{
+    struct cla_scope *s = task->scope;
+
+    while (s != NULL && s != scope)
+        s = s->outer;
+    if (s == NULL)
+        return; /* another task's: to this one it is an ordinary error */
+    task->caught = false;
+    for (s = task->scope; s != scope && s != task->root; s = s->outer)
+        s->unwinding = true;
+    s->unwinding = true;
+}
+
 void cla_scope_raise(lua_State *L, struct cla_scope *scope)
 {
-    scope->raised = true;
+    struct cla_task *task = cla_sched_of(L)->current;
+
+    if (task != NULL)
+        begin_unwinding(task, scope);
     scope->exposed = true;
-    scope->task->caught = false;
     cla_scope_push(L, scope);
     lua_error(L);
     __builtin_unreachable();
@@ -247,26 +279,24 @@ void cla_scope_raise(lua_State *L, struct cla_scope *scope)
 
 struct cla_scope *cla_scope_to_raise(const struct cla_task *task)
 {
-    struct cla_scope *target = NULL;
+    struct cla_scope *target = NULL, *of_cleanup = NULL;
     bool unwinding = false, over = false;
 
     for (struct cla_scope *s = task->scope; s != NULL; s = s->outer) {
+        unwinding |= s->unwinding && s->task == task;
         if (s->due) {
             target = s;
-            unwinding |= s->raised;
             over |= s->grace_over;
+            if (!unwinding)
+                of_cleanup = s;
         }
         if (s->shield)
             break;
     }
-    return unwinding && !over && !task->caught ? NULL : target;
+    return unwinding && !over && !task->caught ? of_cleanup : target;
 }
 
 bool cla_scope_unwinding(const struct cla_task *task)
 {
-    for (const struct cla_scope *s = task->scope; s != NULL && !s->shield; s = s->outer) {
-        if (s->raised)
-            return true;
-    }
-    return false;
+    return is_unwinding(task->scope);
 }

@@ -7,11 +7,13 @@
  * It has a token, which scripts read: the token is marked when the scope or any scope around it is
  * cancelled, shields or not. Delivery, the raising in awaits, is separate:
  *
- *   open -- cla_scope_cancel() --> due -- an await raises --> raised -- grace ends --> grace_over
+ *   open -- cla_scope_cancel() --> due -- an await raises --> unwinding
+ *                                   due -- grace ends --> grace_over
  *
  * An await looks outwards from the innermost scope to the first shield or the root. The outermost
- * scope that is due is raised. Once one that is in sight was raised its clean-up may await, until
- * grace ends: then every await raises again. */
+ * scope that is due is raised. Once the task has raised one that is in sight its clean-up may
+ * await, until grace ends: then every await raises again. A scope that clean-up opens is looked at
+ * as if nothing were around it until then, so that a timeout works there too. */
 #ifndef CLA_TASK_SCOPE_H
 #define CLA_TASK_SCOPE_H
 
@@ -23,11 +25,12 @@ struct cla_scope {
     struct cla_task *task;    /* whose awaits it cancels */
     struct cla_timer timer;   /* of the deadline, then of the end of grace; or of a shield's end */
     struct cla_reason reason; /* of being due; its token's may differ, if that was marked before */
+    uint64_t deadline_ns;     /* its own; its token's is the least of all around it */
     uint64_t grace_end_ns;    /* when due */
     int ref;                  /* keeps the userdata while open */
     bool open;
     bool due;           /* cancelled itself, not by a scope around it */
-    bool raised;        /* an await has raised it */
+    bool unwinding;     /* its task raised it, or one around it, since it was opened */
     bool grace_over;    /* clean-up may no longer await */
     bool is_shield;     /* made to hide what is around it */
     bool shield;        /* and still does */
@@ -74,13 +77,13 @@ void cla_scope_close(struct cla_scope *scope);
 /* Closes a task's root scope; its ref stays. For the task, when it is released. */
 void cla_scope_close_root(struct cla_scope *scope);
 
-/* Raises the scope's Cancel. */
+/* Raises the open scope's Cancel. If it is around the running task, that unwinds from here on. */
 _Noreturn void cla_scope_raise(lua_State *L, struct cla_scope *scope);
 
 /* The scope whose Cancel an await of 'task' must raise now, or NULL. */
 struct cla_scope *cla_scope_to_raise(const struct cla_task *task);
 
-/* True if a scope in sight was raised: the task is cleaning up. */
+/* True if the task has raised a scope in sight: it is cleaning up. */
 bool cla_scope_unwinding(const struct cla_task *task);
 
 #endif

@@ -314,11 +314,44 @@ static void set_deadline(struct cla_call *call, const struct cla_route *route,
     cla_call_set_deadline(call, route->has_timeout || options->has_timeout, timeout_ms);
 }
 
+static bool id_is_live(const struct cla_exchange *x, struct cla_slice id)
+{
+    CLA_LIST_EACH (link, &x->calls) {
+        const struct cla_call *call = CLA_CONTAINER(link, struct cla_call, link);
+
+        if (call->state == CLA_CALL_OPEN && cla_slice_eq(call->request_id, id))
+            return true;
+    }
+    return false;
+}
+
+/* The id of a live call again. The answer carries it in its data only: as its id it would settle
+ * the first call at the client. */
+static void answer_id_taken(struct cla_exchange *x, struct cla_slice id)
+{
+    struct cla_buf data = {0};
+    struct cla_rpc_error error = {.code = CLA_CODE_INVALID_ARGUMENT,
+                                  .number = CLA_JSONRPC_INVALID_REQUEST,
+                                  .message = CLA_LIT("a call with this id is in flight")};
+
+    if (cla_buf_printf(&data, "{\"id\":%.*s}", (int)id.n, id.p) == 0)
+        error.data = cla_buf_slice(&data);
+    cla_access_refused(&x->worker->env, x->request.peer, 200, "a call with this id is in flight");
+    write_error(x, CLA_LIT("null"), &error);
+    cla_buf_fini(&data);
+    one_answered(x);
+}
+
 static void start_request(struct cla_exchange *x, const struct cla_rpc_request *request)
 {
     struct cla_app *app = x->worker->env.app;
-    struct cla_call *call = new_call(x);
+    struct cla_call *call;
 
+    if (request->id.n > 0 && id_is_live(x, request->id)) {
+        answer_id_taken(x, request->id);
+        return;
+    }
+    call = new_call(x);
     if (call == NULL) {
         answer_no_memory(x, request->id);
         return;

@@ -85,8 +85,7 @@ static bool check_body(struct cla_route *route, const struct cla_http_head *head
         return false;
     }
     if ((head->has_body || route->kind == CLA_ROUTE_JSONRPC) && !is_json(head->content_type)) {
-        refuse(route, 415,
-               "send Content-Type: application/json (with curl: --json instead of --data)");
+        refuse(route, 415, "send Content-Type: application/json (use curl --json)");
         return false;
     }
     return true;

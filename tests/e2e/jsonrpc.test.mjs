@@ -4,7 +4,7 @@ import { after, test } from 'node:test';
 import { start } from './lib/gateway.mjs';
 import { call, post, request } from './lib/rpc.mjs';
 
-const gateway = await start('app.lua');
+const gateway = await start('app.lua', ['--access-log', 'all']);
 after(() => gateway.stop());
 
 const send = (value) => post(gateway, JSON.stringify(value));
@@ -44,7 +44,7 @@ for (const number of ['9007199254740993', '-9223372036854775808', '0.1', '1e+300
   });
 }
 
-test('a procedure that takes text gets one positional string', async () => {
+test('text passes through a script as UTF-8', async () => {
   assert.equal((await call(gateway, 'uppercase', ['grüße'])).result, 'GRüßE');
 });
 

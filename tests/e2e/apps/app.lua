@@ -54,10 +54,7 @@ return cancela.app {
         deep = {
             name = cancela.procedure { read_only = true, run = function() return "deep" end },
         },
-        uppercase = cancela.procedure {
-            payload = "text",
-            run = function(text) return text:upper() end,
-        },
+        uppercase = function(params) return params[1]:upper() end,
 
         remaining = function(_, call) return call.token.remaining end,
 

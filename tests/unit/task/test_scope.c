@@ -125,6 +125,18 @@ static void shield_hides_the_cancel_until_it_ends(void **state)
     run_scripts(state, scripts, CLA_ARRAY_LEN(scripts));
 }
 
+static void timeout_in_a_shield_lasts_past_the_deadline_outside(void **state)
+{
+    static const struct script scripts[] = {
+        {"shield(200, function() note(timeout(100, function() sleep(50) end)) end) sleep(1)", 20, 0,
+         "true@50", true},
+        {"shield(200, function() note(timeout(100, function() sleep(150) end)) end) sleep(1)", 20,
+         0, "false@100", true},
+    };
+
+    run_scripts(state, scripts, CLA_ARRAY_LEN(scripts));
+}
+
 static void shield_in_cleanup_is_capped_by_grace(void **state)
 {
     static const struct script scripts[] = {
@@ -216,6 +228,7 @@ int main(void)
         TEST(error_inside_closes_the_scopes_it_passes),
         TEST(parents_cancel_while_a_child_unwinds_does_not_cut_it),
         TEST(shield_hides_the_cancel_until_it_ends),
+        TEST(timeout_in_a_shield_lasts_past_the_deadline_outside),
         TEST(shield_in_cleanup_is_capped_by_grace),
         TEST(timeout_opened_by_cleanup_works_in_it),
         TEST(timeout_that_was_open_before_the_cancel_does_not_cut_its_cleanup),

@@ -8,6 +8,9 @@
 #include "base/mem.h"
 #include "task/task.h"
 
+/* How often a tight VM looks whether the calls that have ended gave memory back. */
+#define COLLECT_AGAIN_NS (100 * CLA_NS_PER_MS)
+
 /* Lua's own objects do not go through the memory seam: Lua copes with a failed allocation by
  * collecting, and its tests are not ours to repeat. */
 static void *allocate(void *arg, void *block, size_t old, size_t bytes)
@@ -88,19 +91,28 @@ static struct cla_task *most_charged(struct cla_sched *sched)
     return most;
 }
 
-void cla_vm_relieve(struct cla_vm *vm)
+static void collect(struct cla_vm *vm)
 {
     size_t threshold = vm->cap / 5 * 4;
+
+    lua_gc(vm->L, LUA_GCCOLLECT);
+    vm->tight = vm->used >= threshold;
+    vm->again_ns = cla_sched_now_ns(&vm->sched) + COLLECT_AGAIN_NS;
+    if (!vm->tight)
+        vm->tight_above = threshold;
+}
+
+void cla_vm_relieve(struct cla_vm *vm)
+{
     struct cla_task *most;
 
     if (vm->used < vm->tight_above) {
-        if (vm->used < threshold)
-            vm->tight = false;
+        /* Lua alone would not collect: without new calls nothing is allocated. */
+        if (vm->tight && cla_sched_now_ns(&vm->sched) >= vm->again_ns)
+            collect(vm);
         return;
     }
-    lua_gc(vm->L, LUA_GCCOLLECT);
-    vm->tight = vm->used >= threshold;
-    vm->tight_above = threshold;
+    collect(vm);
     if (!vm->tight)
         return;
     vm->tight_above = vm->used + (vm->cap - vm->used) / 2; /* not again with every turn */

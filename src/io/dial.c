@@ -172,7 +172,8 @@ static void on_lookup(uv_getaddrinfo_t *lookup, int status, struct addrinfo *add
     } else if (dial->cancelled) {
         finish(dial, -CLA_ECLOSED);
     } else if (status != 0) {
-        snprintf(dial->error, sizeof dial->error, "%s", uv_strerror(status));
+        snprintf(dial->error, sizeof dial->error, "%s",
+                 status == UV_EAI_NONAME ? "no such host" : uv_strerror(status));
         finish(dial, -CLA_ENOTFOUND);
     } else {
         attempt(dial);

@@ -1,0 +1,493 @@
+/* One call over HTTP and JSON-RPC, against a scripted server on the same loop. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <signal.h>
+
+#include "base/buf.h"
+#include "base/check.h"
+#include "base/error.h"
+#include "gateway/client.h"
+#include "mem_fault.h"
+
+#define MS CLA_NS_PER_MS
+
+struct fixture {
+    struct cla_loop loop;
+    /* The server: it reads one request, then does as the script says. */
+    uv_tcp_t listener, peer;
+    bool has_peer, peer_ended;
+    struct cla_buf request;
+    struct cla_slice answer;
+    size_t piece;       /* bytes of the answer sent in each turn */
+    uint64_t think_ns;  /* how long it takes to answer */
+    bool asked, silent; /* the request has come; there will be no answer */
+    bool ends, resets;  /* it ends the connection after the answer */
+    /* The client. */
+    struct cla_client_call call;
+    struct cla_client *client;
+    unsigned answers;
+    struct cla_client_answer got;
+    char result[256], message[256], detail[320];
+};
+
+/* --- The server. --- */
+
+static void close_peer(struct fixture *f)
+{
+    if (f->has_peer && !uv_is_closing((uv_handle_t *)&f->peer))
+        uv_close((uv_handle_t *)&f->peer, NULL);
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    static char bytes[65536];
+
+    *buf = uv_buf_init(bytes, sizeof bytes);
+}
+
+static void on_read(uv_stream_t *peer, ssize_t n, const uv_buf_t *buf)
+{
+    struct fixture *f = peer->data;
+
+    if (n < 0) {
+        f->peer_ended = true;
+        close_peer(f);
+    } else if (n > 0) {
+        assert_int_equal(cla_buf_append(&f->request, buf->base, (size_t)n), 0);
+        f->asked = true; /* the requests here are small: they come in one piece */
+        f->loop.virtual_ns += f->think_ns;
+    }
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct fixture *f = listener->data;
+
+    assert_int_equal(status, 0);
+    uv_tcp_init(&f->loop.uv, &f->peer);
+    f->peer.data = f;
+    f->has_peer = true;
+    assert_int_equal(uv_accept(listener, (uv_stream_t *)&f->peer), 0);
+    uv_tcp_nodelay(&f->peer, 1);
+    uv_read_start((uv_stream_t *)&f->peer, on_alloc, on_read);
+}
+
+/* Sends the next piece of the answer. */
+static bool on_turn(void *arg)
+{
+    struct fixture *f = arg;
+    size_t n = f->answer.n < f->piece ? f->answer.n : f->piece;
+    uv_buf_t buf = uv_buf_init((char *)(uintptr_t)f->answer.p, (unsigned)n);
+
+    if (!f->asked || f->silent || f->peer_ended || uv_is_closing((uv_handle_t *)&f->peer))
+        return false;
+    if (n > 0) {
+        uv_try_write((uv_stream_t *)&f->peer, &buf, 1);
+        f->answer = cla_slice(f->answer.p + n, f->answer.n - n);
+        return f->answer.n > 0 || f->ends;
+    }
+    if (f->resets)
+        uv_tcp_close_reset(&f->peer, NULL);
+    else if (f->ends)
+        close_peer(f);
+    return false;
+}
+
+static void listen_on_loopback(struct fixture *f)
+{
+    struct sockaddr_in address;
+    int n = sizeof address;
+
+    uv_tcp_init(&f->loop.uv, &f->listener);
+    f->listener.data = f;
+    uv_ip4_addr("127.0.0.1", 0, &address);
+    assert_int_equal(uv_tcp_bind(&f->listener, (struct sockaddr *)&address, 0), 0);
+    assert_int_equal(uv_listen((uv_stream_t *)&f->listener, 64, on_connection), 0);
+    assert_int_equal(uv_tcp_getsockname(&f->listener, (struct sockaddr *)&address, &n), 0);
+    f->call.port = ntohs(address.sin_port);
+}
+
+/* --- The client. --- */
+
+static void copy(char *to, size_t size, struct cla_slice from)
+{
+    snprintf(to, size, "%.*s", (int)from.n, from.n > 0 ? from.p : "");
+}
+
+static void on_answer(void *arg, const struct cla_client_answer *answer)
+{
+    struct fixture *f = arg;
+
+    f->answers++;
+    f->got = *answer;
+    copy(f->result, sizeof f->result, answer->response.result);
+    copy(f->message, sizeof f->message, answer->response.message);
+    copy(f->detail, sizeof f->detail, cla_slice_str(answer->detail));
+    cla_loop_stop(&f->loop);
+}
+
+static void start(struct fixture *f)
+{
+    assert_int_equal(cla_client_start(&f->client, &f->loop, &f->call, on_answer, f), 0);
+    assert_int_equal(f->answers, 0);
+}
+
+static enum cla_client_end run(struct fixture *f)
+{
+    start(f);
+    cla_loop_run(&f->loop);
+    assert_int_equal(f->answers, 1);
+    return f->got.end;
+}
+
+static enum cla_client_end run_answer(struct fixture *f, const char *answer)
+{
+    f->answer = cla_slice_str(answer);
+    return run(f);
+}
+
+static int set_up(void **state)
+{
+    static struct fixture fixture;
+
+    fixture = (struct fixture){
+        .piece = SIZE_MAX,
+        .call = {.host = "127.0.0.1",
+                 .authority = CLA_LIT("gate:3000"),
+                 .target = CLA_LIT("/rpc"),
+                 .procedure = CLA_LIT("add"),
+                 .params = CLA_LIT("[1,2]"),
+                 .timeout_ns = CLA_NEVER},
+    };
+    assert_int_equal(cla_loop_init(&fixture.loop), 0);
+    cla_loop_use_virtual_time(&fixture.loop);
+    cla_loop_on_turn(&fixture.loop, on_turn, &fixture);
+    listen_on_loopback(&fixture);
+    *state = &fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+
+    close_peer(f);
+    uv_close((uv_handle_t *)&f->listener, NULL);
+    assert_int_equal(f->loop.pending, 0);
+    assert_null(f->loop.timers.root);
+    cla_loop_fini(&f->loop);
+    cla_buf_fini(&f->request);
+    return 0;
+}
+
+#define JSON(length, json)                                                                   \
+    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " #length "\r\n\r" \
+    "\n" json
+#define GOOD JSON(36, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":42}")
+#define ERROR                                                                                \
+    "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32005,\"message\":\"no such user\"," \
+    "\"data\":{\"code\":\"not_found\"}}}"
+
+/* --- Answers. --- */
+
+static void the_request_is_a_post_of_one_call(void **state)
+{
+    struct fixture *f = *state;
+
+    f->call.fields = CLA_LIT("X-Tenant: a\r\n");
+    f->call.timeout_ns = 500 * MS;
+    run_answer(f, GOOD);
+    assert_int_equal(cla_buf_push(&f->request, '\0'), 0);
+    assert_string_equal(f->request.p,
+                        "POST /rpc HTTP/1.1\r\n"
+                        "Host: gate:3000\r\n"
+                        "Content-Type: application/json\r\n"
+                        "Content-Length: 54\r\n"
+                        "Accept: application/json\r\n"
+                        "Connection: close\r\n"
+                        "Connect-Timeout-Ms: 500\r\n"
+                        "X-Tenant: a\r\n"
+                        "\r\n"
+                        "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"add\",\"params\":[1,2]}");
+}
+
+static void a_good_answer_is_the_result(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(run_answer(f, GOOD), CLA_CLIENT_RESULT);
+    assert_string_equal(f->result, "42");
+    assert_int_equal(f->got.status, 200);
+}
+
+static void an_answer_may_come_in_any_pieces(void **state)
+{
+    struct fixture *f = *state;
+
+    f->piece = 1;
+    assert_int_equal(run_answer(f, GOOD), CLA_CLIENT_RESULT);
+    assert_string_equal(f->result, "42");
+}
+
+static void an_error_answer_has_its_code_and_message(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(run_answer(f, JSON(101, ERROR)), CLA_CLIENT_ERROR);
+    assert_int_equal(f->got.response.code, CLA_CODE_NOT_FOUND);
+    assert_int_equal(f->got.response.number, -32005);
+    assert_string_equal(f->message, "\"no such user\"");
+}
+
+static void other_answers_are_what_they_are(void **state)
+{
+    static const struct {
+        const char *answer;
+        enum cla_client_end end;
+        int status;
+    } cases[] = {
+        {"HTTP/1.1 200 OK\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":42}", CLA_CLIENT_RESULT,
+         200},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+         "24\r\n{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":42}\r\n0\r\n\r\n",
+         CLA_CLIENT_RESULT, 200},
+        {"HTTP/1.1 204 No Content\r\n\r\n", CLA_CLIENT_RESULT, 204},
+        {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n", CLA_CLIENT_RESULT, 204},
+        {"HTTP/1.1 500 No\r\nContent-Length: 101\r\n\r\n" ERROR, CLA_CLIENT_ERROR, 500},
+        {"HTTP/1.1 400 No\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":"
+         "{\"code\":-32700,\"message\":\"parse error\"}}",
+         CLA_CLIENT_ERROR, 400},
+        {"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone", CLA_CLIENT_STATUS, 404},
+        {"HTTP/1.1 101 Up\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", CLA_CLIENT_STATUS, 101},
+        {"HTTP/1.1 200 OK\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":42}", CLA_CLIENT_BROKEN,
+         200},
+        {"HTTP/1.1 200 OK\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":null,\"result\":42}",
+         CLA_CLIENT_BROKEN, 200},
+        {"HTTP/1.1 200 OK\r\n\r\n<html>", CLA_CLIENT_BROKEN, 200},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 67108865\r\n\r\n", CLA_CLIENT_BROKEN, 0},
+        {"SSH-2.0-OpenSSH_9.0\r\n", CLA_CLIENT_BROKEN, 0},
+        {"HTTP/1.1 200 OK\r\nContent-Length: 36\r\n\r\n{\"jsonrpc\":\"2.0\",", CLA_CLIENT_BROKEN,
+         200},
+        {"HTTP/1.1 200 OK\r\nContent-", CLA_CLIENT_BROKEN, 0},
+        {"", CLA_CLIENT_BROKEN, 0},
+    };
+
+    for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++) {
+        struct fixture *f;
+
+        if (i > 0)
+            set_up(state);
+        f = *state;
+        f->ends = true;
+        assert_int_equal(run_answer(f, cases[i].answer), cases[i].end);
+        assert_int_equal(f->got.status, cases[i].status);
+        if (i + 1 < CLA_ARRAY_LEN(cases))
+            tear_down(state);
+    }
+}
+
+static void a_head_beyond_the_limit_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    struct cla_buf answer = {0};
+
+    assert_int_equal(cla_buf_add(&answer, CLA_LIT("HTTP/1.1 200 OK\r\nA: ")), 0);
+    while (answer.n <= CLA_CLIENT_HEAD_BYTES_MAX)
+        assert_int_equal(cla_buf_push(&answer, 'a'), 0);
+    f->answer = cla_buf_slice(&answer);
+    assert_int_equal(run(f), CLA_CLIENT_BROKEN);
+    assert_non_null(strstr(f->detail, "65536"));
+    cla_buf_fini(&answer);
+}
+
+/* --- Connections. --- */
+
+static void an_early_end_is_said(void **state)
+{
+    struct fixture *f = *state;
+
+    f->ends = true;
+    assert_int_equal(run_answer(f, "HTTP/1.1"), CLA_CLIENT_BROKEN);
+    assert_string_equal(f->detail, "the server closed the connection before it answered");
+}
+
+static void a_reset_is_said(void **state)
+{
+    struct fixture *f = *state;
+
+    f->ends = f->resets = true;
+    assert_int_equal(run_answer(f, "HTTP/1.1"), CLA_CLIENT_BROKEN);
+    assert_string_equal(f->detail, "the connection broke before the server answered");
+}
+
+static void a_refused_connection_is_said(void **state)
+{
+    struct fixture *f = *state;
+
+    uv_close((uv_handle_t *)&f->listener, NULL);
+    cla_loop_step(&f->loop, false);
+    assert_int_equal(run(f), CLA_CLIENT_UNREACHABLE);
+    assert_true(f->got.refused);
+    assert_string_equal(f->detail, "connection refused (127.0.0.1)");
+    listen_on_loopback(f);
+}
+
+static void a_name_that_is_not_utf8_is_refused_at_once(void **state)
+{
+    struct fixture *f = *state;
+
+    f->call.procedure = CLA_LIT("\xff");
+    assert_int_equal(cla_client_start(&f->client, &f->loop, &f->call, on_answer, f), -CLA_EUTF8);
+    assert_int_equal(f->answers, 0);
+}
+
+/* --- Time. --- */
+
+static void a_silent_server_is_given_up_on(void **state)
+{
+    struct fixture *f = *state;
+
+    f->call.timeout_ns = 500 * MS;
+    f->think_ns = 1000 * MS;
+    f->silent = true;
+    assert_int_equal(run(f), CLA_CLIENT_TIMEOUT);
+}
+
+static void the_servers_own_deadline_has_precedence(void **state)
+{
+    struct fixture *f = *state;
+
+    f->call.timeout_ns = 500 * MS;
+    f->think_ns = 501 * MS;
+    assert_int_equal(run_answer(f, JSON(101, ERROR)), CLA_CLIENT_ERROR);
+}
+
+static void no_limit_waits_for_the_answer(void **state)
+{
+    struct fixture *f = *state;
+
+    f->think_ns = 3600 * CLA_NS_PER_S;
+    assert_int_equal(run_answer(f, GOOD), CLA_CLIENT_RESULT);
+}
+
+static void a_limit_that_connecting_used_up_is_a_timeout(void **state)
+{
+    struct fixture *f = *state;
+
+    f->call.timeout_ns = 1;
+    start(f);
+    f->loop.virtual_ns += 2;
+    cla_loop_run(&f->loop);
+    assert_int_equal(f->answers, 1);
+    assert_int_equal(f->got.end, CLA_CLIENT_TIMEOUT);
+}
+
+/* --- Cancel. --- */
+
+static void a_cancel_closes_the_connection(void **state)
+{
+    struct fixture *f = *state;
+
+    f->silent = true;
+    start(f);
+    while (!f->asked)
+        cla_loop_step(&f->loop, true);
+    cla_client_cancel(f->client);
+    assert_int_equal(f->answers, 0);
+    while (f->answers == 0 || !f->peer_ended)
+        cla_loop_step(&f->loop, true);
+    assert_int_equal(f->answers, 1);
+    assert_int_equal(f->got.end, CLA_CLIENT_CANCELLED);
+}
+
+static void a_cancel_after_any_turn_is_reported_once(void **state)
+{
+    for (unsigned turns = 0; turns < 12; turns++) {
+        struct fixture *f = *state;
+
+        f->answer = CLA_LIT(GOOD);
+        start(f);
+        for (unsigned i = 0; i < turns && f->answers == 0; i++)
+            cla_loop_step(&f->loop, true);
+        if (f->answers == 0) {
+            cla_client_cancel(f->client);
+            cla_client_cancel(f->client);
+            cla_loop_run(&f->loop);
+        }
+        assert_int_equal(f->answers, 1);
+        assert_true(f->got.end == CLA_CLIENT_CANCELLED || f->got.end == CLA_CLIENT_RESULT);
+        tear_down(state);
+        set_up(state);
+    }
+}
+
+/* --- Memory. --- */
+
+/* Runs a call whose allocation number 'n' fails. False if it has none such. */
+static bool run_without(struct fixture *f, long n)
+{
+    int rc;
+
+    assert_int_equal(cla_buf_reserve(&f->request, 1024), 0); /* the server's own */
+    f->answer = CLA_LIT(GOOD);
+    f->piece = 7;
+    mem_fault_after(n);
+    rc = cla_client_start(&f->client, &f->loop, &f->call, on_answer, f);
+    if (rc == 0)
+        cla_loop_run(&f->loop);
+    mem_fault_off();
+    if (!mem_fault.failed)
+        return false;
+    assert_true(rc == -CLA_ENOMEM || rc == 0);
+    assert_int_equal(f->answers, rc == 0 ? 1 : 0);
+    if (rc == 0)
+        assert_int_equal(f->got.end, CLA_CLIENT_BROKEN);
+    return true;
+}
+
+static void each_allocation_may_fail(void **state)
+{
+    bool failed = true;
+
+    for (long n = 0; failed; n++) {
+        failed = run_without(*state, n);
+        assert_true(failed || n > 6);
+        tear_down(state);
+        assert_int_equal(mem_fault.live, 0);
+        set_up(state);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_request_is_a_post_of_one_call),
+        TEST(a_good_answer_is_the_result),
+        TEST(an_answer_may_come_in_any_pieces),
+        TEST(an_error_answer_has_its_code_and_message),
+        TEST(other_answers_are_what_they_are),
+        TEST(a_head_beyond_the_limit_is_refused),
+        TEST(an_early_end_is_said),
+        TEST(a_reset_is_said),
+        TEST(a_refused_connection_is_said),
+        TEST(a_name_that_is_not_utf8_is_refused_at_once),
+        TEST(a_silent_server_is_given_up_on),
+        TEST(the_servers_own_deadline_has_precedence),
+        TEST(no_limit_waits_for_the_answer),
+        TEST(a_limit_that_connecting_used_up_is_a_timeout),
+        TEST(a_cancel_closes_the_connection),
+        TEST(a_cancel_after_any_turn_is_reported_once),
+        TEST(each_allocation_may_fail),
+    };
+
+    signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -99,7 +99,10 @@ struct cla_task *cla_task_new(lua_State *L)
     task->ref = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushcfunction(L, l_new_root);
     lua_pushlightuserdata(L, task);
-    lua_call(L, 1, 0);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+        luaL_unref(L, LUA_REGISTRYINDEX, task->ref);
+        lua_error(L);
+    }
     return task;
 }
 

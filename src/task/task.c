@@ -265,7 +265,7 @@ void cla_task_resume(struct cla_task *task)
     int results = 0, rc;
 
     CLA_PRE(task->state == CLA_TASK_READY && sched->current == NULL);
-    if (!task->entered && cla_scope_to_raise(task) != NULL) {
+    if (skipped(task)) {
         sched->counters.skipped++;
         finish(task, CLA_TASK_SKIPPED);
         return;
@@ -276,6 +276,24 @@ void cla_task_resume(struct cla_task *task)
     sched->current = NULL;
     if (sched->memory != NULL && *sched->memory > before)
         task->charged += *sched->memory - before;
+/* Time in the queue counts: the timer of the root is armed only by the first await. */
+static bool expired(const struct cla_task *task)
+{
+    uint64_t deadline = task->root->deadline_ns;
+
+    return deadline != CLA_NEVER && cla_sched_now_ns(task->sched) >= deadline;
+}
+
+/* True if the task is not to enter Lua at all. */
+static bool skipped(struct cla_task *task)
+{
+    if (task->entered)
+        return false;
+    if (expired(task))
+        cla_scope_cancel(task->root, CLA_CANCEL_TIMEOUT, cla_slice(NULL, 0));
+    return cla_scope_to_raise(task) != NULL;
+}
+
     if (rc != LUA_YIELD) {
         finish(task, rc == LUA_OK ? CLA_TASK_RAN : CLA_TASK_BROKE);
         return;

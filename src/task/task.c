@@ -27,30 +27,48 @@ int cla_task_traceback(lua_State *L)
     return 1;
 }
 
-/* The boot frame's handler: the error with its traceback, or the one remembered for it. */
-static int handle_error(lua_State *L)
+/* True if the traceback that was remembered last is of the error at 'index', a string. */
+static bool remembered(lua_State *L, int index)
 {
     size_t n;
-    const char *message = lua_tolstring(L, 1, &n), *trace;
+    const char *message = lua_tolstring(L, index, &n), *trace;
+    bool found;
 
-    if (message == NULL || lua_type(L, 1) != LUA_TSTRING)
+    found = lua_rawgetp(L, LUA_REGISTRYINDEX, &trace_key) == LUA_TSTRING;
+    trace = lua_tostring(L, -1);
+    found = found && strncmp(trace, message, n) == 0;
+    lua_pop(L, 1);
+    return found;
+}
+
+/* The boot frame's handler. Leaves the error as it is: to-be-closed variables are to see it so. */
+static int handle_error(lua_State *L)
+{
+    if (lua_type(L, 1) == LUA_TSTRING && remembered(L, 1))
         return 1;
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &trace_key) == LUA_TSTRING) {
-        trace = lua_tostring(L, -1);
-        lua_pushnil(L);
-        lua_rawsetp(L, LUA_REGISTRYINDEX, &trace_key);
-        if (strncmp(trace, message, n) == 0)
-            return 1;
+    return cla_task_traceback(L);
+}
+
+/* Puts the traceback of the error on top, if it is a string, in its place. */
+static void append_traceback(lua_State *L)
+{
+    if (lua_type(L, -1) == LUA_TSTRING && remembered(L, -1)) {
+        lua_rawgetp(L, LUA_REGISTRYINDEX, &trace_key);
+        lua_replace(L, -2);
     }
-    luaL_traceback(L, L, message, 1);
-    return 1;
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &trace_key);
 }
 
 static int boot_k(lua_State *L, int status, lua_KContext context)
 {
     struct cla_task *task = (struct cla_task *)context;
 
-    task->ops->leave(task, L, status == LUA_YIELD ? LUA_OK : status, HANDLER + 1);
+    if (status == LUA_YIELD)
+        status = LUA_OK;
+    if (status != LUA_OK)
+        append_traceback(L);
+    task->ops->leave(task, L, status, HANDLER + 1);
     lua_settop(L, 0);
     return 0;
 }
@@ -258,24 +276,6 @@ static int enter(struct cla_task *task)
     return 1;
 }
 
-void cla_task_resume(struct cla_task *task)
-{
-    struct cla_sched *sched = task->sched;
-    size_t before = sched->memory != NULL ? *sched->memory : 0;
-    int results = 0, rc;
-
-    CLA_PRE(task->state == CLA_TASK_READY && sched->current == NULL);
-    if (skipped(task)) {
-        sched->counters.skipped++;
-        finish(task, CLA_TASK_SKIPPED);
-        return;
-    }
-    task->state = CLA_TASK_RUNNING;
-    sched->current = task;
-    rc = lua_resume(task->L, sched->L, enter(task), &results);
-    sched->current = NULL;
-    if (sched->memory != NULL && *sched->memory > before)
-        task->charged += *sched->memory - before;
 /* Time in the queue counts: the timer of the root is armed only by the first await. */
 static bool expired(const struct cla_task *task)
 {
@@ -294,6 +294,24 @@ static bool skipped(struct cla_task *task)
     return cla_scope_to_raise(task) != NULL;
 }
 
+void cla_task_resume(struct cla_task *task)
+{
+    struct cla_sched *sched = task->sched;
+    size_t before = sched->memory != NULL ? *sched->memory : 0;
+    int results = 0, rc;
+
+    CLA_PRE(task->state == CLA_TASK_READY && sched->current == NULL);
+    if (skipped(task)) {
+        sched->counters.skipped++;
+        finish(task, CLA_TASK_SKIPPED);
+        return;
+    }
+    task->state = CLA_TASK_RUNNING;
+    sched->current = task;
+    rc = lua_resume(task->L, sched->L, enter(task), &results);
+    sched->current = NULL;
+    if (sched->memory != NULL && *sched->memory > before)
+        task->charged += *sched->memory - before;
     if (rc != LUA_YIELD) {
         finish(task, rc == LUA_OK ? CLA_TASK_RAN : CLA_TASK_BROKE);
         return;

@@ -1,7 +1,6 @@
 #include "base/buf.h"
 
 #include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
 
 #include "base/error.h"
@@ -24,6 +23,18 @@ int cla_buf_grow(struct cla_buf *buf, size_t more)
     buf->p = p;
     buf->cap = cap;
     return 0;
+}
+
+int cla_buf_add_number(struct cla_buf *buf, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    return cla_buf_append(buf, digits + at, sizeof digits - at);
 }
 
 int cla_buf_printf(struct cla_buf *buf, const char *format, ...)

@@ -5,6 +5,8 @@
 #ifndef CLA_BASE_BUF_H
 #define CLA_BASE_BUF_H
 
+#include <stdint.h>
+
 #include "base/check.h"
 #include "base/slice.h"
 
@@ -46,6 +48,9 @@ static inline int cla_buf_push(struct cla_buf *buf, char c)
 {
     return cla_buf_append(buf, &c, 1);
 }
+
+/* Appends a number in decimal. Returns 0 or -CLA_ENOMEM. */
+int cla_buf_add_number(struct cla_buf *buf, uint64_t value);
 
 /* Appends formatted text. Returns 0 or -CLA_ENOMEM. */
 int cla_buf_printf(struct cla_buf *buf, const char *format, ...) CLA_PRINTF(2, 3);

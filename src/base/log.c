@@ -25,19 +25,27 @@ bool cla_log_level_by_name(struct cla_slice name, enum cla_log_level *level)
     return false;
 }
 
-void cla_log_begin(struct cla_buf *buf, enum cla_log_level level)
+/* The time to the millisecond; most lines share it with the one before. */
+static void refresh_stamp(struct cla_log *log)
 {
-    uint64_t now = cla_clock_wall_ns();
-    time_t seconds = (time_t)(now / CLA_NS_PER_S);
+    uint64_t ms = cla_clock_wall_ns() / CLA_NS_PER_MS;
+    time_t seconds = (time_t)(ms / 1000);
     struct tm tm;
-    char text[32];
     size_t n;
 
+    if (ms == log->stamp_ms)
+        return;
     gmtime_r(&seconds, &tm);
-    n = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
-    (void)cla_buf_append(buf, text, n);
-    (void)cla_buf_printf(buf, ".%03uZ %s", (unsigned)(now % CLA_NS_PER_S / CLA_NS_PER_MS),
-                         tags[level]);
+    n = strftime(log->stamp, sizeof log->stamp, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(log->stamp + n, sizeof log->stamp - n, ".%03uZ ", (unsigned)(ms % 1000));
+    log->stamp_ms = ms;
+}
+
+void cla_log_begin(struct cla_log *log, struct cla_buf *buf, enum cla_log_level level)
+{
+    refresh_stamp(log);
+    (void)cla_buf_append(buf, log->stamp, strlen(log->stamp));
+    (void)cla_buf_append(buf, tags[level], strlen(tags[level]));
 }
 
 /* The bytes at p[0..n) that may stand in a log line as they are: 0 if the first needs escaping. */
@@ -82,15 +90,18 @@ static bool plain_word(struct cla_slice s)
 
 void cla_log_value(struct cla_buf *buf, const char *key, struct cla_slice value)
 {
-    bool plain;
-
     if (value.n > VALUE_MAX)
         value.n = VALUE_MAX;
-    plain = plain_word(value);
-    (void)cla_buf_printf(buf, " %s=%s", key, plain ? "" : "\"");
-    escape(buf, value, !plain);
-    if (!plain)
-        (void)cla_buf_push(buf, '"');
+    (void)cla_buf_push(buf, ' ');
+    (void)cla_buf_append(buf, key, strlen(key));
+    (void)cla_buf_push(buf, '=');
+    if (plain_word(value)) {
+        (void)cla_buf_add(buf, value);
+        return;
+    }
+    (void)cla_buf_push(buf, '"');
+    escape(buf, value, true);
+    (void)cla_buf_push(buf, '"');
 }
 
 void cla_log_end(struct cla_buf *buf)
@@ -131,7 +142,7 @@ void cla_log_line(struct cla_log *log, enum cla_log_level level, const char *for
     vsnprintf(text.p, (size_t)n + 1, format, args);
     va_end(args);
 
-    cla_log_begin(&line, level);
+    cla_log_begin(log, &line, level);
     (void)cla_buf_push(&line, ' ');
     rest = cla_slice(text.p, (size_t)n);
     for (bool first = true; rest.n > 0; first = false) {

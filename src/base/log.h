@@ -1,7 +1,8 @@
 /* Leveled log lines, one per event: "2026-01-31T12:00:00.123Z INFO message key=value …".
  *
- * Any thread: one line is one write. Depends on: base/buf, base/clock. Text that came from the
- * network goes in through cla_log_value(), which quotes and escapes it. */
+ * One thread a struct; lines of several do not mix, since one line is one write. Depends on:
+ * base/buf, base/clock. Text that came from the network goes in through cla_log_value(), which
+ * quotes and escapes it. */
 #ifndef CLA_BASE_LOG_H
 #define CLA_BASE_LOG_H
 
@@ -21,6 +22,8 @@ struct cla_log {
     int fd;                   /* where lines go; not owned */
     enum cla_log_level level; /* lines below it are dropped */
     struct cla_buf *pending;  /* lines to be flushed by their maker, which go first; NULL: none */
+    uint64_t stamp_ms;        /* since 1970, of 'stamp' */
+    char stamp[32];           /* the time that lines begin with */
 };
 
 /* The level called 'name' ("debug" … "off"). Returns false if there is none. */
@@ -36,8 +39,8 @@ static inline bool cla_log_wants(const struct cla_log *log, enum cla_log_level l
 void cla_log_line(struct cla_log *log, enum cla_log_level level, const char *format, ...)
     CLA_PRINTF(3, 4);
 
-/* Starts a line in 'buf': time and level. Finish with cla_log_flush(). */
-void cla_log_begin(struct cla_buf *buf, enum cla_log_level level);
+/* Starts a line in 'buf': time and level. End it with cla_log_end(). */
+void cla_log_begin(struct cla_log *log, struct cla_buf *buf, enum cla_log_level level);
 
 /* Appends ' key=value'; the value is quoted if it is not a plain word, and cut at 1 KiB. */
 void cla_log_value(struct cla_buf *buf, const char *key, struct cla_slice value);

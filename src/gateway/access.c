@@ -6,7 +6,10 @@
 
 static void add_number(struct cla_buf *line, const char *key, uint64_t value)
 {
-    (void)cla_buf_printf(line, " %s=%llu", key, (unsigned long long)value);
+    (void)cla_buf_push(line, ' ');
+    (void)cla_buf_append(line, key, strlen(key));
+    (void)cla_buf_push(line, '=');
+    (void)cla_buf_add_number(line, value);
 }
 
 static void add_reason(struct cla_buf *line, const struct cla_reason *reason)
@@ -18,10 +21,15 @@ static void add_reason(struct cla_buf *line, const struct cla_reason *reason)
         cla_log_value(line, "message", message);
 }
 
+/* Milliseconds, with three decimals. */
 static void add_duration(struct cla_buf *line, uint64_t ns)
 {
-    (void)cla_buf_printf(line, " ms=%llu.%03u", (unsigned long long)(ns / CLA_NS_PER_MS),
-                         (unsigned)(ns % CLA_NS_PER_MS / 1000));
+    uint64_t us = ns / 1000;
+    char decimals[4] = {'.', (char)('0' + us / 100 % 10), (char)('0' + us / 10 % 10),
+                        (char)('0' + us % 10)};
+
+    add_number(line, "ms", us / 1000);
+    (void)cla_buf_append(line, decimals, sizeof decimals);
 }
 
 static bool wanted(const struct cla_call_env *env, enum cla_code code)
@@ -39,7 +47,7 @@ void cla_access_call(const struct cla_call *call, enum cla_code code,
 
     if (!wanted(env, code))
         return;
-    cla_log_begin(line, CLA_LOG_INFO);
+    cla_log_begin(env->log, line, CLA_LOG_INFO);
     (void)cla_buf_add(line, CLA_LIT(" call"));
     add_number(line, "id", call->id);
     cla_log_value(line, "procedure", call->name);
@@ -65,7 +73,7 @@ void cla_access_refused(const struct cla_call_env *env, struct cla_slice peer, i
 
     if (!wanted(env, CLA_CODE_INVALID_ARGUMENT))
         return;
-    cla_log_begin(line, CLA_LOG_INFO);
+    cla_log_begin(env->log, line, CLA_LOG_INFO);
     (void)cla_buf_add(line, CLA_LIT(" refused"));
     add_number(line, "status", (uint64_t)status);
     cla_log_value(line, "why", cla_slice_str(why));

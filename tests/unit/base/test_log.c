@@ -24,7 +24,7 @@ static int setup(void **state)
 
     if (pipe(fixture.fds) != 0)
         return -1;
-    fixture.log = (struct cla_log){fixture.fds[1], CLA_LOG_INFO};
+    fixture.log = (struct cla_log){.fd = fixture.fds[1], .level = CLA_LOG_INFO};
     *state = &fixture;
     return 0;
 }
@@ -174,10 +174,10 @@ static void several_lines_leave_in_one_write(void **state)
     struct cla_buf buf = {0};
     const char *second;
 
-    cla_log_begin(&buf, CLA_LOG_INFO);
+    cla_log_begin(&f->log, &buf, CLA_LOG_INFO);
     cla_log_value(&buf, "n", CLA_LIT("1"));
     cla_log_end(&buf);
-    cla_log_begin(&buf, CLA_LOG_ERROR);
+    cla_log_begin(&f->log, &buf, CLA_LOG_ERROR);
     cla_log_value(&buf, "n", CLA_LIT("2"));
     cla_log_end(&buf);
     cla_log_flush(&f->log, &buf);
@@ -190,7 +190,7 @@ static void several_lines_leave_in_one_write(void **state)
 
 static void a_closed_log_loses_lines_and_nothing_else(void **state)
 {
-    struct cla_log log = {-1, CLA_LOG_INFO};
+    struct cla_log log = {.fd = -1, .level = CLA_LOG_INFO};
     struct cla_buf buf = {0};
 
     assert_int_equal(cla_buf_append(&buf, "x\n", 2), 0);

@@ -24,7 +24,9 @@ struct token {
 struct registration {
     struct cla_registration node; /* in the token, until fired, removed or dropped */
     struct cla_sched *sched;
-    int ref; /* keeps this userdata while it may still run */
+    int ref;      /* keeps this userdata while it may still run */
+    bool entered; /* its function has begun to run */
+    bool removed; /* its function will not be run, even if its task is ready */
 };
 
 void cla_token_push(lua_State *L, struct cla_scope *scope)
@@ -66,17 +68,21 @@ static struct cla_scope *origin(struct cla_scope *scope)
     return s != NULL ? s : scope;
 }
 
+/* Only in the task that the scope cancels does this count as the raising that its awaits do. */
 static int l_throw_if_cancelled(lua_State *L)
 {
-    struct cla_scope *scope = check_token(L);
+    struct cla_scope *scope = check_token(L), *from = origin(scope);
 
     if (!cla_token_cancelled(&scope->token)) {
         lua_settop(L, 1);
         return 1;
     }
-    if (scope->open)
-        cla_scope_raise(L, origin(scope));
-    lua_getiuservalue(L, 1, TOKEN_SCOPE); /* the call is over: no await will ever raise this */
+    if (scope->open && from->open && cla_task_on(L) == from->task)
+        cla_scope_raise(L, from);
+    if (scope->open && from->open)
+        cla_scope_push(L, from);
+    else
+        lua_getiuservalue(L, 1, TOKEN_SCOPE);
     return lua_error(L);
 }
 
@@ -93,14 +99,25 @@ static void unanchor(lua_State *L, struct registration *r)
     r->ref = LUA_NOREF;
 }
 
+static int l_nothing(lua_State *L)
+{
+    (void)L;
+    return 0;
+}
+
 static int callback_enter(struct cla_task *task, lua_State *L)
 {
-    const struct registration *r = task->owner;
+    struct registration *r = task->owner;
 
+    if (r->removed) {
+        lua_pushcfunction(L, l_nothing);
+        return 0;
+    }
+    r->entered = true;
     task->sched->counters.callbacks++;
     lua_rawgeti(L, LUA_REGISTRYINDEX, r->ref);
     lua_getiuservalue(L, -1, REGISTRATION_FN);
-    cla_reason_push(L, &task->root->outer->token.reason);
+    cla_reason_push(L, &task->root->reason);
     lua_getiuservalue(L, -3, REGISTRATION_TOKEN);
     lua_remove(L, -4);
     return 2;
@@ -143,7 +160,7 @@ static void fire(struct cla_sched *sched, struct cla_scope *scope, struct cla_re
         return;
     }
     cla_task_start(task, &callback_ops, r, scope, scope->task, CLA_NEVER);
-    cla_scope_shield(task->root, CLA_NEVER);
+    cla_scope_inherit(task->root);
 }
 
 static void drop(struct cla_sched *sched, struct cla_registration *node)
@@ -153,14 +170,15 @@ static void drop(struct cla_sched *sched, struct cla_registration *node)
 
 const struct cla_sched_ops cla_token_sched_ops = {.fire = fire, .drop = drop};
 
+/* remove() -> true iff the function will never run. */
 static int l_remove(lua_State *L)
 {
     struct registration *r = luaL_checkudata(L, 1, REGISTRATION);
-    bool removed = cla_registration_remove(&r->node);
 
-    if (removed)
+    if (cla_registration_remove(&r->node))
         unanchor(L, r);
-    lua_pushboolean(L, removed);
+    r->removed = !r->entered;
+    lua_pushboolean(L, r->removed);
     return 1;
 }
 

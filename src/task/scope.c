@@ -139,6 +139,16 @@ void cla_scope_shield(struct cla_scope *scope, uint64_t until_ns)
     cla_timer_start(timers_of(scope), &scope->timer, until_ns < cap ? until_ns : cap);
 }
 
+void cla_scope_inherit(struct cla_scope *root)
+{
+    CLA_PRE(root->open && cla_token_cancelled(&root->token));
+    root->reason = cla_reason_share(&root->token.reason);
+    root->grace_end_ns = outer_grace_end(root);
+    root->due = root->unwinding = true;
+    root->outer = NULL;
+    cla_timer_start(timers_of(root), &root->timer, root->grace_end_ns);
+}
+
 static struct cla_scope *scope_of(struct cla_token *token)
 {
     return CLA_CONTAINER(token, struct cla_scope, token);

@@ -66,6 +66,10 @@ void cla_scope_arm(struct cla_scope *scope);
  * cancelled, at most until that one's grace ends. */
 void cla_scope_shield(struct cla_scope *scope, uint64_t until_ns);
 
+/* Makes the root of a task that cleans up after the cancelled scope around it a cancelled scope of
+ * its own, unwinding for what is left of the grace; so it may outlive the one around it. */
+void cla_scope_inherit(struct cla_scope *root);
+
 /* Cancels: marks the subtree, then fires registrations, then wakes tasks. 'message' may be empty.
  * Runs no Lua. Returns false if it was due already. */
 bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct cla_slice message);

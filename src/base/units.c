@@ -49,20 +49,30 @@ static bool read_unit(struct cla_slice name, const struct unit *units, size_t co
     return false;
 }
 
+/* Reads a decimal and its unit, and scales it. */
+static bool read_scaled(struct cla_slice text, const struct unit *units, size_t count,
+                        double *value)
+{
+    struct cla_slice rest;
+    double factor;
+
+    if (!read_decimal(cla_slice_trim(text), value, &rest) ||
+        !read_unit(rest, units, count, &factor))
+        return false;
+    *value *= factor;
+    return true;
+}
+
 int cla_units_bytes(struct cla_slice text, uint64_t *bytes)
 {
     static const struct unit units[] = {
         {{"", 0}, 1},     {{"b", 1}, 1},      {{"kb", 2}, 1e3},     {{"mb", 2}, 1e6},
         {{"gb", 2}, 1e9}, {{"kib", 3}, 1024}, {{"mib", 3}, 0x1p20}, {{"gib", 3}, 0x1p30},
     };
-    struct cla_slice rest;
-    double value, factor;
+    double value;
 
-    if (!read_decimal(cla_slice_trim(text), &value, &rest) ||
-        !read_unit(rest, units, CLA_ARRAY_LEN(units), &factor))
-        return -CLA_EINVAL;
-    value *= factor;
-    if (value >= 0x1p63 || value != floor(value))
+    if (!read_scaled(text, units, CLA_ARRAY_LEN(units), &value) || value >= 0x1p63 ||
+        value != floor(value))
         return -CLA_EINVAL;
     *bytes = (uint64_t)value;
     return 0;
@@ -74,14 +84,9 @@ int cla_units_duration_ns(struct cla_slice text, uint64_t *ns)
         {{"", 0}, 1},      {{"s", 1}, 1},  {{"ms", 2}, 1e-3},
         {{"us", 2}, 1e-6}, {{"m", 1}, 60}, {{"h", 1}, 3600},
     };
-    struct cla_slice rest;
-    double value, factor;
+    double value;
 
-    if (!read_decimal(cla_slice_trim(text), &value, &rest) ||
-        !read_unit(rest, units, CLA_ARRAY_LEN(units), &factor))
-        return -CLA_EINVAL;
-    value *= factor;
-    if (value > HUNDRED_YEARS_S)
+    if (!read_scaled(text, units, CLA_ARRAY_LEN(units), &value) || value > HUNDRED_YEARS_S)
         return -CLA_EINVAL;
     *ns = (uint64_t)llround(value * 1e9);
     return 0;

@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "bind/load.h"
+#include "bind/script.h"
 #include "cli/cli.h"
 #include "cli/options.h"
 
@@ -26,26 +26,15 @@ static void print_procedure(const struct cla_script_procedure *p)
 
 static int check(const struct cla_options *options, struct cla_loop *loop, struct cla_log *log)
 {
-    const struct cla_script_options script_options =
-        cla_options_script(&options->config, loop, log);
-    struct cla_buf error = {0};
     struct cla_script *script;
-    int rc = CLA_EXIT_FAILED;
+    int rc = cla_options_load(options, loop, log, &script);
 
-    if (cla_script_new(&script, &script_options) != 0) {
-        fprintf(stderr, "cancela: out of memory\n");
-        return CLA_EXIT_FAILED;
-    }
-    if (cla_load_script(script, &script_options, options->path, &error) != 0) {
-        fprintf(stderr, "cancela: %.*s\n", (int)error.n, error.p);
-    } else {
-        for (size_t i = 0; i < script->procedure_count; i++)
-            print_procedure(&script->procedures[i]);
-        rc = CLA_EXIT_OK;
-    }
-    cla_buf_fini(&error);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < script->procedure_count; i++)
+        print_procedure(&script->procedures[i]);
     cla_script_free(script);
-    return rc;
+    return CLA_EXIT_OK;
 }
 
 int cla_cli_check(int argc, char **argv)

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "bind/load.h"
 #include "cli/cli.h"
 
 #define CONFIG_FILE "cancela.lua"
@@ -145,4 +146,23 @@ struct cla_script_options cla_options_script(const struct cla_config *config, st
         .expose_errors = config->expose_errors,
         .version = CLA_VERSION,
     };
+}
+
+int cla_options_load(const struct cla_options *options, struct cla_loop *loop, struct cla_log *log,
+                     struct cla_script **out)
+{
+    const struct cla_script_options script_options =
+        cla_options_script(&options->config, loop, log);
+    struct cla_buf error = {0};
+
+    if (cla_script_new(out, &script_options) != 0) {
+        fprintf(stderr, "cancela: out of memory\n");
+        return CLA_EXIT_FAILED;
+    }
+    if (cla_load_script(*out, &script_options, options->path, &error) == 0)
+        return 0;
+    fprintf(stderr, "cancela: %.*s\n", (int)error.n, error.p);
+    cla_buf_fini(&error);
+    cla_script_free(*out);
+    return CLA_EXIT_FAILED;
 }

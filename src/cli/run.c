@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "bind/load.h"
+#include "bind/script.h"
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "gateway/server.h"
@@ -58,21 +58,12 @@ static int load_and_serve(const struct cla_options *options, struct cla_loop *lo
                           struct cla_log *log)
 {
     struct cla_log worker_log = *log;
-    const struct cla_script_options script_options =
-        cla_options_script(&options->config, loop, &worker_log);
-    struct cla_buf error = {0};
     struct cla_script *script;
-    int rc = CLA_EXIT_FAILED;
+    int rc = cla_options_load(options, loop, &worker_log, &script);
 
-    if (cla_script_new(&script, &script_options) != 0) {
-        fprintf(stderr, "cancela: out of memory\n");
-        return CLA_EXIT_FAILED;
-    }
-    if (cla_load_script(script, &script_options, options->path, &error) != 0)
-        fprintf(stderr, "cancela: %.*s\n", (int)error.n, error.p);
-    else
-        rc = serve(script, loop, &options->config, log);
-    cla_buf_fini(&error);
+    if (rc != 0)
+        return rc;
+    rc = serve(script, loop, &options->config, log);
     cla_script_free(script);
     return rc;
 }

@@ -97,6 +97,7 @@ static int l_xpcall(lua_State *L)
     return xpcall_k(L, lua_pcallk(L, n - 2, LUA_MULTRET, 2, context, xpcall_k), context);
 }
 
+/* A Cancel that a pcall caught is hereby let go again. */
 static int l_error(lua_State *L)
 {
     int level = (int)luaL_optinteger(L, 2, 1);
@@ -113,6 +114,18 @@ static int l_error(lua_State *L)
     return lua_error(L);
 }
 
+/* As Lua's own, but that it is this error() which raises. */
+static int l_assert(lua_State *L)
+{
+    if (lua_toboolean(L, 1))
+        return lua_gettop(L);
+    luaL_checkany(L, 1);
+    lua_remove(L, 1);
+    lua_pushliteral(L, "assertion failed!");
+    lua_settop(L, 1);
+    return l_error(L);
+}
+
 static int l_yield(lua_State *L)
 {
     if (cla_task_on(L) != NULL)
@@ -120,36 +133,30 @@ static int l_yield(lua_State *L)
     return lua_yield(L, lua_gettop(L));
 }
 
-/* load(chunk, name, mode, env), text only: binary chunks can crash the host. Upvalue: load. */
-static int l_load(lua_State *L)
+/* Calls the upvalue with the same arguments, but with the mode, argument 'at', made text only:
+ * binary chunks can crash the host. */
+static int call_text_only(lua_State *L, int at)
 {
-    int n = lua_gettop(L);
-
-    if (n < 3)
-        lua_settop(L, 3);
+    if (lua_gettop(L) < at)
+        lua_settop(L, at);
     lua_pushliteral(L, "t");
-    lua_replace(L, 3);
-    n = lua_gettop(L);
+    lua_replace(L, at);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
-    lua_call(L, n, LUA_MULTRET);
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
     return lua_gettop(L);
 }
 
-/* loadfile(name, mode, env), text only. Upvalue: loadfile. */
+/* load(chunk, name, mode, env). Upvalue: load. */
+static int l_load(lua_State *L)
+{
+    return call_text_only(L, 3);
+}
+
+/* loadfile(name, mode, env). Upvalue: loadfile. */
 static int l_loadfile(lua_State *L)
 {
-    int n = lua_gettop(L);
-
-    if (n < 2)
-        lua_settop(L, 2);
-    lua_pushliteral(L, "t");
-    lua_replace(L, 2);
-    n = lua_gettop(L);
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_insert(L, 1);
-    lua_call(L, n, LUA_MULTRET);
-    return lua_gettop(L);
+    return call_text_only(L, 2);
 }
 
 static int dofile_k(lua_State *L, int status, lua_KContext context)
@@ -189,7 +196,7 @@ static void set_in(lua_State *L, const char *library, const char *name, lua_CFun
 
 static const luaL_Reg globals[] = {
     {"pcall", l_pcall},   {"xpcall", l_xpcall}, {"error", l_error},
-    {"dofile", l_dofile}, {NULL, NULL},
+    {"assert", l_assert}, {"dofile", l_dofile}, {NULL, NULL},
 };
 
 void cla_protect_open(lua_State *L)

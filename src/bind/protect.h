@@ -1,5 +1,5 @@
-/* pcall, xpcall and error that let a cancellation through, and a standard library without what
- * would break the host.
+/* pcall, xpcall, error and assert that let a cancellation through, and a standard library without
+ * what would break the host.
  *
  * VM thread. Depends on: task/task, lua. */
 #ifndef CLA_BIND_PROTECT_H
@@ -7,8 +7,8 @@
 
 #include <lua.h>
 
-/* Replaces the globals pcall, xpcall, error, load, loadfile, dofile and coroutine.yield, and
- * removes debug.sethook, os.exit and os.setlocale. May raise. */
+/* Replaces the globals pcall, xpcall, error, assert, load, loadfile, dofile and coroutine.yield,
+ * and removes debug.sethook, os.exit and os.setlocale. May raise. */
 void cla_protect_open(lua_State *L);
 
 #endif

@@ -103,7 +103,7 @@ describe("a cancelled call", function()
   end)
 
   it("case 7: lets <close> variables await once the Cancel was raised again by error or assert", function()
-    for _, again in ipairs { function(_, e) error(e, 0) end, assert } do
+    for _, again in ipairs { function(_, e) error(e, 0) end, _G.assert } do
       seen = {}
       call(function()
         local _ <close> = setmetatable({}, { __close = function()

@@ -10,9 +10,13 @@
 
 static int l_tostring(lua_State *L)
 {
+    lua_settop(L, 1);
     lua_getfield(L, 1, "code");
-    lua_getfield(L, 1, "message");
-    lua_pushfstring(L, "%s: %s", luaL_tolstring(L, -2, NULL), luaL_tolstring(L, -2, NULL));
+    luaL_tolstring(L, 2, NULL);
+    if (lua_getfield(L, 1, "message") == LUA_TNIL)
+        lua_pop(L, 1);
+    else
+        lua_pushfstring(L, "%s: %s", lua_tostring(L, 3), luaL_tolstring(L, 4, NULL));
     return 1;
 }
 
@@ -33,6 +37,8 @@ static void check_code(lua_State *L)
 
     if (lua_isinteger(L, -1)) {
         number = lua_tointeger(L, -1);
+        if (number == 0)
+            luaL_error(L, "cancela.error: the code 0 stands for success");
         if (number < INT32_MIN || number > INT32_MAX)
             luaL_error(L, "cancela.error: the code %I does not fit in 32 bits", number);
         if (number >= RESERVED_FIRST && number <= RESERVED_LAST)
@@ -50,9 +56,23 @@ static void check_code(lua_State *L)
                    name);
 }
 
+/* A misspelt 'message' would be noticed by the client only. */
+static void check_members(lua_State *L)
+{
+    for (lua_pushnil(L); lua_next(L, 1) != 0; lua_pop(L, 1)) {
+        const char *name = luaL_tolstring(L, -2, NULL);
+
+        if (strcmp(name, "code") != 0 && strcmp(name, "message") != 0 && strcmp(name, "data") != 0)
+            luaL_error(L, "cancela.error: unknown member '%s'; there are code, message and data",
+                       name);
+        lua_pop(L, 1);
+    }
+}
+
 int cla_error_luaopen_raise(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
+    check_members(L);
     lua_createtable(L, 0, 3);
     lua_getfield(L, 1, "code");
     check_code(L);

@@ -164,6 +164,12 @@ static bool has_tostring(lua_State *L)
     return true;
 }
 
+static int l_tostring(lua_State *L)
+{
+    luaL_tolstring(L, 1, NULL);
+    return 1;
+}
+
 /* Pushes what people may read of an error: of a plain table, its members. */
 static const char *describe(struct cla_script *script, lua_State *L)
 {
@@ -174,7 +180,11 @@ static const char *describe(struct cla_script *script, lua_State *L)
     if (lua_type(L, -1) == LUA_TTABLE && !has_tostring(L) &&
         cla_json_codec_write(L, -1, &script->scratch, &opts, &fault) == 0)
         return lua_pushlstring(L, script->scratch.p, script->scratch.n);
-    return luaL_tolstring(L, -1, NULL);
+    lua_pushcfunction(L, l_tostring);
+    lua_pushvalue(L, -2);
+    if (lua_pcall(L, 1, 1, 0) != LUA_OK)
+        return "an error object whose __tostring raises";
+    return lua_tostring(L, -1);
 }
 
 static void fail_untyped(struct cla_call *call, lua_State *L, int status)
@@ -199,7 +209,7 @@ static void leave_settled(struct cla_task *task, struct cla_call *call, lua_Stat
         task->sched->counters.ignored_cancels++;
     } else if (cla_scope_at(L, -1) == NULL && !cla_error_is(L, -1)) {
         task->sched->counters.cleanup_errors++;
-        log_error(call, "error while cleaning up", luaL_tolstring(L, -1, NULL));
+        log_error(call, "error while cleaning up", describe(script_of_call(call), L));
     }
 }
 

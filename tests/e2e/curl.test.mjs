@@ -40,6 +40,56 @@ test('--json calls a procedure', async () => {
   assert.equal(JSON.parse(answer.text).result, 42);
 });
 
+test('an error comes with its code and name', async () => {
+  const { status, text } = await curl('--json', JSON.stringify(request('not_found')), gateway.rpcUrl);
+  assert.equal(status, 200);
+  assert.deepEqual(JSON.parse(text).error, {
+    code: -32005, message: 'no such user', data: { code: 'not_found', user: 7 },
+  });
+});
+
+test('a notification is answered with 204', async () => {
+  const note = { jsonrpc: '2.0', method: 'note', params: { label: 'curl' } };
+  const { status, text } = await curl('--json', JSON.stringify(note), gateway.rpcUrl);
+  assert.deepEqual([status, text], [204, '']);
+  await gateway.log(/noted curl true/);
+});
+
+test('a batch is answered with a batch', async () => {
+  const batch = [request('add', { a: 1, b: 1 }, 'one'), request('nowhere', {}, 'two')];
+  const replies = JSON.parse((await curl('--json', JSON.stringify(batch), gateway.rpcUrl)).text);
+  assert.equal(replies.find((r) => r.id === 'one').result, 2);
+  assert.equal(replies.find((r) => r.id === 'two').error.code, -32601);
+});
+
+test('a hundred transfers at once', async () => {
+  const transfers = Array.from({ length: 100 }, (_, i) =>
+    [i > 0 ? ['--next'] : [], '-sS', '--json', JSON.stringify(request('add', { a: i, b: 0 }, i)), gateway.rpcUrl]);
+  const { code, stdout, stderr } = await finish(
+    spawn('curl', ['--parallel', '--parallel-immediate', '--parallel-max', '100', ...transfers.flat(2)]));
+  assert.equal(code, 0, stderr);
+  const replies = stdout.replaceAll('}{', '}\n{').split('\n').map((line) => JSON.parse(line));
+  assert.equal(replies.length, 100);
+  for (const { id, result } of replies) assert.equal(result, id);
+});
+
+test('Ctrl-C on curl cancels the call in the script', async () => {
+  const child = spawn('curl', ['-sS', '--json', JSON.stringify(request('slow', { label: 'ctrl-c' })), gateway.rpcUrl]);
+  const end = finish(child);
+  await gateway.log(/started ctrl-c/);
+  child.kill('SIGINT');
+  await end;
+  await gateway.log(/on_cancel ctrl-c disconnect/);
+  await gateway.log(/closed ctrl-c/);
+});
+
+test('--max-time gives up, which cancels the call in the script', async () => {
+  const body = JSON.stringify(request('slow', { label: 'max-time' }));
+  const { code } = await finish(spawn('curl', ['-sS', '--max-time', '0.3', '--json', body, gateway.rpcUrl]));
+  assert.equal(code, 28);
+  await gateway.log(/on_cancel max-time disconnect/);
+});
+
 test('the host may be called localhost', async () => {
   assert.equal((await json(`http://localhost:${gateway.port}/rpc`)).status, 200);
 });

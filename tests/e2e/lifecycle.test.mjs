@@ -8,10 +8,10 @@ import { open, postText } from './lib/raw.mjs';
 import { call, request } from './lib/rpc.mjs';
 
 // Starts a gateway that has a call in flight.
-async function busy(t, flags, params) {
+async function busy(t, flags, params, method = 'slow') {
   const gateway = await start('app.lua', flags);
   t.after(() => gateway.signal('SIGKILL'));
-  const reply = call(gateway, 'slow', { label: 'busy', ...params }).catch((error) => error);
+  const reply = call(gateway, method, { label: 'busy', ...params }).catch((error) => error);
   await gateway.log(/started busy/);
   return { gateway, reply };
 }
@@ -65,6 +65,16 @@ test('at the end of the drain the calls left are cancelled, answered, cleaned up
   await gateway.log(/closed busy/);
   await gateway.log(/ call .*procedure=slow outcome=unavailable /);
   assert.deepEqual(await gateway.exited(), { code: 0, signal: null });
+});
+
+test("clean-up that takes longer than the shutdown's grace is cut, and what is outside it still runs", async (t) => {
+  const { gateway, reply } = await busy(t, ['--drain-timeout', '50ms', '--shutdown-grace', '50ms'],
+    { close_seconds: 60 }, 'slow_to_close');
+  gateway.signal('SIGTERM');
+  assert.equal((await reply).error.data.code, 'unavailable');
+  await gateway.log(/closed busy last/);
+  assert.deepEqual(await gateway.exited(), { code: 0, signal: null });
+  assert.ok(!gateway.lines.some((line) => line.includes('closed busy first')));
 });
 
 test('a second SIGINT ends it now, with 5 for the call left behind', async (t) => {

@@ -56,6 +56,11 @@ return cancela.app {
         },
         uppercase = function(params) return params[1]:upper() end,
 
+        hoard = function()
+            local hoard = {}
+            while true do hoard[#hoard + 1] = ("x"):rep(1 << 16) .. #hoard end
+        end,
+
         remaining = function(_, call) return call.token.remaining end,
 
         slow = function(params, call)
@@ -68,7 +73,7 @@ return cancela.app {
         slow_to_close = function(params, call)
             local label = watch(params, call)
             local _ <close> = closing(label .. " last")
-            local _ <close> = closing(label .. " first", 0.02)
+            local _ <close> = closing(label .. " first", params.close_seconds or 0.02)
             cancela.sleep(60)
         end,
 

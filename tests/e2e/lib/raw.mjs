@@ -67,9 +67,10 @@ class Raw {
     return { ...answer, body: this.#take(size) };
   }
 
-  // Requires that the peer closes, and returns what came before that was not taken.
+  // Requires that the peer ends, and returns what came before that was not taken. Then ends too.
   async rest() {
     await within(this.closed, () => 'the connection to be closed');
+    this.socket.end();
     return this.#take(this.#text.length);
   }
 

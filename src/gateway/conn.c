@@ -297,6 +297,10 @@ static void keep(struct cla_conn *conn, struct cla_slice bytes)
         return;
     if (conn->pending.cap == 0)
         cla_worker_take_buf(conn->worker, &conn->pending);
+    if (conn->pending_at > pending_n(conn)) { /* else it would grow as long as it never runs dry */
+        cla_buf_drop(&conn->pending, conn->pending_at);
+        conn->pending_at = 0;
+    }
     if (cla_buf_add(&conn->pending, bytes) != 0)
         cla_conn_close(conn, CLA_CANCEL_LIMIT);
     else if (pending_n(conn) >= conn->worker->pipeline_bytes)

@@ -260,8 +260,8 @@ static void on_end(void *arg)
 {
     struct cla_conn *conn = arg;
 
-    if (conn->state != CLA_CONN_OPEN)
-        return; /* answered already */
+    if (conn->state != CLA_CONN_OPEN || busy(conn))
+        return; /* answered or running already: its body was not waited for */
     if (conn->exchange != NULL)
         cla_exchange_run(conn->exchange);
     else

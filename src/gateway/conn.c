@@ -43,6 +43,12 @@ static bool busy(const struct cla_conn *conn)
     return conn->exchange != NULL && conn->exchange->busy;
 }
 
+/* The peer will send no more, and all that it sent has been answered. */
+static bool at_end(const struct cla_conn *conn)
+{
+    return conn->peer_ended && !busy(conn) && pending_n(conn) == 0;
+}
+
 /* --- Time limits. --- */
 
 /* Sets when the present wait is over. The timer is only moved when it would fire too late. */
@@ -169,7 +175,8 @@ static bool last_request(const struct cla_conn *conn, const struct cla_exchange 
 {
     const struct cla_worker *worker = conn->worker;
 
-    return !exchange->keep_alive || worker->env.draining || conn->peer_ended ||
+    return !exchange->keep_alive || worker->env.draining ||
+           (conn->peer_ended && pending_n(conn) == 0) ||
            (worker->requests_per_connection > 0 &&
             conn->requests + 1 >= worker->requests_per_connection);
 }
@@ -332,6 +339,8 @@ void cla_conn_advance(struct cla_conn *conn)
         return;
     if (pending_n(conn) == 0)
         drop_pending(conn);
+    if (at_end(conn))
+        cla_worker_flush_later(conn->worker, conn);
     if (pending_n(conn) < conn->worker->pipeline_bytes)
         cla_stream_read(&conn->stream);
     update_due(conn, conn->read_ns);
@@ -355,7 +364,7 @@ static void on_stream_end(struct cla_stream *stream, int rc)
 
 static void written(struct cla_conn *conn)
 {
-    if (conn->state == CLA_CONN_FLUSHING || (conn->peer_ended && !busy(conn))) {
+    if (conn->state == CLA_CONN_FLUSHING || at_end(conn)) {
         linger(conn);
     } else if (conn->state == CLA_CONN_OPEN) {
         update_due(conn, now_of(conn));

@@ -10,8 +10,6 @@
 
 #define CONFIG_FILE "cancela.lua"
 
-extern char **environ;
-
 static int fail(const char *text)
 {
     fprintf(stderr, "cancela: %s\n", text);

@@ -65,8 +65,8 @@ void cla_worker_conn_gone(struct cla_worker *worker);
 /* The Date line, fresh to the second. Borrowed until the next call. */
 struct cla_slice cla_worker_date(struct cla_worker *worker);
 
-/* A message from the control thread: a cla_mailbox_cb. */
-void cla_worker_on_message(void *worker, struct cla_message *message);
+/* A message from the control thread: a cla_mailbox_cb; 'arg' is the worker. */
+void cla_worker_on_message(void *arg, struct cla_message *message);
 
 /* Frees what is pooled. No connection, exchange or call may be left. */
 void cla_worker_fini(struct cla_worker *worker);

@@ -91,9 +91,9 @@ static void on_writable(uv_poll_t *poll, int status, int events)
 /* The equal share of the time left that the present address has. */
 static void start_share(struct cla_dial *dial)
 {
-    uint64_t now = cla_loop_now_ns(dial->loop), due = dial->deadline_ns, left = 0;
+    uint64_t now = cla_loop_now_ns(dial->loop), due = dial->deadline_ns, left = 1;
 
-    for (struct addrinfo *address = dial->address; address != NULL; address = address->ai_next)
+    for (const struct addrinfo *a = dial->address->ai_next; a != NULL; a = a->ai_next)
         left++;
     if (due != CLA_NEVER && due > now)
         due = now + (due - now) / left;

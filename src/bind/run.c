@@ -73,6 +73,7 @@ static int after_authorize(lua_State *L, int status, lua_KContext context)
     (void)status;
     if (!lua_toboolean(L, -1))
         return cla_error_raise(L, CLA_CODE_UNAUTHENTICATED, NULL);
+    (void)cla_await_check(L); /* the body of a cancelled call does not begin */
     if (!lua_isboolean(L, -1))
         cla_call_set_identity(L, call);
     lua_settop(L, 0);

@@ -2,6 +2,8 @@
 ---
 --- Procedures are a table of functions, `cancela.procedure` objects, and tables of the same, whose
 --- names are joined with dots: `chat = {join = f}` is the procedure "chat.join".
+local core = require "cancela.core"
+
 local app = {}
 
 ---@alias cancela.Run fun(params: table, call: cancela.Call): any
@@ -25,22 +27,15 @@ local app = {}
 local Procedure = { __name = "cancela.Procedure" }
 local App = { __name = "cancela.App" }
 
---- The known name nearest to `name`, as a hint for an error message.
+--- The known name that `name` was probably meant to be, as a hint for an error message.
 local function hint(name, known)
-  local best, best_score
+  local names = {}
   for candidate in pairs(known) do
-    local score = 0
-    for i = 1, math.min(#name, #candidate) do
-      if name:sub(i, i) == candidate:sub(i, i) or name:sub(-i, -i) == candidate:sub(-i, -i) then
-        score = score + 1
-      end
-    end
-    score = score - math.abs(#name - #candidate)
-    if score * 2 > #name and (not best or score > best_score or score == best_score and candidate < best) then
-      best, best_score = candidate, score
-    end
+    names[#names + 1] = candidate
   end
-  return best and ("; did you mean '" .. best .. "'?") or ""
+  table.sort(names)
+  local nearest = core.suggest(name, names)
+  return nearest and ("; did you mean '%s'?"):format(nearest) or ""
 end
 
 local function is(kind)
@@ -70,10 +65,9 @@ local function one_of(...)
 end
 
 local function result_spec(value)
-  if type(value) ~= "table" then
+  if type(value) ~= "table" or type(value.type) ~= "string" then
     return "must be a table such as {type = 'array'}"
   end
-  return is "string"(value.type)
 end
 
 local procedure_options = {
@@ -90,7 +84,12 @@ local app_options = {
   authorize = is "function",
 }
 
---- Raises, at the script's line, if `spec` holds an unknown option or a bad value.
+
+--- Raises, at the line of its caller's caller, if `spec` holds an unknown option or a bad value.
+---@param what string names the function in messages
+---@param spec table
+---@param options table<string, fun(value: any): string?> what is wrong with a value, by option
+---@param required? string an option
 local function check(what, spec, options, required)
   if type(spec) ~= "table" then
     error(("%s takes a table of options, not a %s"):format(what, type(spec)), 3)
@@ -105,10 +104,12 @@ local function check(what, spec, options, required)
       error(("%s: %s %s"):format(what, name, wrong), 3)
     end
   end
-  if spec[required] == nil then
+  if required and spec[required] == nil then
     error(("%s: %s is missing"):format(what, required), 3)
   end
 end
+
+app.check = check
 
 local function copy(from)
   local to = {}
@@ -165,8 +166,10 @@ end
 function collect(list, prefix, procedures, seen)
   seen[procedures] = true
   for name, value in pairs(procedures) do
-    if type(name) ~= "string" or name == "" then
+    if type(name) ~= "string" then
       error(("procedure names must be strings: '%s%s' is a %s"):format(prefix, tostring(name), type(name)), 0)
+    elseif name == "" then
+      error(("procedure names must not be empty: '%s'"):format(prefix), 0)
     end
     add(list, prefix .. name, value, seen)
   end
@@ -194,8 +197,9 @@ end
 --- may return just a table of procedures.
 ---@param value any what the script returned
 function app.normalise(value)
-  if type(value) ~= "table" then
-    error(("the script must return cancela.app{…} or a table of procedures, not a %s"):format(type(value)), 0)
+  if type(value) ~= "table" or getmetatable(value) == Procedure then
+    error(("the script must return cancela.app{…} or a table of procedures, not a %s"):format(
+      type(value) == "table" and Procedure.__name or type(value)), 0)
   end
   local spec = getmetatable(value) == App and value or { procedures = value }
   local list = {}

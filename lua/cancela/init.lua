@@ -116,21 +116,24 @@ cancela.shield = core.shield
 ---@type fun(fn: fun(err: any)): any
 cancela.defer = core.defer
 
+local function getenv(name)
+  if type(name) ~= "string" then
+    error(("cancela.env: a name is a string, not a %s"):format(type(name)), 3)
+  end
+  return os.getenv(name)
+end
+
 ---Environment variables: `cancela.env.NAME` or `cancela.env("NAME", default)`.
 ---@type table<string, string?>|fun(name: string, default?: string): string?
 cancela.env = setmetatable({}, {
   __index = function(_, name)
-    return os.getenv(name)
+    return (getenv(name))
   end,
   __newindex = function(_, name)
     error("cancela.env is read-only: cannot set " .. tostring(name), 2)
   end,
   __call = function(_, name, default)
-    local value = os.getenv(name)
-    if value == nil then
-      return default
-    end
-    return value
+    return getenv(name) or default
   end,
 })
 

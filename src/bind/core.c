@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 
+#include "base/suggest.h"
 #include "bind/args.h"
 #include "bind/reason.h"
 #include "bind/token.h"
@@ -165,9 +166,38 @@ static void push_log(lua_State *L)
     }
 }
 
+/* suggest(name, names) -> the one of a list that a mistyped name was probably meant to be, or nil.
+ */
+static int l_suggest(lua_State *L)
+{
+    struct cla_slice known;
+    struct cla_suggest suggest;
+    lua_Integer nearest = 0;
+
+    known.p = luaL_checklstring(L, 1, &known.n);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    cla_suggest_init(&suggest, known);
+    for (lua_Integer i = 1; lua_rawgeti(L, 2, i) == LUA_TSTRING; i++) {
+        unsigned before = suggest.distance;
+
+        known.p = lua_tolstring(L, -1, &known.n);
+        cla_suggest_offer(&suggest, known);
+        if (suggest.distance < before)
+            nearest = i;
+        lua_pop(L, 1);
+    }
+    lua_rawgeti(L, 2, nearest);
+    return 1;
+}
+
 static const luaL_Reg functions[] = {
-    {"sleep", l_sleep},         {"now", l_now}, {"token", l_token}, {"checkpoint", l_checkpoint},
-    {"is_cancel", l_is_cancel}, {NULL, NULL},
+    {"sleep", l_sleep},
+    {"now", l_now},
+    {"token", l_token},
+    {"checkpoint", l_checkpoint},
+    {"is_cancel", l_is_cancel},
+    {"suggest", l_suggest},
+    {NULL, NULL},
 };
 
 void cla_core_functions(lua_State *L)

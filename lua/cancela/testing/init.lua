@@ -23,6 +23,20 @@ local testing = {}
 local App = {}
 App.__index = App
 
+local function seconds(value)
+  if type(value) ~= "number" or not (value >= 0) then
+    return "must be a number of seconds of at least 0"
+  end
+end
+
+local call_options = {
+  timeout = seconds,
+  cancel_after = seconds,
+  notification = function(value)
+    return type(value) ~= "boolean" and "must be a boolean" or nil
+  end,
+}
+
 ---Calls a procedure as a client does: params and result go through JSON. Awaits the end of the call
 ---and of its clean-up. Returns the result, or nil and the error that the client would see.
 ---@param name string dotted
@@ -32,6 +46,10 @@ App.__index = App
 ---@return cancela.testing.Error? error
 function App:call(name, params, options)
   options = options or {}
+  app.check("app:call", options, call_options)
+  if params ~= nil and type(params) ~= "table" then
+    error(("app:call: params must be a table, not a %s"):format(type(params)), 2)
+  end
   local text = params ~= nil and cancela.json.encode(params) or ""
   local ok, value, code, message, number = self.core:call(name, text, options.timeout, options.cancel_after,
     options.notification)

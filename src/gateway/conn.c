@@ -63,11 +63,9 @@ static void update_due(struct cla_conn *conn, uint64_t now)
 {
     const struct cla_worker *worker = conn->worker;
 
-    if (conn->state == CLA_CONN_LINGERING)
+    if (conn->state == CLA_CONN_LINGERING || conn->stream.queued > 0)
         return; /* fixed when it began */
-    if (conn->stream.queued > 0)
-        set_due(conn, cla_clock_add(now, worker->write_timeout_ns));
-    else if (busy(conn))
+    if (busy(conn))
         set_due(conn, CLA_NEVER);
     else if (conn->exchange != NULL)
         set_due(conn, cla_clock_add(conn->exchange->request.received_ns,
@@ -78,6 +76,13 @@ static void update_due(struct cla_conn *conn, uint64_t now)
         set_due(conn, cla_clock_add(now, worker->idle_timeout_ns));
 }
 
+/* Begins the wait for the peer to take what is queued. */
+static void await_writing(struct cla_conn *conn)
+{
+    conn->unwritten = cla_stream_unwritten(&conn->stream);
+    set_due(conn, cla_clock_add(now_of(conn), conn->worker->write_timeout_ns));
+}
+
 static void on_timer(struct cla_timer *timer)
 {
     struct cla_conn *conn = CLA_CONTAINER(timer, struct cla_conn, timer);
@@ -86,6 +91,8 @@ static void on_timer(struct cla_timer *timer)
         return;
     if (now_of(conn) < conn->due_ns)
         set_due(conn, conn->due_ns);
+    else if (conn->stream.queued > 0 && cla_stream_unwritten(&conn->stream) < conn->unwritten)
+        await_writing(conn); /* it took some */
     else if (conn->state != CLA_CONN_OPEN || conn->stream.queued > 0)
         cla_conn_close(conn, CLA_CANCEL_SLOW_CONSUMER);
     else if (conn->exchange != NULL)
@@ -375,14 +382,18 @@ static void written(struct cla_conn *conn)
 
 void cla_conn_flush(struct cla_conn *conn)
 {
+    bool waiting = conn->stream.queued > 0;
+
+    if (waiting)
+        conn->unwritten += conn->out.n; /* all of it waits behind what does */
     cla_stream_write(&conn->stream, &conn->out);
     if (conn->state == CLA_CONN_CLOSED)
         return;
     cla_worker_put_buf(conn->worker, &conn->out);
     if (conn->stream.queued == 0)
         written(conn);
-    else
-        update_due(conn, now_of(conn));
+    else if (!waiting)
+        await_writing(conn);
 }
 
 static void on_drained(struct cla_stream *stream)

@@ -38,6 +38,7 @@ struct cla_conn {
     uint64_t read_ns;              /* when bytes last arrived */
     uint64_t received_ns;          /* first byte of the request under way */
     uint64_t requests;             /* answered */
+    size_t unwritten;              /* bytes queued when the wait for the peer to take some began */
     enum cla_conn_state state;
     bool peer_ended; /* FIN seen, and an answer is still wanted */
     size_t peer_n;

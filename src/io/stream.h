@@ -55,6 +55,12 @@ void cla_stream_pause(struct cla_stream *stream);
  * all was written). Failure shows as on_end. */
 void cla_stream_write(struct cla_stream *stream, struct cla_buf *bytes);
 
+/* Bytes that the peer has not taken yet, to the byte; 'queued' counts by whole writes. */
+static inline size_t cla_stream_unwritten(const struct cla_stream *stream)
+{
+    return uv_stream_get_write_queue_size((const uv_stream_t *)&stream->tcp);
+}
+
 /* Sends FIN once everything is written; reading goes on. */
 void cla_stream_shutdown(struct cla_stream *stream);
 

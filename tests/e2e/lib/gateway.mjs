@@ -8,7 +8,7 @@ export const binary =
   process.env.CANCELA_BIN ?? fileURLToPath(new URL('../../../build/dev/cancela', import.meta.url));
 export const appPath = (name) => fileURLToPath(new URL(`../apps/${name}`, import.meta.url));
 
-const SANITIZER = /ERROR: \w*Sanitizer|runtime error:|CHECK failed/;
+const SANITIZER = /(ERROR|WARNING): \w*Sanitizer|runtime error:|CHECK failed/;
 const PATIENCE_MS = 10_000;
 
 const running = new Set();

@@ -10,13 +10,15 @@ local app = require "cancela.app"
 ---@field at number when it was decided, in seconds as from `cancela.now()`
 ---@field message? string in words, at most 1 KiB; may come from the client: do not trust it
 
+---@alias cancela.OnCancel fun(reason: cancela.Reason, token: cancela.Token)
+
 ---@class cancela.Token Reading it never raises or awaits, and ignores shields.
 ---@field cancelled boolean
 ---@field reason? cancela.Reason nil until cancelled
 ---@field deadline number in seconds as from `cancela.now()`; math.huge if there is none
 ---@field remaining number seconds until the deadline, at least 0; math.huge if there is none
 ---@field throw_if_cancelled fun(self: cancela.Token): cancela.Token raises the Cancel, or returns self
----@field on_cancel fun(self: cancela.Token, fn: fun(reason: cancela.Reason, token: cancela.Token)): cancela.Registration
+---@field on_cancel fun(self: cancela.Token, fn: cancela.OnCancel): cancela.Registration
 --- Runs `fn` at most once, as a task of its own that may await for as long as the grace lasts. On a
 --- cancelled token it is scheduled at once. At most 1024 on one token.
 

@@ -231,8 +231,39 @@ static int l_tasks(lua_State *L)
     return 1;
 }
 
+struct run {
+    int argc;
+    char **argv;
+    int code;
+    bool ended;
+};
+
+static char run_key; /* registry key of the run of specs */
+
+static int exit_k(lua_State *L, int status, lua_KContext context)
+{
+    (void)status, (void)context;
+    cla_await_end(L);
+    return 0;
+}
+
+/* exit(code): ends the run, not the process. Does not return. */
+static int l_exit(lua_State *L)
+{
+    int code = (int)luaL_checkinteger(L, 1);
+    struct run *run;
+
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &run_key);
+    run = lua_touserdata(L, -1);
+    if (!run->ended)
+        run->code = code;
+    run->ended = true;
+    return cla_await_sleep(L, cla_await_check(L), CLA_NEVER, exit_k);
+}
+
 static const luaL_Reg functions[] = {
     {"app", l_app},
+    {"exit", l_exit},
     {"tasks", l_tasks},
     {NULL, NULL},
 };
@@ -253,17 +284,12 @@ int cla_testing_luaopen(lua_State *L)
 
 /* --- The run of specs. --- */
 
-struct run {
-    int argc;
-    char **argv;
-    int code;
-    bool ended;
-};
-
 static int run_enter(struct cla_task *task, lua_State *L)
 {
-    const struct run *run = task->owner;
+    struct run *run = task->owner;
 
+    lua_pushlightuserdata(L, run);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &run_key);
     lua_getglobal(L, "require");
     lua_pushliteral(L, "cancela.testing.runner");
     lua_call(L, 1, 1);

@@ -88,7 +88,8 @@ describe("cancela.app", function()
   it("must be what a script returns, or a table of procedures", function()
     for _, value in ipairs { "text", 1, f, true } do
       local _, e = pcall(testing.app, value)
-      assert.matches("the script must return cancela.app{…} or a table of procedures, not a " .. type(value), e, 1, true)
+      local message = "the script must return cancela.app{…} or a table of procedures, not a " .. type(value)
+      assert.matches(message, e, 1, true)
     end
     assert.matches("not a nil", select(2, pcall(testing.app)))
   end)

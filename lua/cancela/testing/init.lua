@@ -24,7 +24,7 @@ local App = {}
 App.__index = App
 
 local function seconds(value)
-  if type(value) ~= "number" or not (value >= 0) then
+  if type(value) ~= "number" or value ~= value or value < 0 then
     return "must be a number of seconds of at least 0"
   end
 end

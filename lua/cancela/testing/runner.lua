@@ -1,8 +1,6 @@
 --- Runs busted inside the runtime; `cancela test` starts it as a task. Returns the exit code.
 local core = require "cancela.testing.core"
 
-local Exit = {} -- raised by os.exit, which must end the run but not the process
-
 --- Folders named on the command line, and those of files, are searched for modules.
 local function add_paths(arguments)
   local path = {}
@@ -22,7 +20,9 @@ local function check_leaks(busted)
   busted.subscribe({ "test", "end" }, function(element)
     local left = core.tasks()
     if left > 0 then
-      error(("'%s' left %d task(s) running: await them, or let the call end"):format(element.name, left), 0)
+      local at = element.trace
+      error(("%s:%d: '%s' left %d task(s) running: let them end before the test does"):format(
+        at.short_src, at.currentline, element.name, left), 0)
     end
     return nil, true
   end)
@@ -62,14 +62,8 @@ return function(arguments)
     return busted
   end
   rawset(os, "exit", function(code)
-    Exit.code = (code == nil or code == true) and 0 or code == false and 1 or code
-    error(Exit, 0)
+    core.exit((code == nil or code == true) and 0 or code == false and 1 or code)
   end)
-  local ok, e = pcall(runner, { standalone = false })
-  if ok then
-    return 0
-  elseif e == Exit then
-    return Exit.code
-  end
-  error(e, 0)
+  runner { standalone = false }
+  return 0
 end

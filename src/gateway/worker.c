@@ -151,7 +151,7 @@ static void abandon(struct cla_worker *worker)
 {
     struct cla_app *app = worker->env.app;
 
-    worker->abandoned = app->ops->abandon(app);
+    worker->abandoned += app->ops->abandon(app);
     flush_all(worker); /* their terminal replies */
     close_all(worker);
     maybe_finished(worker);

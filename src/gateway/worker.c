@@ -92,8 +92,8 @@ static bool turn(void *arg)
 
     for (;;) {
         more = app->ops->run(app);
-        if (!advance_all(worker) && !more)
-            break;
+        if (!advance_all(worker))
+            break; /* the app has had its share of the turn */
         if (until == 0)
             until = cla_clock_monotonic_ns() + TURN_NS;
         else if (cla_clock_monotonic_ns() >= until)

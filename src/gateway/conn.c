@@ -377,6 +377,8 @@ static void written(struct cla_conn *conn)
         update_due(conn, now_of(conn));
         if (pending_n(conn) > 0 && !busy(conn))
             cla_worker_advance_later(conn->worker, conn);
+        if (conn->worker->env.draining)
+            cla_conn_drain(conn);
     }
 }
 

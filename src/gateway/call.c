@@ -79,7 +79,7 @@ void cla_call_start(struct cla_call *call)
         refuse(call, CLA_CODE_UNAVAILABLE, "the server is shutting down");
     else if (env->in_flight > env->max_in_flight)
         refuse(call, CLA_CODE_UNAVAILABLE, "overloaded: too many calls in flight (max_calls)");
-    else if (call->deadline_ns <= call->request->received_ns)
+    else if (call->deadline_ns <= cla_loop_now_ns(env->loop))
         refuse(call, CLA_CODE_DEADLINE_EXCEEDED, "the deadline had passed before the call began");
     else if (env->app->ops->start(env->app, call) != 0)
         refuse(call, CLA_CODE_UNAVAILABLE, "overloaded: memory is short (vm_memory)");

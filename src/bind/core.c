@@ -117,6 +117,19 @@ static void push_names(lua_State *L)
     lua_settop(L, 4);
 }
 
+/* Pushes a field's name, fit to stand before '=': it may come from a client, like a header's. */
+static const char *push_key(lua_State *L, const char *name)
+{
+    luaL_Buffer key;
+
+    luaL_buffinit(L, &key);
+    for (; *name != '\0'; name++)
+        luaL_addchar(&key,
+                     *name > ' ' && *name < 0x7f && *name != '=' && *name != '"' ? *name : '?');
+    luaL_pushresult(&key);
+    return lua_tostring(L, -1);
+}
+
 static void add_fields(lua_State *L, struct cla_buf *line)
 {
     push_names(L);
@@ -126,7 +139,7 @@ static void add_fields(lua_State *L, struct cla_buf *line)
         lua_pushvalue(L, -1);
         lua_rawget(L, 2);
         text.p = luaL_tolstring(L, -1, &text.n);
-        cla_log_value(line, lua_tostring(L, 5), text);
+        cla_log_value(line, push_key(L, lua_tostring(L, 5)), text);
         lua_settop(L, 4);
     }
 }
@@ -136,6 +149,7 @@ static int l_log(lua_State *L)
 {
     struct cla_log *log = cla_sched_of(L)->log;
     enum cla_log_level level = (enum cla_log_level)lua_tointeger(L, lua_upvalueindex(1));
+    struct cla_slice message;
     struct cla_buf *line;
 
     luaL_checkany(L, 1);
@@ -144,13 +158,17 @@ static int l_log(lua_State *L)
         luaL_checktype(L, 2, LUA_TTABLE);
     if (!cla_log_wants(log, level))
         return 0;
-    luaL_tolstring(L, 1, NULL);
+    message.p = luaL_tolstring(L, 1, &message.n);
     lua_replace(L, 1);
     line = push_line(L);
+    (void)cla_buf_add(line, message);
+    for (size_t i = 0; i < line->n; i++) {
+        if (line->p[i] == '\0')
+            line->p[i] = '?'; /* would end the line */
+    }
     if (!lua_isnil(L, 2))
         add_fields(L, line);
-    cla_log_line(log, level, "%s%.*s", lua_tostring(L, 1), (int)line->n,
-                 line->n > 0 ? line->p : "");
+    cla_log_line(log, level, "%.*s", (int)line->n, line->n > 0 ? line->p : "");
     return 0;
 }
 

@@ -46,7 +46,7 @@ describe("cancela test", function()
   for what, body in pairs {
     ["a failed assertion"] = "assert.equal(1, 2) -- HERE",
     ["a failed assertion after an await"] = "cancela.sleep(1)\nassert.equal(1, 2) -- HERE",
-    ["a failed assertion in a timeout"] = "cancela.timeout(9, function()\ncancela.sleep(1)\nassert(false) -- HERE\nend)",
+    ["an assertion in a timeout"] = "cancela.timeout(9, function()\ncancela.sleep(1)\nassert(false) -- HERE\nend)",
     ["an error"] = "error 'broken' -- HERE",
     ["an error after an await"] = "cancela.sleep(1)\nerror 'broken' -- HERE",
     ["an error of Lua's"] = "cancela.sleep(1)\nlocal x = nil + 1 -- HERE",

@@ -92,7 +92,7 @@ struct cla_buf *cla_call_result_begin(struct cla_call *call)
 
 void cla_call_result_end(struct cla_call *call)
 {
-    struct cla_rpc_error no_memory = {.code = CLA_CODE_RESOURCE_EXHAUSTED,
+    struct cla_rpc_error no_memory = {.code = CLA_CODE_UNAVAILABLE,
                                       .message = CLA_LIT("out of memory")};
 
     if (call->sink->result_end(call) != 0) {

@@ -70,7 +70,7 @@ static void reset(struct cla_exchange *x, struct cla_conn *conn, const struct cl
     cla_list_init(&x->calls);
     x->unanswered = x->replies = 0;
     x->status = 200;
-    x->busy = x->batch = x->first_used = false;
+    x->busy = x->batch = x->lost = x->first_used = false;
     x->keep_alive = head->keep_alive;
     x->version_1_0 = head->version_minor == 0;
     x->head_only = head->method == CLA_HTTP_HEAD;
@@ -138,7 +138,9 @@ static void answer_text(struct cla_exchange *x, int status, const char *text)
 /* Every element has been read and every call has ended. */
 static void answer_calls(struct cla_exchange *x)
 {
-    if (x->replies == 0) {
+    if (x->lost) {
+        answer_text(x, 503, "out of memory");
+    } else if (x->replies == 0) {
         x->status = 204;
         answer(x, NULL);
     } else if (x->batch && cla_buf_push(&x->reply, ']') != 0) {
@@ -165,10 +167,12 @@ static void write_error(struct cla_exchange *x, struct cla_slice id,
 {
     size_t mark = x->reply.n;
 
-    if (begin_element(x) == 0 && x->protocol->error(&x->reply, id, error) == 0)
+    if (begin_element(x) == 0 && x->protocol->error(&x->reply, id, error) == 0) {
         x->replies++;
-    else
+    } else {
         x->reply.n = mark;
+        x->lost = true;
+    }
     if (x->protocol->status_of_code)
         x->status = cla_code_info(error->code)->http;
 }

@@ -36,6 +36,7 @@ struct cla_exchange {
     int status;            /* of the response */
     bool busy;             /* the request is complete and not yet answered */
     bool batch;
+    bool lost;       /* a reply had no memory: none is sent, rather than some */
     bool first_used; /* 'first' is a live call */
     bool keep_alive;
     bool version_1_0;

@@ -41,13 +41,16 @@ static void on_hook(lua_State *L, lua_Debug *ar)
 {
     struct load *load = load_of(L);
 
-    if (ar->event == LUA_HOOKLINE) {
+    if (load == NULL) { /* in a coroutine made while loading, which got the hook then */
+        lua_sethook(L, NULL, 0, 0);
+    } else if (ar->event == LUA_HOOKLINE) {
         lua_getinfo(L, "S", ar);
         if (ar->source[0] == '@') {
             load->line = ar->currentline;
             memcpy(load->source, ar->short_src, sizeof load->source);
         }
     } else if (cla_clock_monotonic_ns() > load->deadline_ns) {
+        lua_sethook(L, on_hook, LUA_MASKCOUNT, 1); /* a loop around pcall ends too */
         luaL_error(L, "the script took too long to load (load_timeout)");
     }
 }

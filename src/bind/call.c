@@ -58,6 +58,16 @@ static void push_slice(lua_State *L, struct cla_slice s)
     lua_pushlstring(L, s.p, s.n);
 }
 
+static void push_lower(lua_State *L, struct cla_slice s)
+{
+    luaL_Buffer buffer;
+    char *to = luaL_buffinitsize(L, &buffer, s.n);
+
+    for (size_t i = 0; i < s.n; i++)
+        to[i] = s.p[i] >= 'A' && s.p[i] <= 'Z' ? (char)(s.p[i] + 'a' - 'A') : s.p[i];
+    luaL_pushresultsize(&buffer, s.n);
+}
+
 /* call.headers: a table of lower-case names; values of repeated fields are joined by ", ". The head
  * was checked when it was read: lines end in CRLF and hold a colon. */
 static void push_headers(lua_State *L, struct cla_slice head)
@@ -71,13 +81,7 @@ static void push_headers(lua_State *L, struct cla_slice head)
             line.n--;
         if (!cla_slice_next(&line, ':', &name) || name.n == 0)
             continue;
-        push_slice(L, name);
-        lua_getglobal(L, "string");
-        lua_getfield(L, -1, "lower");
-        lua_pushvalue(L, -3);
-        lua_call(L, 1, 1);
-        lua_replace(L, -3);
-        lua_pop(L, 1); /* stack: headers, name */
+        push_lower(L, name);
         lua_pushvalue(L, -1);
         if (lua_rawget(L, -3) == LUA_TSTRING) {
             lua_pushliteral(L, ", ");

@@ -102,6 +102,15 @@ static struct cla_slice host_name(struct cla_slice host)
     return host;
 }
 
+static bool is_digits_and_dots(struct cla_slice s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] != '.' && (s.p[i] < '0' || s.p[i] > '9'))
+            return false;
+    }
+    return true;
+}
+
 static bool is_loopback_name(struct cla_slice name)
 {
     struct cla_slice suffix = CLA_LIT(".localhost");
@@ -109,7 +118,7 @@ static bool is_loopback_name(struct cla_slice name)
     if (cla_slice_eq_nocase(name, CLA_LIT("localhost")) || cla_slice_eq(name, CLA_LIT("[::1]")))
         return true;
     if (cla_slice_starts(name, CLA_LIT("127.")))
-        return strspn(name.p, "0123456789.") >= name.n;
+        return is_digits_and_dots(name);
     return name.n > suffix.n &&
            cla_slice_eq_nocase(cla_slice(name.p + name.n - suffix.n, suffix.n), suffix);
 }
@@ -217,7 +226,13 @@ static void find_unary(struct cla_route *route, const struct cla_http_head *head
                        struct cla_slice path, struct cla_app *app, const struct fields *fields,
                        struct cla_buf *name)
 {
-    if (dotted_name(path, name) != 0) {
+    int rc = dotted_name(path, name);
+
+    if (rc == -CLA_ENOMEM) {
+        refuse(route, 503, "out of memory");
+        return;
+    }
+    if (rc != 0) {
         refuse(route, 400, "the path holds a malformed percent escape");
         return;
     }

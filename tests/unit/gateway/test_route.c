@@ -53,73 +53,72 @@ static void route_with(struct cla_route *route, const struct request *request,
 
 #define JSON "application/json"
 
+static const struct {
+    struct request request;
+    enum cla_route_kind kind;
+    int status; /* REFUSE */
+} decisions[] = {
+    {{CLA_HTTP_POST, "/rpc", "a", JSON, NULL, NULL}, CLA_ROUTE_JSONRPC, 0},
+    {{CLA_HTTP_POST, "/rpc?x=1", "a", JSON, NULL, NULL}, CLA_ROUTE_JSONRPC, 0},
+    {{CLA_HTTP_POST, "http://a/rpc", "a", JSON, NULL, NULL}, CLA_ROUTE_JSONRPC, 0},
+    {{CLA_HTTP_POST, "/rpc", "a", "application/json; charset=utf-8", NULL, NULL},
+     CLA_ROUTE_JSONRPC,
+     0},
+    {{CLA_HTTP_POST, "/rpc", "a", "Application/JSON;charset=\"UTF-8\"", NULL, NULL},
+     CLA_ROUTE_JSONRPC,
+     0},
+    {{CLA_HTTP_POST, "/rpc", "a", "application/json; charset=latin1", NULL, NULL},
+     CLA_ROUTE_REFUSE,
+     415},
+    {{CLA_HTTP_POST, "/rpc", "a", "application/jsonp", NULL, NULL}, CLA_ROUTE_REFUSE, 415},
+    {{CLA_HTTP_POST, "/rpc", "a", "text/plain", NULL, NULL}, CLA_ROUTE_REFUSE, 415},
+    {{CLA_HTTP_POST, "/rpc", "a", NULL, NULL, NULL}, CLA_ROUTE_REFUSE, 415},
+    {{CLA_HTTP_POST, "/rpc", "a", JSON, "content-encoding", "gzip"}, CLA_ROUTE_REFUSE, 415},
+    {{CLA_HTTP_POST, "/rpc", "a", JSON, "Content-Encoding", "identity"}, CLA_ROUTE_JSONRPC, 0},
+    {{CLA_HTTP_GET, "/rpc", "a", NULL, NULL, NULL}, CLA_ROUTE_REFUSE, 405},
+    {{CLA_HTTP_PUT, "/rpc", "a", JSON, NULL, NULL}, CLA_ROUTE_REFUSE, 405},
+    {{CLA_HTTP_OPTIONS, "/rpc", "a", NULL, NULL, NULL}, CLA_ROUTE_OPTIONS, 0},
+    {{CLA_HTTP_OPTIONS, "*", "a", NULL, NULL, NULL}, CLA_ROUTE_OPTIONS, 0},
+    {{CLA_HTTP_POST, "/rpc/math.add", "a", JSON, NULL, NULL}, CLA_ROUTE_UNARY, 0},
+    {{CLA_HTTP_POST, "/rpc/math/add", "a", JSON, NULL, NULL}, CLA_ROUTE_UNARY, 0},
+    {{CLA_HTTP_POST, "/rpc/math%2Eadd", "a", JSON, NULL, NULL}, CLA_ROUTE_UNARY, 0},
+    {{CLA_HTTP_POST, "/rpc/math/add", "a", NULL, NULL, NULL},
+     CLA_ROUTE_UNARY,
+     0}, /* no body: no params */
+    {{CLA_HTTP_POST, "/rpc/math/add", "a", "text/plain", NULL, NULL}, CLA_ROUTE_REFUSE, 415},
+    {{CLA_HTTP_GET, "/rpc/math/add", "a", NULL, NULL, NULL}, CLA_ROUTE_REFUSE, 405},
+    {{CLA_HTTP_GET, "/rpc/look", "a", NULL, NULL, NULL}, CLA_ROUTE_GET, 0},
+    {{CLA_HTTP_HEAD, "/rpc/look?message=1", "a", NULL, NULL, NULL}, CLA_ROUTE_GET, 0},
+    {{CLA_HTTP_POST, "/rpc/look", "a", JSON, NULL, NULL}, CLA_ROUTE_UNARY, 0},
+    {{CLA_HTTP_DELETE, "/rpc/look", "a", NULL, NULL, NULL}, CLA_ROUTE_REFUSE, 405},
+    {{CLA_HTTP_OTHER, "/rpc/look", "a", NULL, NULL, NULL}, CLA_ROUTE_REFUSE, 405},
+    {{CLA_HTTP_OPTIONS, "/rpc/look", "a", NULL, NULL, NULL}, CLA_ROUTE_OPTIONS, 0},
+    {{CLA_HTTP_POST, "/rpc/nope", "a", JSON, NULL, NULL}, CLA_ROUTE_REFUSE, 404},
+    {{CLA_HTTP_POST, "/rpc/", "a", JSON, NULL, NULL}, CLA_ROUTE_REFUSE, 404},
+    {{CLA_HTTP_POST, "/rpcx", "a", JSON, NULL, NULL}, CLA_ROUTE_REFUSE, 404},
+    {{CLA_HTTP_GET, "/", "a", NULL, NULL, NULL}, CLA_ROUTE_REFUSE, 404},
+    {{CLA_HTTP_POST, "/rpc/%zz", "a", JSON, NULL, NULL}, CLA_ROUTE_REFUSE, 400},
+    {{CLA_HTTP_POST, "/rpc/look", "a", JSON, "connect-protocol-version", "2"},
+     CLA_ROUTE_REFUSE,
+     400},
+    {{CLA_HTTP_POST, "/rpc/look", "a", JSON, "connect-protocol-version", "1"}, CLA_ROUTE_UNARY, 0},
+    {{CLA_HTTP_POST, "/rpc", "a", JSON, "connect-timeout-ms", "12345678901"},
+     CLA_ROUTE_REFUSE,
+     400},
+    {{CLA_HTTP_POST, "/rpc", "a", JSON, "connect-timeout-ms", ""}, CLA_ROUTE_REFUSE, 400},
+    {{CLA_HTTP_GET, "/rpc/look", "a", NULL, "grpc-timeout", "1X"}, CLA_ROUTE_REFUSE, 400},
+};
+
 static void heads_become_decisions(void **state)
 {
-    static const struct {
-        struct request request;
-        enum cla_route_kind kind;
-        int status; /* REFUSE */
-    } cases[] = {
-        {{CLA_HTTP_POST, "/rpc", "a", JSON, NULL, NULL}, CLA_ROUTE_JSONRPC, 0},
-        {{CLA_HTTP_POST, "/rpc?x=1", "a", JSON, NULL, NULL}, CLA_ROUTE_JSONRPC, 0},
-        {{CLA_HTTP_POST, "http://a/rpc", "a", JSON, NULL, NULL}, CLA_ROUTE_JSONRPC, 0},
-        {{CLA_HTTP_POST, "/rpc", "a", "application/json; charset=utf-8", NULL, NULL},
-         CLA_ROUTE_JSONRPC,
-         0},
-        {{CLA_HTTP_POST, "/rpc", "a", "Application/JSON;charset=\"UTF-8\"", NULL, NULL},
-         CLA_ROUTE_JSONRPC,
-         0},
-        {{CLA_HTTP_POST, "/rpc", "a", "application/json; charset=latin1", NULL, NULL},
-         CLA_ROUTE_REFUSE,
-         415},
-        {{CLA_HTTP_POST, "/rpc", "a", "application/jsonp", NULL, NULL}, CLA_ROUTE_REFUSE, 415},
-        {{CLA_HTTP_POST, "/rpc", "a", "text/plain", NULL, NULL}, CLA_ROUTE_REFUSE, 415},
-        {{CLA_HTTP_POST, "/rpc", "a", NULL, NULL, NULL}, CLA_ROUTE_REFUSE, 415},
-        {{CLA_HTTP_POST, "/rpc", "a", JSON, "content-encoding", "gzip"}, CLA_ROUTE_REFUSE, 415},
-        {{CLA_HTTP_POST, "/rpc", "a", JSON, "Content-Encoding", "identity"}, CLA_ROUTE_JSONRPC, 0},
-        {{CLA_HTTP_GET, "/rpc", "a", NULL, NULL, NULL}, CLA_ROUTE_REFUSE, 405},
-        {{CLA_HTTP_PUT, "/rpc", "a", JSON, NULL, NULL}, CLA_ROUTE_REFUSE, 405},
-        {{CLA_HTTP_OPTIONS, "/rpc", "a", NULL, NULL, NULL}, CLA_ROUTE_OPTIONS, 0},
-        {{CLA_HTTP_OPTIONS, "*", "a", NULL, NULL, NULL}, CLA_ROUTE_OPTIONS, 0},
-        {{CLA_HTTP_POST, "/rpc/math.add", "a", JSON, NULL, NULL}, CLA_ROUTE_UNARY, 0},
-        {{CLA_HTTP_POST, "/rpc/math/add", "a", JSON, NULL, NULL}, CLA_ROUTE_UNARY, 0},
-        {{CLA_HTTP_POST, "/rpc/math%2Eadd", "a", JSON, NULL, NULL}, CLA_ROUTE_UNARY, 0},
-        {{CLA_HTTP_POST, "/rpc/math/add", "a", NULL, NULL, NULL},
-         CLA_ROUTE_UNARY,
-         0}, /* no body: no params */
-        {{CLA_HTTP_POST, "/rpc/math/add", "a", "text/plain", NULL, NULL}, CLA_ROUTE_REFUSE, 415},
-        {{CLA_HTTP_GET, "/rpc/math/add", "a", NULL, NULL, NULL}, CLA_ROUTE_REFUSE, 405},
-        {{CLA_HTTP_GET, "/rpc/look", "a", NULL, NULL, NULL}, CLA_ROUTE_GET, 0},
-        {{CLA_HTTP_HEAD, "/rpc/look?message=1", "a", NULL, NULL, NULL}, CLA_ROUTE_GET, 0},
-        {{CLA_HTTP_POST, "/rpc/look", "a", JSON, NULL, NULL}, CLA_ROUTE_UNARY, 0},
-        {{CLA_HTTP_DELETE, "/rpc/look", "a", NULL, NULL, NULL}, CLA_ROUTE_REFUSE, 405},
-        {{CLA_HTTP_OTHER, "/rpc/look", "a", NULL, NULL, NULL}, CLA_ROUTE_REFUSE, 405},
-        {{CLA_HTTP_OPTIONS, "/rpc/look", "a", NULL, NULL, NULL}, CLA_ROUTE_OPTIONS, 0},
-        {{CLA_HTTP_POST, "/rpc/nope", "a", JSON, NULL, NULL}, CLA_ROUTE_REFUSE, 404},
-        {{CLA_HTTP_POST, "/rpc/", "a", JSON, NULL, NULL}, CLA_ROUTE_REFUSE, 404},
-        {{CLA_HTTP_POST, "/rpcx", "a", JSON, NULL, NULL}, CLA_ROUTE_REFUSE, 404},
-        {{CLA_HTTP_GET, "/", "a", NULL, NULL, NULL}, CLA_ROUTE_REFUSE, 404},
-        {{CLA_HTTP_POST, "/rpc/%zz", "a", JSON, NULL, NULL}, CLA_ROUTE_REFUSE, 400},
-        {{CLA_HTTP_POST, "/rpc/look", "a", JSON, "connect-protocol-version", "2"},
-         CLA_ROUTE_REFUSE,
-         400},
-        {{CLA_HTTP_POST, "/rpc/look", "a", JSON, "connect-protocol-version", "1"},
-         CLA_ROUTE_UNARY,
-         0},
-        {{CLA_HTTP_POST, "/rpc", "a", JSON, "connect-timeout-ms", "12345678901"},
-         CLA_ROUTE_REFUSE,
-         400},
-        {{CLA_HTTP_POST, "/rpc", "a", JSON, "connect-timeout-ms", ""}, CLA_ROUTE_REFUSE, 400},
-        {{CLA_HTTP_GET, "/rpc/look", "a", NULL, "grpc-timeout", "1X"}, CLA_ROUTE_REFUSE, 400},
-    };
     const struct cla_route_rules rules = {.app = &app};
 
-    for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++) {
+    for (size_t i = 0; i < CLA_ARRAY_LEN(decisions); i++) {
         struct cla_route route;
 
-        route_with(&route, &cases[i].request, &rules);
-        if (route.kind != cases[i].kind || route.status != cases[i].status)
-            fail_msg("case %zu, %s: kind %d, status %d (%s)", i, cases[i].request.target,
+        route_with(&route, &decisions[i].request, &rules);
+        if (route.kind != decisions[i].kind || route.status != decisions[i].status)
+            fail_msg("case %zu, %s: kind %d, status %d (%s)", i, decisions[i].request.target,
                      (int)route.kind, route.status, route.why != NULL ? route.why : "");
         assert_int_equal(route.kind == CLA_ROUTE_REFUSE, route.why != NULL);
         if (route.kind == CLA_ROUTE_OPTIONS || route.status == 405)

@@ -35,6 +35,25 @@ describe("a cancelled call", function()
     assert.is_false(entered)
   end)
 
+  it("case 3, 4: keeps its first reason, whatever comes later", function()
+    local _, err = call(function(_, call)
+      call.token:on_cancel(function() seen[#seen + 1] = "callback" end)
+      local _ <close> = setmetatable({}, { __close = function()
+        cancela.sleep(0.2)
+        seen[#seen + 1] = call:abort "again"
+        seen[#seen + 1] = call.token.reason.kind
+      end })
+      cancela.sleep(10)
+    end, { cancel_after = 1, timeout = 1.1 })
+    assert.same({ "callback", false, "reset" }, seen)
+    assert.equal("canceled", err.code)
+  end)
+
+  it("case 16: has timed out if the reset comes at its deadline or after", function()
+    local _, err = call(function() cancela.sleep(10) end, { cancel_after = 1, timeout = 1 })
+    assert.equal("deadline_exceeded", err.code)
+  end)
+
   it("case 5: has a token that tells so, and raises the same Cancel every time", function()
     call(function(_, call)
       local token = call.token

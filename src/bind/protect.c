@@ -133,6 +133,31 @@ static int l_yield(lua_State *L)
     return lua_yield(L, lua_gettop(L));
 }
 
+static bool is_of_call(lua_State *L)
+{
+    lua_State *coroutine = lua_tothread(L, 1);
+
+    return coroutine != NULL && cla_task_owns(coroutine);
+}
+
+/* Upvalue: coroutine.resume, a C function without upvalues. */
+static int l_resume(lua_State *L)
+{
+    if (!is_of_call(L))
+        return lua_tocfunction(L, lua_upvalueindex(1))(L);
+    lua_pushboolean(L, 0);
+    lua_pushliteral(L, "cannot resume the coroutine of a call: only what it awaits does");
+    return 2;
+}
+
+/* Upvalue: coroutine.close, likewise. */
+static int l_close(lua_State *L)
+{
+    if (is_of_call(L))
+        return luaL_error(L, "cannot close the coroutine of a call");
+    return lua_tocfunction(L, lua_upvalueindex(1))(L);
+}
+
 /* Calls the upvalue with the same arguments, but with the mode, argument 'at', made text only:
  * binary chunks can crash the host. */
 static int call_text_only(lua_State *L, int at)
@@ -176,11 +201,14 @@ static int l_dofile(lua_State *L)
     return dofile_k(L, 0, 0);
 }
 
-static void wrap(lua_State *L, const char *name, lua_CFunction function)
+/* Replaces a function of a library by one that has it for an upvalue. */
+static void wrap(lua_State *L, const char *library, const char *name, lua_CFunction function)
 {
-    lua_getglobal(L, name);
+    lua_getglobal(L, library);
+    lua_getfield(L, -1, name);
     lua_pushcclosure(L, function, 1);
-    lua_setglobal(L, name);
+    lua_setfield(L, -2, name);
+    lua_pop(L, 1);
 }
 
 static void set_in(lua_State *L, const char *library, const char *name, lua_CFunction function)
@@ -204,8 +232,10 @@ void cla_protect_open(lua_State *L)
     lua_pushglobaltable(L);
     luaL_setfuncs(L, globals, 0);
     lua_pop(L, 1);
-    wrap(L, "load", l_load);
-    wrap(L, "loadfile", l_loadfile);
+    wrap(L, LUA_GNAME, "load", l_load);
+    wrap(L, LUA_GNAME, "loadfile", l_loadfile);
+    wrap(L, "coroutine", "resume", l_resume);
+    wrap(L, "coroutine", "close", l_close);
     set_in(L, "coroutine", "yield", l_yield);
     set_in(L, "debug", "sethook", NULL);
     set_in(L, "os", "exit", NULL);

@@ -7,8 +7,8 @@
 
 #include <lua.h>
 
-/* Replaces the globals pcall, xpcall, error, assert, load, loadfile, dofile and coroutine.yield,
- * and removes debug.sethook, os.exit and os.setlocale. May raise. */
+/* Replaces the globals pcall, xpcall, error, assert, load, loadfile and dofile, and resume, close
+ * and yield of coroutine; removes debug.sethook, os.exit and os.setlocale. May raise. */
 void cla_protect_open(lua_State *L);
 
 #endif

@@ -59,10 +59,14 @@ struct cla_sched {
 void cla_sched_init(struct cla_sched *sched, lua_State *L, struct cla_loop *loop,
                     struct cla_log *log, const struct cla_sched_ops *ops);
 
+/* A coroutine's extra space holds the address of its scheduler; with this bit, if it is a task's.
+ */
+#define CLA_SCHED_OF_TASK ((uintptr_t)1)
+
 /* The scheduler of any coroutine of the VM. */
 static inline struct cla_sched *cla_sched_of(lua_State *L)
 {
-    return *(struct cla_sched **)lua_getextraspace(L);
+    return (struct cla_sched *)(*(uintptr_t *)lua_getextraspace(L) & ~CLA_SCHED_OF_TASK);
 }
 
 /* Resumes ready tasks: at most those of about a millisecond. Returns true if some are left. */

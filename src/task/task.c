@@ -7,6 +7,7 @@
 #include "task/task.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 
 #include "task/compat.h"
 
@@ -113,6 +114,7 @@ struct cla_task *cla_task_new(lua_State *L)
     cla_list_init(&task->all);
     cla_timer_init(&task->timer, on_timer);
     task->L = lua_newthread(L);
+    *(uintptr_t *)lua_getextraspace(task->L) |= CLA_SCHED_OF_TASK;
     lua_setiuservalue(L, -2, 1);
     task->ref = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushcfunction(L, l_new_root);
@@ -322,16 +324,10 @@ void cla_task_resume(struct cla_task *task)
 
 void cla_task_abandon(struct cla_task *task)
 {
-    lua_State *L = task->sched->L;
-
     if (task->state == CLA_TASK_WAITING && task->wait_cancel(task) == CLA_WAIT_PENDING)
         return; /* its operation will come back to it */
     cla_list_remove(&task->link);
-    if (!lua_checkstack(L, 4))
-        return;
-    cla_task_push_where(L, task);
     finish(task, CLA_TASK_ABANDONED);
-    lua_pop(L, 1);
 }
 
 void cla_task_wake(struct cla_task *task)
@@ -356,16 +352,16 @@ void cla_task_interrupt(struct cla_task *task)
     cla_list_push(&task->sched->unwinding, &task->link);
 }
 
-void cla_task_push_where(lua_State *L, struct cla_task *task)
+void cla_task_where(const struct cla_task *task, char *text, size_t bytes)
 {
     lua_Debug ar;
 
+    snprintf(text, bytes, "?");
     for (int level = 0; lua_getstack(task->L, level, &ar); level++) {
         lua_getinfo(task->L, "Sl", &ar);
         if (ar.currentline > 0) {
-            lua_pushfstring(L, "%s:%d", ar.short_src, ar.currentline);
+            snprintf(text, bytes, "%s:%d", ar.short_src, ar.currentline);
             return;
         }
     }
-    lua_pushliteral(L, "?");
 }

@@ -26,7 +26,7 @@ enum cla_task_end {
     CLA_TASK_RAN,       /* 'leave' saw the outcome */
     CLA_TASK_SKIPPED,   /* cancelled before it entered Lua */
     CLA_TASK_BROKE,     /* 'enter' or 'leave' raised: the error is on top of the task's stack */
-    CLA_TASK_ABANDONED, /* given up while it waited: where is on top of the stack of sched->L */
+    CLA_TASK_ABANDONED, /* given up while it waited */
 };
 
 struct cla_task_ops {
@@ -108,8 +108,8 @@ void cla_task_free(struct cla_task *task);
  * message handler. */
 int cla_task_traceback(lua_State *L);
 
-/* Pushes where the task is now, "file:line", or "?" if it has no Lua frame. */
-void cla_task_push_where(lua_State *L, struct cla_task *task);
+/* Writes where the task is now, "file:line", or "?" if it has no Lua frame. Allocates nothing. */
+void cla_task_where(const struct cla_task *task, char *text, size_t bytes);
 
 /* The task running on coroutine L, or NULL: no task, or L is a coroutine the script made. */
 static inline struct cla_task *cla_task_on(lua_State *L)
@@ -117,6 +117,12 @@ static inline struct cla_task *cla_task_on(lua_State *L)
     struct cla_task *task = cla_sched_of(L)->current;
 
     return task != NULL && task->L == L ? task : NULL;
+}
+
+/* True if 'L' is the coroutine of a task, running or not: only the scheduler may resume it. */
+static inline bool cla_task_owns(lua_State *L)
+{
+    return (*(uintptr_t *)lua_getextraspace(L) & CLA_SCHED_OF_TASK) != 0;
 }
 
 #endif

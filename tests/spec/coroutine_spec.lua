@@ -146,3 +146,28 @@ describe("coroutines of the script", function()
     assert.is_false(ok)
   end)
 end)
+
+describe("the coroutine of a call", function()
+  it("is resumed by its awaits only: not by another call, and it cannot be closed", function()
+    local seen = {}
+    local app = testing.app { p = function(_, call)
+      local own = coroutine.running()
+      seen.self = table.pack(coroutine.resume(own))
+      call.token:on_cancel(function()
+        seen.status = coroutine.status(own)
+        seen.resume = table.pack(coroutine.resume(own, 1))
+        seen.close = table.pack(pcall(coroutine.close, own))
+      end)
+      cancela.shield(5, cancela.sleep, 2)
+      return "not seen"
+    end }
+    local _, err = app:call("p", {}, { cancel_after = 1 })
+    assert.equal("canceled", err.code)
+    assert.equal("suspended", seen.status)
+    local message = "cannot resume the coroutine of a call: only what it awaits does"
+    assert.same({ false, message, n = 2 }, seen.resume)
+    assert.same({ false, message, n = 2 }, seen.self)
+    assert.is_false(seen.close[1])
+    assert.matches("cannot close the coroutine of a call", seen.close[2])
+  end)
+end)

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
 import { appPath, cancela, start } from './lib/gateway.mjs';
 import { open, postText } from './lib/raw.mjs';
@@ -85,6 +86,26 @@ test('a second SIGINT ends it now, with 5 for the call left behind', async (t) =
   assert.equal((await reply).error.data.code, 'unavailable');
   await gateway.log(/stopped abandoned=1/);
   assert.deepEqual(await gateway.exited(), { code: 5, signal: null });
+});
+
+const noIPv6 = !Object.values(networkInterfaces()).flat().some(({ address }) => address === '::1');
+for (const [listen, host, skip] of [['[::1]:0', '[::1]', noIPv6], ['0.0.0.0:0', '127.0.0.1'], [':0', '127.0.0.1']]) {
+  test(`--listen ${listen} is reached at ${host}`, { skip }, async (t) => {
+    const gateway = await start('table.lua', ['--listen', listen]);
+    t.after(() => gateway.stop());
+    gateway.url = `http://${host}:${gateway.port}`;
+    assert.equal((await call(gateway, 'add', { a: 1, b: 1 })).result, 2);
+  });
+}
+
+test('the port of a gateway that ended is free for the next at once', async (t) => {
+  const first = await start('table.lua');
+  const raw = await open(t, first);
+  assert.equal((await raw.send(postText(first, request('add', { a: 1, b: 1 }))).response()).status, 200);
+  await first.stop(); // which closed the connection: its side of it waits in the system
+  const second = await start('table.lua', ['--listen', first.address]);
+  t.after(() => second.stop());
+  assert.equal((await call(second, 'add', { a: 1, b: 1 })).result, 2);
 });
 
 test('a busy port is said in one line, with 3', async (t) => {

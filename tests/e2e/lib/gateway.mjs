@@ -105,7 +105,7 @@ class Gateway {
   }
 }
 
-// Runs tests/e2e/apps/APP on a free port; resolves when it listens.
+// Runs tests/e2e/apps/APP on a free port, or where 'flags' say; resolves when it listens.
 export async function start(app, flags = []) {
   const gateway = new Gateway(spawnBinary(['run', appPath(app), '--listen', '127.0.0.1:0', ...flags]));
   const [, address] = await gateway.log(/ listening .*address=(\S+)/);

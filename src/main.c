@@ -38,7 +38,7 @@ static int unknown(const char *name)
     fprintf(stderr, "cancela: unknown command '%s'", name);
     if (suggest.best.n > 0)
         fprintf(stderr, "; did you mean '%.*s'?", (int)suggest.best.n, suggest.best.p);
-    fprintf(stderr, " See 'cancela --help'\n");
+    fprintf(stderr, "%s See 'cancela --help'\n", suggest.best.n > 0 ? "" : ".");
     return CLA_EXIT_USAGE;
 }
 
@@ -54,7 +54,7 @@ int main(int argc, char **argv)
         printf("cancela %s\n", CLA_VERSION);
         return CLA_EXIT_OK;
     }
-    if (strcmp(name, "--help") != 0 && strcmp(name, "help") != 0)
+    if (strcmp(name, "--help") != 0 && strcmp(name, "-h") != 0 && strcmp(name, "help") != 0)
         return unknown(name);
     print_help(argc > 1 ? stdout : stderr);
     return argc > 1 ? CLA_EXIT_OK : CLA_EXIT_USAGE;

@@ -239,14 +239,15 @@ static void on_end(struct cla_task *task, enum cla_task_end end)
 {
     struct cla_call *call = task->owner;
     const char *text;
+    char where[128];
 
     if (end == CLA_TASK_BROKE) {
         text = lua_tostring(task->L, -1);
         log_error(call, "cannot run", text != NULL ? text : "?");
         fail_internal(call, CLA_CODE_RESOURCE_EXHAUSTED, text != NULL ? text : "?");
     } else if (end == CLA_TASK_ABANDONED) {
-        log_error(call, "abandoned: its clean-up outlived its grace, at",
-                  lua_tostring(task->sched->L, -1));
+        cla_task_where(task, where, sizeof where);
+        log_error(call, "abandoned: its clean-up outlived its grace, at", where);
         fail_internal(call, CLA_CODE_UNAVAILABLE, "abandoned");
     }
 }
@@ -274,6 +275,8 @@ static int start(struct cla_app *app, struct cla_call *call)
     struct cla_script *script = script_of(app);
     struct cla_task *task;
 
+    if (script->vm->tight)
+        cla_vm_relieve(script->vm); /* what filled it may be over by now */
     if (script->vm->tight)
         return -CLA_ELIMIT;
     task = cla_task_get(&script->vm->sched);

@@ -329,17 +329,23 @@ static const struct cla_task_ops run_ops = {
 /* Prints where every task waits: what a person needs to find out why nothing goes on. */
 static void print_tasks(struct cla_sched *sched)
 {
+    char where[128];
+
     CLA_LIST_EACH (link, &sched->tasks) {
-        cla_task_push_where(sched->L, CLA_CONTAINER(link, struct cla_task, all));
-        fprintf(stderr, "  a task waits at %s\n", lua_tostring(sched->L, -1));
-        lua_pop(sched->L, 1);
+        cla_task_where(CLA_CONTAINER(link, struct cla_task, all), where, sizeof where);
+        fprintf(stderr, "  a task waits at %s\n", where);
     }
 }
 
-static const char *stuck(const struct cla_loop *loop, bool busy, uint64_t began_ns)
+static const char *overran(const struct cla_loop *loop, uint64_t began_ns)
 {
-    if (loop->is_virtual && loop->virtual_ns - began_ns > DAY_NS)
-        return "the specs ran past 24 hours of virtual time";
+    return loop->is_virtual && loop->virtual_ns - began_ns > DAY_NS
+               ? "the specs ran past 24 hours of virtual time"
+               : NULL;
+}
+
+static const char *stuck(const struct cla_loop *loop, bool busy)
+{
     if (!busy && loop->timers.root == NULL && loop->pending == 0 && !uv_loop_alive(&loop->uv))
         return "every task waits for something that will never happen";
     return NULL;
@@ -370,7 +376,9 @@ int cla_testing_run(struct cla_script *script, int argc, char **argv)
     cla_task_start(task, &run_ops, &run, NULL, NULL, CLA_NEVER);
     while (!run.ended && why == NULL) {
         busy = cla_loop_step(loop, !busy);
-        why = run.ended ? NULL : stuck(loop, busy, began_ns);
+        why = overran(loop, began_ns);
+        if (why == NULL && !run.ended)
+            why = stuck(loop, busy);
     }
     if (why != NULL) {
         fprintf(stderr, "cancela test: %s\n", why);

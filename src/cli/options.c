@@ -58,8 +58,9 @@ static int take_flag(struct cla_options *options, int argc, char **argv, int *i)
     struct cla_config_error error;
     const char *next = *i + 1 < argc ? argv[*i + 1] : NULL;
     bool used_next = false;
+    char text[256];
 
-    if (strcmp(argv[*i], "--help") == 0) {
+    if (strcmp(argv[*i], "--help") == 0 || strcmp(argv[*i], "-h") == 0) {
         options->help = true;
         return 0;
     }
@@ -68,6 +69,10 @@ static int take_flag(struct cla_options *options, int argc, char **argv, int *i)
     if (strcmp(argv[*i], "--config") == 0) {
         ++*i;
         return next != NULL ? 0 : fail("--config needs a file: --config cancela.lua");
+    }
+    if (argv[*i][1] != '-') {
+        snprintf(text, sizeof text, "unknown flag '%.200s'; flags begin with '--'", argv[*i]);
+        return fail(text);
     }
     if (cla_config_set_flag(&options->config, argv[*i], next, &used_next, &error) != 0)
         return fail(error.text);

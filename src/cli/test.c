@@ -43,7 +43,7 @@ int cla_cli_test(int argc, char **argv)
     struct cla_loop loop;
     int rc = CLA_EXIT_FAILED;
 
-    if (argc > 1 && strcmp(argv[1], "--help") == 0) {
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         fputs(help, stdout);
         return CLA_EXIT_OK;
     }

@@ -115,8 +115,8 @@ bool cla_call_fail(struct cla_call *call, const struct cla_rpc_error *error)
     if (call->state != CLA_CALL_OPEN)
         return false;
     call->state = CLA_CALL_FAILED;
-    cla_access_call(call, error->code, NULL);
     end_in_error(call, error);
+    cla_access_call(call, error->code, NULL);
     return true;
 }
 
@@ -127,12 +127,12 @@ bool cla_call_cancelled(struct cla_call *call, const struct cla_reason *reason)
     if (call->state != CLA_CALL_OPEN)
         return false;
     call->state = CLA_CALL_CANCELLED;
-    cla_access_call(call, error.code, reason);
     if (error.code == CLA_CODE_UNAVAILABLE)
         error.number = CLA_JSONRPC_SERVER_CANCELLED;
     if (reason->kind == CLA_CANCEL_USER || reason->kind == CLA_CANCEL_LIMIT)
         error.message = cla_reason_message(reason);
     end_in_error(call, &error);
+    cla_access_call(call, error.code, reason);
     return true;
 }
 

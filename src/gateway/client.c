@@ -279,8 +279,8 @@ static void on_dialed(void *arg, int rc, int fd, const char *error)
     if (rc != 0) {
         on_dial_failed(client, rc, error);
     } else if (cla_stream_open(&client->stream, client->loop, fd, &stream_events) != 0) {
-        close(fd);
-        on_dial_failed(client, -CLA_EIO, "the connection could not be used");
+        close(fd); /* the stream closes all the same, and then reports */
+        settle(client, CLA_CLIENT_UNREACHABLE, "the connection could not be used");
     } else {
         ask(client);
     }

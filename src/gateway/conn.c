@@ -68,8 +68,7 @@ static void update_due(struct cla_conn *conn, uint64_t now)
     if (busy(conn))
         set_due(conn, CLA_NEVER);
     else if (conn->exchange != NULL)
-        set_due(conn, cla_clock_add(conn->exchange->request.received_ns,
-                                    worker->header_timeout_ns + worker->body_timeout_ns));
+        set_due(conn, cla_clock_add(conn->head_ns, worker->body_timeout_ns));
     else if (cla_http_parser_in_message(conn->parser))
         set_due(conn, cla_clock_add(conn->received_ns, worker->header_timeout_ns));
     else
@@ -250,6 +249,7 @@ static void on_head(void *arg, const struct cla_http_head *head)
 {
     struct cla_conn *conn = arg;
 
+    conn->head_ns = conn->read_ns;
     conn->exchange = cla_exchange_get(conn, head, conn->received_ns);
     if (conn->exchange == NULL || !head->expect_continue)
         return;

@@ -37,6 +37,7 @@ struct cla_conn {
     uint64_t due_ns;               /* when the present wait is over; CLA_NEVER: no limit */
     uint64_t read_ns;              /* when bytes last arrived */
     uint64_t received_ns;          /* first byte of the request under way */
+    uint64_t head_ns;              /* end of its head */
     uint64_t requests;             /* answered */
     size_t unwritten;              /* bytes queued when the wait for the peer to take some began */
     enum cla_conn_state state;

@@ -232,9 +232,11 @@ static void on_completed(struct cla_call *call)
 static void on_error(struct cla_call *call, const struct cla_rpc_error *error)
 {
     struct cla_exchange *x = exchange_of(call);
+    size_t mark = x->reply.n;
 
     if (reply_wanted(x, call))
         write_error(x, call->request_id, error);
+    call->reply_bytes = x->reply.n - mark;
     one_answered(x);
 }
 

@@ -8,8 +8,9 @@
 #include "base/mem.h"
 #include "task/task.h"
 
-/* How often a tight VM looks whether the calls that have ended gave memory back. */
-#define COLLECT_AGAIN_NS (100 * CLA_NS_PER_MS)
+/* A tight VM looks again whether calls that have ended gave memory back, but not before this many
+ * times as long as the last look took. */
+#define COLLECT_SHARE 4
 
 /* Lua's own objects do not go through the memory seam: Lua copes with a failed allocation by
  * collecting, and its tests are not ours to repeat. */
@@ -95,9 +96,12 @@ static void collect(struct cla_vm *vm)
 {
     size_t threshold = vm->cap / 5 * 4;
 
+    uint64_t began_ns = cla_clock_monotonic_ns();
+
     lua_gc(vm->L, LUA_GCCOLLECT);
     vm->tight = vm->used >= threshold;
-    vm->again_ns = cla_sched_now_ns(&vm->sched) + COLLECT_AGAIN_NS;
+    vm->again_ns =
+        cla_sched_now_ns(&vm->sched) + COLLECT_SHARE * (cla_clock_monotonic_ns() - began_ns);
     if (!vm->tight)
         vm->tight_above = threshold;
 }

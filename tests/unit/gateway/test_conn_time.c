@@ -52,7 +52,7 @@ static void body_that_takes_too_long_is_refused(void **state)
 {
     client_send(&client, "POST /rpc HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
                          "application/json\r\nContent-Length: 100\r\n\r\n{");
-    gate_pass(&gate, 39 * S);
+    gate_pass(&gate, 29 * S);
     client_require_nothing(&client);
     gate_pass(&gate, 1 * S);
     client_require_refusal(&client, 408, "body_timeout");

@@ -196,12 +196,12 @@ static void where_names_the_line_that_waits(void **state)
 {
     struct fixture *f = *state;
     struct body body;
+    char where[64];
 
     fixture_start(f, &body, "\n\nsleep(1)\n", 0);
     fixture_step(f);
-    cla_task_push_where(f->vm->L, body.task);
-    assert_string_equal(lua_tostring(f->vm->L, -1), "body:3");
-    lua_settop(f->vm->L, 0);
+    cla_task_where(body.task, where, sizeof where);
+    assert_string_equal(where, "body:3");
     fixture_run(f);
 }
 

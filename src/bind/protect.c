@@ -184,6 +184,35 @@ static int l_loadfile(lua_State *L)
     return call_text_only(L, 2);
 }
 
+/* The searcher of Lua files for require, text only. Upvalue: the table package. */
+static int l_search_file(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1), *file;
+
+    lua_getfield(L, lua_upvalueindex(1), "searchpath");
+    lua_pushvalue(L, 1);
+    lua_getfield(L, lua_upvalueindex(1), "path");
+    lua_call(L, 2, 2);
+    file = lua_tostring(L, -2);
+    if (file == NULL)
+        return 1; /* where it was looked for */
+    if (luaL_loadfilex(L, file, "t") != LUA_OK)
+        return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s", name, file,
+                          lua_tostring(L, -1));
+    lua_pushstring(L, file);
+    return 2;
+}
+
+static void replace_searcher(lua_State *L)
+{
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, "searchers");
+    lua_pushvalue(L, -2);
+    lua_pushcclosure(L, l_search_file, 1);
+    lua_rawseti(L, -2, 2);
+    lua_pop(L, 2);
+}
+
 static int dofile_k(lua_State *L, int status, lua_KContext context)
 {
     (void)status, (void)context;
@@ -236,6 +265,7 @@ void cla_protect_open(lua_State *L)
     wrap(L, LUA_GNAME, "loadfile", l_loadfile);
     wrap(L, "coroutine", "resume", l_resume);
     wrap(L, "coroutine", "close", l_close);
+    replace_searcher(L);
     set_in(L, "coroutine", "yield", l_yield);
     set_in(L, "debug", "sethook", NULL);
     set_in(L, "os", "exit", NULL);

@@ -48,6 +48,21 @@ describe("the sandbox", function()
       assert.matches("binary chunk", select(2, pcall(dofile, name)))
     end)
 
+    it("refuses binary ones in require, and still finds text ones", function()
+      local path = package.path
+      finally(function()
+        package.path = path
+        package.loaded["some.module"] = nil
+      end)
+      package.path = name
+      write(string.dump(function() return 1 end))
+      assert.matches("error loading module 'some%.module'.*binary chunk", select(2, pcall(require, "some.module")))
+      write "return {...}"
+      assert.same({ "some.module", name }, (require "some.module"))
+      package.path = "/nonexistent/?.lua"
+      assert.matches("no file '/nonexistent/other%.lua'", select(2, pcall(require, "other")))
+    end)
+
     it("loads text ones, which may await under dofile", function()
       write "return ..., 2"
       assert.same({ 1, 2 }, { loadfile(name)(1) })

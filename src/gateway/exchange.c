@@ -138,13 +138,13 @@ static void answer_text(struct cla_exchange *x, int status, const char *text)
 /* Every element has been read and every call has ended. */
 static void answer_calls(struct cla_exchange *x)
 {
-    if (x->lost) {
+    bool ends = x->batch && x->replies > 0;
+
+    if (x->lost || (ends && cla_buf_push(&x->reply, ']') != 0)) {
         answer_text(x, 503, "out of memory");
     } else if (x->replies == 0) {
         x->status = 204;
         answer(x, NULL);
-    } else if (x->batch && cla_buf_push(&x->reply, ']') != 0) {
-        answer_text(x, 503, "out of memory");
     } else {
         answer(x, "application/json");
     }

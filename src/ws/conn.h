@@ -8,7 +8,8 @@
  * An idle connection holds no buffer; with context takeover it keeps one zlib stream for each
  * direction that was used. Frames go to a buffer of the caller's, which sends it.
  *
- * The same bytes give the same events and the same refusal, however they are split over calls. */
+ * The same bytes give the same events and the same refusal, however they are split over calls. (Not
+ * so where a peer refers back further than the window it agreed to: zlib may or may not mind.) */
 #ifndef CLA_WS_CONN_H
 #define CLA_WS_CONN_H
 

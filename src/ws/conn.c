@@ -91,7 +91,11 @@ static void drop_message(struct cla_ws_conn *conn)
 {
     conn->kind = 0;
     cla_buf_fini(&conn->message);
-    if (conn->compressed && !peer_takes_over(conn)) {
+    if (!conn->compressed || conn->inflate == NULL)
+        return;
+    if (peer_takes_over(conn)) {
+        cla_ws_inflate_rest(conn->inflate);
+    } else {
         cla_ws_inflate_free(conn->inflate);
         conn->inflate = NULL;
     }
@@ -103,8 +107,7 @@ static void end_message(struct cla_ws_conn *conn, struct cla_slice message)
     struct cla_buf gathered = cla_buf_take(&conn->message);
 
     drop_message(conn);
-    if (!ignoring(conn))
-        conn->events->on_message(conn->arg, kind, message);
+    conn->events->on_message(conn->arg, kind, message);
     cla_buf_fini(&gathered);
 }
 

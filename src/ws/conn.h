@@ -5,8 +5,8 @@
  *
  * A message that arrives in one frame and in one piece is unmasked where it lies and given from
  * there; any other is gathered, up to the message limit, and so are the pieces of a control frame.
- * An idle connection holds no buffer; with context takeover it keeps one zlib stream for each
- * direction that was used. Frames go to a buffer of the caller's, which sends it.
+ * An idle connection holds no buffer; with context takeover it keeps the peer's window once it was
+ * used, and the stream that compresses. Frames go to a buffer of the caller's, which sends it.
  *
  * The same bytes give the same events and the same refusal, however they are split over calls. (Not
  * so where a peer refers back further than the window it agreed to: zlib may or may not mind.) */

@@ -62,18 +62,14 @@ int cla_ws_conn_end(struct cla_ws_conn *conn, struct cla_buf *buf, size_t mark,
                     enum cla_ws_kind kind)
 {
     unsigned char key[4], first = (unsigned char)(CLA_WS_FIN | kind);
-    int rc;
 
     if (!cla_ws_conn_writable(conn)) {
         buf->n = mark;
         return -CLA_ECLOSED;
     }
     if (compress(conn, buf, cla_ws_frame_payload(mark, conn->client)))
-        first |= CLA_WS_RSV1;
-    rc = cla_ws_frame_end(buf, mark, first, next_key(conn, key));
-    if (rc != 0)
-        forget(conn);
-    return rc;
+        first |= CLA_WS_RSV1; /* and there is room: the peer will have it */
+    return cla_ws_frame_end(buf, mark, first, next_key(conn, key));
 }
 
 int cla_ws_conn_send(struct cla_ws_conn *conn, struct cla_buf *buf, enum cla_ws_kind kind,

@@ -19,7 +19,7 @@ struct cla_ws_deflate_settings {
     size_t threshold_bytes;         /* shorter messages are sent as they are */
 };
 
-/* Small: about 20 KiB a connection that has both sent and received compressed messages. */
+/* Small: about 13 KiB for a connection that has both sent and received compressed messages. */
 #define CLA_WS_DEFLATE_DEFAULTS                                                            \
     {                                                                                      \
         .on = true, .window_bits = 10, .peer_window_bits = 10, .mem_level = 2, .level = 6, \

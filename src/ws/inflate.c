@@ -7,27 +7,60 @@
 
 #define AT_BLOCK_END 128 /* in z_stream.data_type, see inflate() in zlib.h */
 #define FIRST_ROOM 256   /* bytes */
+#define REST_MAX 4096    /* bytes of a window; copying a larger one costs more than it saves */
 
 struct cla_ws_inflate {
-    z_stream z;
-    bool ended; /* by a block that said it was the last */
+    z_stream z;            /* open during a message, and longer where memory was short */
+    bool open;             /* z is */
+    bool ended;            /* by a block that said it was the last */
+    unsigned window_n;     /* bytes */
+    unsigned char *window; /* what the next message may refer to, while z is not open */
 };
 
-static int open_stream(struct cla_ws_inflate **out, unsigned window_bits)
+static int open_stream(struct cla_ws_inflate *stream, unsigned window_bits)
 {
-    struct cla_ws_inflate *stream = cla_mem_zalloc(sizeof *stream);
     int bits = window_bits < 9 ? 9 : (int)window_bits; /* zlib writes as if 8 were 9 */
 
-    if (stream == NULL)
-        return -CLA_ENOMEM;
     stream->z.zalloc = cla_ws_zmem_alloc;
     stream->z.zfree = cla_ws_zmem_free;
-    if (inflateInit2(&stream->z, -bits) != Z_OK) {
-        cla_mem_free(stream);
+    if (inflateInit2(&stream->z, -bits) != Z_OK)
         return -CLA_ENOMEM;
-    }
-    *out = stream;
+    stream->open = true;
+    stream->ended = false;
+    if (stream->window == NULL)
+        return 0;
+    if (inflateSetDictionary(&stream->z, stream->window, stream->window_n) != Z_OK)
+        return -CLA_ENOMEM;
+    cla_mem_free(stream->window);
+    stream->window = NULL;
     return 0;
+}
+
+static int wake(struct cla_ws_inflate **stream, unsigned window_bits)
+{
+    if (*stream == NULL)
+        *stream = cla_mem_zalloc(sizeof **stream);
+    if (*stream == NULL)
+        return -CLA_ENOMEM;
+    return (*stream)->open ? 0 : open_stream(*stream, window_bits);
+}
+
+void cla_ws_inflate_rest(struct cla_ws_inflate *stream)
+{
+    unsigned n = 0;
+
+    if (!stream->open)
+        return;
+    inflateGetDictionary(&stream->z, NULL, &n);
+    if (n > REST_MAX)
+        return;
+    stream->window = cla_mem_alloc(n > 0 ? n : 1);
+    if (stream->window == NULL)
+        return;
+    inflateGetDictionary(&stream->z, stream->window, &n);
+    stream->window_n = n;
+    inflateEnd(&stream->z);
+    stream->open = false;
 }
 
 /* Makes the space behind 'out' the room to write to: one byte more than the limit, which tells that
@@ -96,7 +129,7 @@ static int inflate_all(struct cla_ws_inflate *stream, struct cla_buf *out, size_
 int cla_ws_inflate_feed(struct cla_ws_inflate **stream, unsigned window_bits, struct cla_slice in,
                         struct cla_buf *out, size_t limit)
 {
-    int rc = *stream != NULL ? 0 : open_stream(stream, window_bits);
+    int rc = wake(stream, window_bits);
 
     while (rc == 0 && in.n > 0) {
         unsigned n = in.n < INT_MAX ? (unsigned)in.n : INT_MAX;
@@ -126,6 +159,8 @@ void cla_ws_inflate_free(struct cla_ws_inflate *stream)
 {
     if (stream == NULL)
         return;
-    inflateEnd(&stream->z);
+    if (stream->open)
+        inflateEnd(&stream->z);
+    cla_mem_free(stream->window);
     cla_mem_free(stream);
 }

@@ -44,7 +44,7 @@ static const struct cla_ws_settings settings = {.message_bytes = 1 << 20,
 static void init(struct cla_ws_conn *conn, bool client, bool deflate)
 {
     const struct cla_ws_agreed agreed = {
-        .deflate = deflate, .server_window_bits = 15, .client_window_bits = 10};
+        .deflate = deflate, .server_window_bits = 10, .client_window_bits = 10};
 
     cla_ws_conn_init(conn, client, &settings, &agreed, &events, NULL);
 }
@@ -200,29 +200,39 @@ static size_t heap_bytes(void)
     return mallinfo2().uordblks;
 }
 
-/* A server that has both received and sent one compressed message. */
+#define SERVERS 200
+
+/* Servers that have both received and sent compressed messages: what one holds between them. */
 static void measure_memory(void)
 {
-    struct cla_ws_conn server, client;
+    static struct cla_ws_conn servers[SERVERS];
     struct cla_slice text = cla_slice(document, sizeof document - 1);
-    struct cla_buf in = {0}, out = {0};
-    size_t taken, before, received;
+    size_t taken, received, before = heap_bytes();
 
-    init(&server, false, true);
-    init(&client, true, true);
-    CLA_PRE(cla_ws_conn_send(&client, &in, CLA_WS_KIND_TEXT, text) == 0);
-    CLA_PRE(cla_buf_reserve(&out, 4096) == 0);
-    before = heap_bytes();
-    CLA_PRE(cla_ws_conn_feed(&server, in.p, in.n, &taken) == CLA_WS_MORE);
+    for (size_t i = 0; i < SERVERS; i++) {
+        struct cla_ws_conn client;
+        struct cla_buf in = {0};
+
+        init(&servers[i], false, true);
+        init(&client, true, true);
+        for (unsigned k = 0; k < 8; k++)
+            CLA_PRE(cla_ws_conn_send(&client, &in, CLA_WS_KIND_TEXT, text) == 0);
+        CLA_PRE(cla_ws_conn_feed(&servers[i], in.p, in.n, &taken) == CLA_WS_MORE);
+        cla_buf_fini(&in);
+        cla_ws_conn_fini(&client);
+    }
     received = heap_bytes() - before;
-    CLA_PRE(cla_ws_conn_send(&server, &out, CLA_WS_KIND_TEXT, text) == 0);
-    printf("%-36s %8zu bytes\n", "connection", sizeof server);
-    printf("%-36s %8zu bytes\n", "  after a compressed message in", received);
-    printf("%-36s %8zu bytes\n", "  after another out", heap_bytes() - before);
-    cla_ws_conn_fini(&server);
-    cla_ws_conn_fini(&client);
-    cla_buf_fini(&in);
-    cla_buf_fini(&out);
+    for (size_t i = 0; i < SERVERS; i++) {
+        struct cla_buf out = {0};
+
+        CLA_PRE(cla_ws_conn_send(&servers[i], &out, CLA_WS_KIND_TEXT, text) == 0);
+        cla_buf_fini(&out);
+    }
+    printf("%-36s %8zu bytes\n", "connection", sizeof servers[0]);
+    printf("%-36s %8zu bytes\n", "  and after compressed messages in", received / SERVERS);
+    printf("%-36s %8zu bytes\n", "  and out", (heap_bytes() - before) / SERVERS);
+    for (size_t i = 0; i < SERVERS; i++)
+        cla_ws_conn_fini(&servers[i]);
 }
 
 int main(int argc, char **argv)

@@ -93,6 +93,9 @@ static const struct sequence sequences[] = {
     {"code point cut by a message",
      {{0xc1, L("\x00\x01\x00\xfe\xff\xc3\x00")}},
      "failed 1007 a text message is not UTF-8\n"},
+    {"code point cut by what is not DEFLATE",
+     {{0xc1, L("\x00\x01\x00\xfe\xff\xc3\xff\xff")}},
+     NOT_DEFLATE},
     {"code point cut by a frame",
      {{0x41, L("\x00\x01\x00\xfe\xff\xc3")}, {0x80, L("\x00\x01\x00\xfe\xff\xa9\x00")}},
      "text 2 \xc3\xa9\n"},
@@ -410,6 +413,74 @@ static void limit_is_exact_for_compressed_messages(void **state)
     }
 }
 
+static void byte_over_the_limit_is_not_looked_at(void **state)
+{
+    struct cla_ws_deflate *stream = NULL;
+    struct cla_buf message = {0}, frame = {0};
+
+    for (size_t i = 0; i < settings.message_bytes; i++)
+        assert_int_equal(cla_buf_push(&message, 'a'), 0);
+    assert_int_equal(cla_buf_push(&message, '\xff'), 0);
+    assert_int_equal(cla_ws_deflate_message(&stream, 15, 8, 9, &message, 0), 0);
+    ws_put(&frame, 0xc1, cla_buf_slice(&message));
+    for (size_t step = 0; step < 3; step++) {
+        struct ws_trace trace = {0};
+
+        ws_trace_init(&trace, false, &settings, &takeover);
+        ws_trace_run(&trace, cla_buf_slice(&frame), (struct ws_cut){.step = step});
+        assert_int_equal(trace.conn.code, CLA_WS_TOO_BIG);
+        ws_trace_fini(&trace);
+    }
+    cla_ws_deflate_free(stream);
+    cla_buf_fini(&message);
+    cla_buf_fini(&frame);
+}
+
+/* Noise that comes again can be referred to only if the window reaches back to it. */
+static void own_setting_bounds_the_window_that_was_agreed(void **state)
+{
+    static const unsigned char bits[] = {9, 12};
+    static char noise[2000];
+
+    make_message(noise, sizeof noise, true);
+    for (size_t i = 0; i < CLA_ARRAY_LEN(bits); i++) {
+        struct cla_ws_settings how = settings;
+        struct pair pair;
+        size_t n;
+
+        how.message_bytes = sizeof noise;
+        how.deflate.window_bits = bits[i];
+        pair_init(&pair, false, &how, &takeover);
+        pair_send(&pair, CLA_WS_KIND_BINARY, cla_slice(noise, sizeof noise));
+        n = pair.from.out.n;
+        pair_send(&pair, CLA_WS_KIND_BINARY, cla_slice(noise, sizeof noise));
+        assert_int_equal(pair.from.out.n - n < sizeof noise, bits[i] == 12);
+        pair_check(&pair, 0);
+    }
+}
+
+static void messages_refer_back_over_a_rest(void **state)
+{
+    static const unsigned char bits[] = {10, 15};
+    static char text[8192];
+
+    for (size_t i = 0; i < CLA_ARRAY_LEN(bits); i++) {
+        const struct cla_ws_agreed agreed = {
+            .deflate = true, .server_window_bits = bits[i], .client_window_bits = bits[i]};
+        struct cla_ws_settings how = settings;
+        struct pair pair;
+
+        how.message_bytes = sizeof text;
+        pair_init(&pair, true, &how, &agreed);
+        for (unsigned k = 0; k < 5; k++) {
+            make_message(text, sizeof text, false);
+            pair_send(&pair, CLA_WS_KIND_BINARY, cla_slice(text, sizeof text));
+            pair_send(&pair, CLA_WS_KIND_BINARY, cla_slice(text + 7900, 290));
+        }
+        pair_check(&pair, 4000);
+    }
+}
+
 /* Empty blocks say nothing, and could go on for ever. */
 static void message_of_empty_blocks_ends(void **state)
 {
@@ -443,6 +514,9 @@ int main(void)
         cmocka_unit_test(message_built_in_place_is_compressed_in_place),
         cmocka_unit_test(bomb_goes_off_at_the_message_limit),
         cmocka_unit_test(limit_is_exact_for_compressed_messages),
+        cmocka_unit_test(byte_over_the_limit_is_not_looked_at),
+        cmocka_unit_test(own_setting_bounds_the_window_that_was_agreed),
+        cmocka_unit_test(messages_refer_back_over_a_rest),
         cmocka_unit_test(message_of_empty_blocks_ends),
     };
 

@@ -160,6 +160,7 @@ static const struct deal deals[] = {
     {PMD "; server_max_window_bits=7", NULL},
     {PMD "; server_max_window_bits=16", NULL},
     {PMD "; server_max_window_bits=010", NULL},
+    {PMD "; server_max_window_bits=09", NULL},
     {PMD "; server_max_window_bits=1x", NULL},
     {PMD "; server_max_window_bits=\"\"", NULL},
     {PMD "; client_max_window_bits=0", NULL},

@@ -297,6 +297,27 @@ static void nothing_is_held_between_messages(void **state)
     ws_trace_fini(&trace);
 }
 
+static void message_is_under_way_from_its_first_byte_to_its_last(void **state)
+{
+    struct ws_trace trace = {0};
+    struct cla_buf buf = {0};
+
+    ws_put(&buf, 0x01, CLA_LIT("ab"));
+    ws_put(&buf, 0x89, CLA_LIT("ping"));
+    ws_put(&buf, 0x80, CLA_LIT("c"));
+    ws_put(&buf, 0x89, CLA_LIT("ping"));
+    ws_trace_init(&trace, false, &settings, NULL);
+    for (size_t i = 0; i < buf.n; i++) {
+        bool between = i == 0 || i == 8 + 10 + 7;
+
+        assert_int_equal(cla_ws_conn_in_message(&trace.conn), !between);
+        assert_int_equal(ws_trace_feed(&trace, cla_slice(buf.p + i, 1)), CLA_WS_MORE);
+    }
+    assert_false(cla_ws_conn_in_message(&trace.conn));
+    cla_buf_fini(&buf);
+    ws_trace_fini(&trace);
+}
+
 static void pause_leaves_the_rest_untouched(void **state)
 {
     struct ws_trace trace = {.pause = true};
@@ -443,6 +464,7 @@ int main(void)
         cmocka_unit_test(client_reads_frames_without_a_mask_only),
         cmocka_unit_test(message_in_one_piece_is_given_where_it_lies),
         cmocka_unit_test(nothing_is_held_between_messages),
+        cmocka_unit_test(message_is_under_way_from_its_first_byte_to_its_last),
         cmocka_unit_test(pause_leaves_the_rest_untouched),
         cmocka_unit_test(only_the_close_is_heard_once_we_have_closed),
         cmocka_unit_test(close_of_the_peer_is_answered_once),

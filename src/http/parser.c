@@ -463,6 +463,12 @@ int cla_http_parser_new_response(struct cla_http_parser **out, const struct cla_
     return new_parser(out, HTTP_RESPONSE, limits, events, arg);
 }
 
+void cla_http_parser_set_arg(struct cla_http_parser *parser, void *arg)
+{
+    CLA_PRE(cla_http_parser_idle(parser));
+    parser->arg = arg;
+}
+
 void cla_http_parser_free(struct cla_http_parser *parser)
 {
     if (parser == NULL)
@@ -474,6 +480,11 @@ void cla_http_parser_free(struct cla_http_parser *parser)
 void cla_http_parser_no_body(struct cla_http_parser *parser)
 {
     parser->no_body = true;
+}
+
+bool cla_http_parser_idle(const struct cla_http_parser *parser)
+{
+    return parser->state == IDLE && !parser->empty_line_cr && parser->empty_lines == 0;
 }
 
 bool cla_http_parser_in_message(const struct cla_http_parser *parser)

@@ -90,6 +90,12 @@ int cla_http_parser_new_request(struct cla_http_parser **out, const struct cla_h
 int cla_http_parser_new_response(struct cla_http_parser **out, const struct cla_http_limits *limits,
                                  const struct cla_http_events *events, void *arg);
 
+/* True if the parser holds nothing of what was fed, not even an empty line before a request. */
+bool cla_http_parser_idle(const struct cla_http_parser *parser);
+
+/* Makes 'arg' what the events are called with, so that an idle parser serves another connection. */
+void cla_http_parser_set_arg(struct cla_http_parser *parser, void *arg);
+
 /* Frees the parser; NULL is fine. */
 void cla_http_parser_free(struct cla_http_parser *parser);
 

@@ -154,11 +154,46 @@ static void responses_do_the_same_however_they_are_cut(void **state)
         check(true, &responses[i]);
 }
 
+/* Fed the pieces in turn, the parser is idle or not behind each. */
+static void an_idle_parser_serves_another_connection(void **state)
+{
+    static const struct {
+        const char *piece;
+        bool idle;
+    } pieces[] = {
+        {"GET /1 HTTP/1.1\r\nHost: a\r\n", false},
+        {"\r\n", true},
+        {"\r\n", false}, /* an empty line before a request counts against its connection */
+        {"GET /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx", false},
+        {"y", true},
+        {"GET /3 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", true},
+    };
+    struct http_trace first = {0}, second = {0};
+    struct cla_http_parser *parser;
+
+    (void)state;
+    assert_int_equal(cla_http_parser_new_request(&parser, &limits, &http_trace_events, &first), 0);
+    assert_true(cla_http_parser_idle(parser));
+    for (size_t i = 0; i < CLA_ARRAY_LEN(pieces); i++) {
+        assert_true(http_trace_feed(&first, parser, cla_slice_str(pieces[i].piece)));
+        assert_int_equal(cla_http_parser_idle(parser), pieces[i].idle);
+    }
+    cla_http_parser_set_arg(parser, &second);
+    assert_true(http_trace_feed(&second, parser, cla_slice_str(pieces[0].piece)));
+    assert_true(http_trace_feed(&second, parser, cla_slice_str(pieces[1].piece)));
+    assert_int_equal(first.messages, 3);
+    assert_int_equal(second.messages, 1);
+    cla_http_parser_free(parser);
+    http_trace_fini(&first);
+    http_trace_fini(&second);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_do_the_same_however_they_are_cut),
         cmocka_unit_test(responses_do_the_same_however_they_are_cut),
+        cmocka_unit_test(an_idle_parser_serves_another_connection),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "gateway/access.h"
 #include "gateway/origin.h"
+#include "gateway/socket.h"
 #include "gateway/worker.h"
 
 /* How long a closing connection goes on reading, so that the answer is not lost to a reset that
@@ -65,7 +66,9 @@ static void update_due(struct cla_conn *conn, uint64_t now)
 
     if (conn->state == CLA_CONN_LINGERING || conn->stream.queued > 0)
         return; /* fixed when it began */
-    if (busy(conn))
+    if (conn->socket != NULL)
+        set_due(conn, cla_clock_add(now, worker->ping_interval_ns));
+    else if (busy(conn))
         set_due(conn, CLA_NEVER);
     else if (conn->exchange != NULL)
         set_due(conn, cla_clock_add(conn->head_ns, worker->body_timeout_ns));
@@ -94,6 +97,10 @@ static void on_timer(struct cla_timer *timer)
         await_writing(conn); /* it took some */
     else if (conn->state != CLA_CONN_OPEN || conn->stream.queued > 0)
         cla_conn_close(conn, CLA_CANCEL_SLOW_CONSUMER);
+    else if (conn->socket != NULL && cla_socket_still_there(conn->socket))
+        set_due(conn, cla_clock_add(now_of(conn), conn->worker->pong_timeout_ns));
+    else if (conn->socket != NULL)
+        cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
     else if (conn->exchange != NULL)
         cla_conn_refuse(conn, 408, "the body took too long (body_timeout)");
     else if (cla_http_parser_in_message(conn->parser))
@@ -107,16 +114,20 @@ static void on_timer(struct cla_timer *timer)
 void cla_conn_close(struct cla_conn *conn, enum cla_cancel_kind kind)
 {
     struct cla_exchange *exchange = conn->exchange;
+    struct cla_socket *socket = conn->socket;
 
     if (conn->state == CLA_CONN_CLOSED)
         return;
     conn->state = CLA_CONN_CLOSED;
     conn->exchange = NULL;
+    conn->socket = NULL;
     cla_timer_stop(&conn->worker->loop->timers, &conn->timer);
     cla_list_remove(&conn->advance);
     cla_list_remove(&conn->dirty);
     if (exchange != NULL)
         cla_exchange_abandon(exchange, kind);
+    if (socket != NULL)
+        cla_socket_gone(socket, kind);
     cla_stream_close(&conn->stream);
 }
 
@@ -145,8 +156,7 @@ static void linger(struct cla_conn *conn)
     cla_stream_read(&conn->stream);
 }
 
-/* No further request will be read; what is in 'out' still goes out. */
-static void stop_requests(struct cla_conn *conn)
+void cla_conn_finish(struct cla_conn *conn)
 {
     conn->state = CLA_CONN_FLUSHING;
     cla_worker_flush_later(conn->worker, conn);
@@ -154,6 +164,12 @@ static void stop_requests(struct cla_conn *conn)
 
 void cla_conn_drain(struct cla_conn *conn)
 {
+    if (conn->socket != NULL) {
+        if (conn->state == CLA_CONN_OPEN && cla_list_empty(&conn->socket->texts))
+            cla_socket_close(conn->socket, CLA_WS_GOING_AWAY, "the server is shutting down",
+                             CLA_CANCEL_SHUTDOWN);
+        return;
+    }
     if (conn->state == CLA_CONN_OPEN && conn->exchange == NULL && pending_n(conn) == 0 &&
         conn->out.n == 0 && conn->stream.queued == 0 && !cla_http_parser_in_message(conn->parser))
         cla_conn_close(conn, CLA_CANCEL_SHUTDOWN);
@@ -172,7 +188,7 @@ static void write_reply(struct cla_conn *conn, const struct cla_http_reply *repl
     }
     conn->requests++;
     if (reply->close)
-        stop_requests(conn);
+        cla_conn_finish(conn);
     else
         cla_worker_flush_later(conn->worker, conn);
 }
@@ -243,6 +259,41 @@ void cla_conn_refuse(struct cla_conn *conn, int status, const char *why)
     write_reply(conn, &reply, text);
 }
 
+/* The handshake is refused: the body says why, and 'fields' what else the client must know. */
+static void refuse_upgrade(struct cla_conn *conn, int status, const char *why,
+                           struct cla_slice fields)
+{
+    const struct cla_http_reply reply = {
+        .status = status,
+        .content_type = "text/plain; charset=utf-8",
+        .content_length = strlen(why),
+        .fields = fields,
+        .date = cla_worker_date(conn->worker),
+        .close = true,
+    };
+
+    cla_access_refused(&conn->worker->env, cla_slice(conn->peer, conn->peer_n), status, why);
+    write_reply(conn, &reply, cla_slice_str(why));
+}
+
+void cla_conn_upgrade(struct cla_conn *conn, struct cla_exchange *exchange)
+{
+    struct cla_buf fields = {0};
+    struct cla_http_reply reply = {.status = 101};
+    const char *why = NULL;
+    int status = cla_socket_open(conn, cla_buf_slice(&exchange->head), &fields, &why);
+
+    conn->exchange = NULL;
+    cla_exchange_abandon(exchange, CLA_CANCEL_DISCONNECT);
+    if (status != 0) {
+        refuse_upgrade(conn, status, why, cla_buf_slice(&fields));
+    } else {
+        reply.fields = cla_buf_slice(&fields);
+        write_reply(conn, &reply, cla_slice("", 0));
+    }
+    cla_buf_fini(&fields);
+}
+
 /* --- Requests. --- */
 
 static void on_head(void *arg, const struct cla_http_head *head)
@@ -289,7 +340,7 @@ static size_t feed(struct cla_conn *conn, const char *p, size_t n)
 {
     size_t done = 0;
 
-    while (done < n && conn->state == CLA_CONN_OPEN && !busy(conn)) {
+    while (done < n && conn->state == CLA_CONN_OPEN && conn->socket == NULL && !busy(conn)) {
         enum cla_http_result result;
         size_t taken = 0;
 
@@ -329,11 +380,27 @@ static void on_read(struct cla_stream *stream, struct cla_slice bytes)
     if (conn->state != CLA_CONN_OPEN)
         return; /* thrown away: nothing more will be answered */
     conn->read_ns = now_of(conn);
-    if (!busy(conn) && pending_n(conn) == 0)
+    if (conn->socket == NULL && !busy(conn) && pending_n(conn) == 0)
         used = feed(conn, bytes.p, bytes.n);
-    keep(conn, cla_slice(bytes.p + used, bytes.n - used));
+    bytes = cla_slice(bytes.p + used, bytes.n - used);
+    if (conn->socket == NULL)
+        keep(conn, bytes);
+    else if (bytes.n > 0) /* they lie in the loop's own buffer, so they may be changed */
+        cla_socket_feed(conn->socket, (char *)bytes.p, bytes.n);
     if (conn->state != CLA_CONN_CLOSED)
         update_due(conn, conn->read_ns);
+}
+
+/* What came behind the upgrade request, and waited with it, is for the socket. */
+static void feed_socket(struct cla_conn *conn)
+{
+    if (pending_n(conn) > 0)
+        cla_socket_feed(conn->socket, conn->pending.p + conn->pending_at, pending_n(conn));
+    drop_pending(conn);
+    if (conn->state != CLA_CONN_OPEN)
+        return;
+    cla_stream_read(&conn->stream);
+    update_due(conn, conn->read_ns);
 }
 
 void cla_conn_advance(struct cla_conn *conn)
@@ -344,6 +411,10 @@ void cla_conn_advance(struct cla_conn *conn)
     conn->pending_at += feed(conn, conn->pending.p + conn->pending_at, pending_n(conn));
     if (conn->state != CLA_CONN_OPEN)
         return;
+    if (conn->socket != NULL) {
+        feed_socket(conn);
+        return;
+    }
     if (pending_n(conn) == 0)
         drop_pending(conn);
     if (at_end(conn))
@@ -361,7 +432,10 @@ static void on_stream_end(struct cla_stream *stream, int rc)
     struct cla_conn *conn = conn_of(stream);
     bool answering = conn->out.n + stream->queued > 0;
 
-    if (rc == 0 && ((busy(conn) && conn->worker->half_close_allowed) || (answering && !busy(conn))))
+    if (rc == 0 && conn->socket != NULL && conn->state == CLA_CONN_OPEN)
+        cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
+    else if (rc == 0 &&
+             ((busy(conn) && conn->worker->half_close_allowed) || (answering && !busy(conn))))
         conn->peer_ended = true;
     else
         cla_conn_close(conn, CLA_CANCEL_DISCONNECT);

@@ -238,6 +238,15 @@ static void read_limits(struct cla_worker *worker, const struct cla_config *conf
     worker->max_connections = (unsigned)config->max_connections;
     worker->json_depth = (unsigned)config->json_depth;
     worker->batch_items = (unsigned)config->batch_items;
+    worker->calls_per_connection = (unsigned)config->calls_per_connection;
+    worker->ws = (struct cla_ws_settings){
+        .message_bytes = config->message_bytes,
+        .fragments = (unsigned)config->message_fragments,
+        .deflate = CLA_WS_DEFLATE_DEFAULTS,
+    };
+    worker->ws.deflate.on = config->compression;
+    worker->ping_interval_ns = config->ping_interval_ns;
+    worker->pong_timeout_ns = config->pong_timeout_ns;
     worker->header_timeout_ns = config->header_timeout_ns;
     worker->body_timeout_ns = config->body_timeout_ns;
     worker->idle_timeout_ns = config->idle_timeout_ns;

@@ -8,6 +8,7 @@
 #include "gateway/conn.h"
 #include "gateway/mailbox.h"
 #include "http/head.h"
+#include "ws/conn.h"
 
 /* Buffers kept for the next turns. */
 #define CLA_WORKER_BUFS 64
@@ -32,6 +33,9 @@ struct cla_worker {
     unsigned conn_count;
     unsigned max_connections;
     unsigned json_depth, batch_items;
+    unsigned calls_per_connection; /* of a WebSocket */
+    struct cla_ws_settings ws;
+    uint64_t ping_interval_ns, pong_timeout_ns;
     uint64_t header_timeout_ns, body_timeout_ns, idle_timeout_ns, write_timeout_ns;
     uint64_t drain_timeout_ns, shutdown_grace_ns;
     uint64_t requests_per_connection; /* 0: no limit */

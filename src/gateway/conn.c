@@ -67,7 +67,7 @@ static void update_due(struct cla_conn *conn, uint64_t now)
     if (conn->state == CLA_CONN_LINGERING || conn->stream.queued > 0)
         return; /* fixed when it began */
     if (conn->socket != NULL)
-        set_due(conn, cla_clock_add(now, worker->ping_interval_ns));
+        set_due(conn, cla_socket_due(conn->socket));
     else if (busy(conn))
         set_due(conn, CLA_NEVER);
     else if (conn->exchange != NULL)
@@ -98,7 +98,7 @@ static void on_timer(struct cla_timer *timer)
     else if (conn->state != CLA_CONN_OPEN || conn->stream.queued > 0)
         cla_conn_close(conn, CLA_CANCEL_SLOW_CONSUMER);
     else if (conn->socket != NULL && cla_socket_still_there(conn->socket))
-        set_due(conn, cla_clock_add(now_of(conn), conn->worker->pong_timeout_ns));
+        set_due(conn, cla_socket_due(conn->socket));
     else if (conn->socket != NULL)
         cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
     else if (conn->exchange != NULL)
@@ -335,6 +335,13 @@ static void on_end(void *arg)
 
 static const struct cla_http_events http_events = {on_head, on_body, on_end};
 
+/* It has read its last request. */
+static void drop_parser(struct cla_conn *conn)
+{
+    cla_http_parser_free(conn->parser);
+    conn->parser = NULL;
+}
+
 /* Feeds until a request is under way; returns how many bytes were used. */
 static size_t feed(struct cla_conn *conn, const char *p, size_t n)
 {
@@ -352,6 +359,8 @@ static size_t feed(struct cla_conn *conn, const char *p, size_t n)
             cla_conn_refuse(conn, cla_http_parser_status(conn->parser),
                             cla_http_parser_error(conn->parser));
     }
+    if (conn->socket != NULL)
+        drop_parser(conn);
     return done;
 }
 
@@ -476,6 +485,8 @@ static void on_drained(struct cla_stream *stream)
 {
     struct cla_conn *conn = conn_of(stream);
 
+    if (conn->socket != NULL)
+        cla_socket_taken(conn->socket);
     if (conn->out.n == 0)
         written(conn);
 }

@@ -45,10 +45,16 @@ static void put(struct cla_exchange *x)
     x->origin = NULL;
 }
 
+/* The client is gone, or has its answer. */
+static bool let_go(const struct cla_exchange *x)
+{
+    return x->conn == NULL && x->socket == NULL;
+}
+
 /* Back to the pool once neither the connection nor a call refers to it. */
 static void maybe_put(struct cla_exchange *x)
 {
-    if (x->conn == NULL && x->socket == NULL && cla_list_empty(&x->calls))
+    if (let_go(x) && !x->reading && cla_list_empty(&x->calls))
         put(x);
 }
 
@@ -77,7 +83,7 @@ static void reset(struct cla_exchange *x, struct cla_worker *worker)
     cla_list_init(&x->of_socket);
     x->unanswered = x->replies = 0;
     x->status = 200;
-    x->busy = x->batch = x->first_used = x->lost = false;
+    x->busy = x->batch = x->reading = x->first_used = x->lost = false;
     cla_list_push(&worker->exchanges, &x->link);
 }
 
@@ -218,7 +224,7 @@ static void result_rollback(struct cla_call *call)
 
 static bool reply_wanted(const struct cla_exchange *x, const struct cla_call *call)
 {
-    return call->request_id.n > 0 && (x->conn != NULL || x->socket != NULL);
+    return call->request_id.n > 0 && !let_go(x);
 }
 
 static struct cla_buf *result_begin(struct cla_call *call)
@@ -349,10 +355,9 @@ static void set_deadline(struct cla_call *call, const struct cla_route *route,
     cla_call_set_deadline(call, route->has_timeout || options->has_timeout, timeout_ms);
 }
 
-/* The live call of this exchange that has this id, or NULL. */
-static struct cla_call *find_live(struct cla_exchange *x, struct cla_slice id)
+struct cla_call *cla_exchange_find(struct cla_exchange *exchange, struct cla_slice id)
 {
-    CLA_LIST_EACH (link, &x->calls) {
+    CLA_LIST_EACH (link, &exchange->calls) {
         struct cla_call *call = CLA_CONTAINER(link, struct cla_call, link);
 
         if (call->state == CLA_CALL_OPEN && cla_slice_eq(call->request_id, id))
@@ -361,21 +366,9 @@ static struct cla_call *find_live(struct cla_exchange *x, struct cla_slice id)
     return NULL;
 }
 
-static struct cla_call *find_live_of_socket(struct cla_socket *socket, struct cla_slice id)
-{
-    struct cla_call *call = NULL;
-
-    CLA_LIST_EACH (link, &socket->texts) {
-        call = find_live(CLA_CONTAINER(link, struct cla_exchange, of_socket), id);
-        if (call != NULL)
-            break;
-    }
-    return call;
-}
-
 static bool id_is_live(struct cla_exchange *x, struct cla_slice id)
 {
-    return (x->socket != NULL ? find_live_of_socket(x->socket, id) : find_live(x, id)) != NULL;
+    return (x->socket != NULL ? cla_socket_find(x->socket, id) : cla_exchange_find(x, id)) != NULL;
 }
 
 /* The id of a live call again. The answer carries it in its data only: as its id it would settle
@@ -432,28 +425,43 @@ static void run_protocol_notification(struct cla_exchange *x, const struct cla_r
         (cla_slice_eq(request->method, CLA_LIT("$/cancelRequest")) ||
          cla_slice_eq(request->method, CLA_LIT("$/cancel_request"))) &&
         cla_jsonrpc_cancel_id(request->params, &id) == 0)
-        cla_exchange_reset(x->socket, id);
+        cla_socket_reset(x->socket, id);
     one_answered(x);
 }
 
 static void on_request(void *arg, const struct cla_rpc_request *request)
 {
+    struct cla_exchange *x = arg;
+
+    if (let_go(x))
+        return; /* an element before this one had the socket closed */
     if (request->kind == CLA_RPC_INVALID)
-        answer_invalid(arg, request);
+        answer_invalid(x, request);
     else if (request->kind == CLA_RPC_NOTIFY && cla_slice_starts(request->method, CLA_LIT("$/")))
-        run_protocol_notification(arg, request);
+        run_protocol_notification(x, request);
     else
-        start_request(arg, request);
+        start_request(x, request);
 }
 
-static void run_jsonrpc(struct cla_exchange *x)
+/* Returns 0, or -CLA_ENOMEM: a socket's text that will not be answered. */
+static int run_jsonrpc(struct cla_exchange *x)
 {
     static const struct cla_rpc_server_events events = {on_text, on_request};
     const struct cla_rpc_limits limits = {.json_depth = x->worker->json_depth,
                                           .batch_items = x->worker->batch_items};
 
-    if (cla_jsonrpc_read(cla_buf_slice(&x->body), &limits, &events, x) != 0 && x->conn != NULL)
+    int rc;
+
+    x->reading = true;
+    rc = cla_jsonrpc_read(cla_buf_slice(&x->body), &limits, &events, x);
+    x->reading = false;
+    if (rc != 0 && x->socket != NULL)
+        return rc;
+    if (rc != 0 && x->conn != NULL)
         answer_text(x, 503, "out of memory");
+    else
+        maybe_put(x);
+    return 0;
 }
 
 int cla_exchange_run_text(struct cla_socket *socket, struct cla_slice text, uint64_t received_ns)
@@ -475,16 +483,7 @@ int cla_exchange_run_text(struct cla_socket *socket, struct cla_slice text, uint
     take_peer(x, socket->conn);
     x->socket = x->origin = cla_socket_hold(socket);
     cla_list_push(&socket->texts, &x->of_socket);
-    run_jsonrpc(x);
-    return 0;
-}
-
-void cla_exchange_reset(struct cla_socket *socket, struct cla_slice id)
-{
-    struct cla_call *call = find_live_of_socket(socket, id);
-
-    if (call != NULL)
-        cla_call_cancel(call, CLA_CANCEL_RESET, cla_slice(NULL, 0));
+    return run_jsonrpc(x);
 }
 
 static void answer_unary_error(struct cla_exchange *x, enum cla_code code, int status,
@@ -561,7 +560,7 @@ void cla_exchange_run(struct cla_exchange *exchange)
     exchange->busy = true;
     switch (exchange->route.kind) {
     case CLA_ROUTE_JSONRPC:
-        run_jsonrpc(exchange);
+        (void)run_jsonrpc(exchange);
         break;
     case CLA_ROUTE_UNARY:
     case CLA_ROUTE_GET:

@@ -42,6 +42,7 @@ struct cla_exchange {
     bool busy;             /* the request is complete and not yet answered */
     bool batch;
     bool lost;       /* a reply had no memory: none is sent, rather than some */
+    bool reading;    /* its text is being read: it is not put back */
     bool first_used; /* 'first' is a live call */
     bool keep_alive;
     bool version_1_0;
@@ -57,8 +58,8 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
  * -CLA_ENOMEM. */
 int cla_exchange_run_text(struct cla_socket *socket, struct cla_slice text, uint64_t received_ns);
 
-/* Cancels (reset) the live call of 'socket' that has this id; no-op if there is none. */
-void cla_exchange_reset(struct cla_socket *socket, struct cla_slice id);
+/* The call of this exchange that has this id and has not ended, or NULL. */
+struct cla_call *cla_exchange_find(struct cla_exchange *exchange, struct cla_slice id);
 
 /* True if the body is wanted: a client that waits for 100 Continue may send it. */
 bool cla_exchange_wants_body(const struct cla_exchange *exchange);

@@ -114,11 +114,26 @@ static void on_message(void *arg, enum cla_ws_kind kind, struct cla_slice messag
         cla_socket_close(socket, CLA_WS_INTERNAL, "out of memory", CLA_CANCEL_LIMIT);
 }
 
+/* The peer leaves more unread than may wait for it. */
+static bool reads_too_slowly(const struct cla_socket *socket)
+{
+    return socket->conn->stream.queued > socket->conn->worker->out_bytes;
+}
+
+static void close_slow(struct cla_socket *socket)
+{
+    cla_socket_close(socket, CLA_WS_TRY_LATER, "the client reads too slowly (out_bytes)",
+                     CLA_CANCEL_SLOW_CONSUMER);
+}
+
 static void on_ping(void *arg, struct cla_slice payload)
 {
     struct cla_socket *socket = arg;
 
-    (void)cla_ws_conn_pong(&socket->ws, out_of(socket), payload);
+    if (reads_too_slowly(socket))
+        close_slow(socket);
+    else
+        (void)cla_ws_conn_pong(&socket->ws, out_of(socket), payload);
 }
 
 static void on_pong(void *arg, struct cla_slice payload)
@@ -191,26 +206,32 @@ static void abandon_texts(struct cla_socket *socket, enum cla_cancel_kind kind)
 void cla_socket_close(struct cla_socket *socket, unsigned code, const char *reason,
                       enum cla_cancel_kind kind)
 {
-    if (cla_ws_conn_close(&socket->ws, out_of(socket), code, cla_slice_str(reason)) != 0)
-        return; /* it was closed before */
-    abandon_texts(socket, kind);
-    cla_conn_finish(socket->conn);
+    switch (cla_ws_conn_close(&socket->ws, out_of(socket), code, cla_slice_str(reason))) {
+    case 0:
+        abandon_texts(socket, kind);
+        cla_conn_finish(socket->conn);
+        break;
+    case -CLA_ENOMEM:
+        cla_conn_close(socket->conn, kind);
+        break;
+    default: /* it was closed before */
+        break;
+    }
 }
 
 void cla_socket_gone(struct cla_socket *socket, enum cla_cancel_kind kind)
 {
     abandon_texts(socket, kind);
     socket->conn = NULL;
+    cla_ws_conn_pause(&socket->ws); /* this may be inside its feed */
     cla_socket_release(socket);
 }
 
-void cla_socket_feed(struct cla_socket *socket, char *p, size_t n)
+static void act_on(struct cla_socket *socket, enum cla_ws_result result)
 {
     struct cla_conn *conn = socket->conn;
-    size_t taken = 0;
 
-    socket->pinged = false;
-    switch (cla_ws_conn_feed(&socket->ws, p, n, &taken)) {
+    switch (result) {
     case CLA_WS_MORE:
     case CLA_WS_PAUSED:
         break;
@@ -226,13 +247,45 @@ void cla_socket_feed(struct cla_socket *socket, char *p, size_t n)
     }
 }
 
+void cla_socket_feed(struct cla_socket *socket, char *p, size_t n)
+{
+    enum cla_ws_result result;
+    size_t taken = 0;
+
+    socket->pinged = false;
+    (void)cla_socket_hold(socket); /* a message may be the end of the connection */
+    result = cla_ws_conn_feed(&socket->ws, p, n, &taken);
+    if (socket->conn != NULL)
+        act_on(socket, result);
+    cla_socket_release(socket);
+}
+
+struct cla_call *cla_socket_find(struct cla_socket *socket, struct cla_slice id)
+{
+    struct cla_call *call = NULL;
+
+    CLA_LIST_EACH (link, &socket->texts) {
+        call = cla_exchange_find(CLA_CONTAINER(link, struct cla_exchange, of_socket), id);
+        if (call != NULL)
+            break;
+    }
+    return call;
+}
+
+void cla_socket_reset(struct cla_socket *socket, struct cla_slice id)
+{
+    struct cla_call *call = cla_socket_find(socket, id);
+
+    if (call != NULL)
+        cla_call_cancel(call, CLA_CANCEL_RESET, cla_slice(NULL, 0));
+}
+
 void cla_socket_answer(struct cla_socket *socket, struct cla_slice reply, bool lost)
 {
     struct cla_conn *conn = socket->conn;
 
-    if (conn->stream.queued > conn->worker->out_bytes)
-        cla_socket_close(socket, CLA_WS_TRY_LATER, "the client reads too slowly (out_bytes)",
-                         CLA_CANCEL_SLOW_CONSUMER);
+    if (reads_too_slowly(socket))
+        close_slow(socket);
     else if (lost || (reply.n > 0 && cla_ws_conn_send(&socket->ws, out_of(socket), CLA_WS_KIND_TEXT,
                                                       reply) == -CLA_ENOMEM))
         cla_socket_close(socket, CLA_WS_INTERNAL, "out of memory", CLA_CANCEL_LIMIT);
@@ -240,11 +293,26 @@ void cla_socket_answer(struct cla_socket *socket, struct cla_slice reply, bool l
         cla_conn_drain(conn);
 }
 
+uint64_t cla_socket_due(const struct cla_socket *socket)
+{
+    const struct cla_worker *worker = socket->conn->worker;
+
+    if (socket->pinged)
+        return cla_clock_add(socket->pinged_ns, worker->pong_timeout_ns);
+    return cla_clock_add(socket->conn->read_ns, worker->ping_interval_ns);
+}
+
+void cla_socket_taken(struct cla_socket *socket)
+{
+    socket->pinged_ns = cla_loop_now_ns(socket->conn->worker->loop);
+}
+
 bool cla_socket_still_there(struct cla_socket *socket)
 {
     if (socket->pinged)
         return false;
     socket->pinged = true;
+    socket->pinged_ns = cla_loop_now_ns(socket->conn->worker->loop);
     (void)cla_ws_conn_ping(&socket->ws, out_of(socket), cla_slice("", 0));
     return true;
 }

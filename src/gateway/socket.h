@@ -19,7 +19,8 @@ struct cla_socket {
     struct cla_buf head;   /* of the upgrade request */
     unsigned refs;         /* the connection's and the texts' */
     unsigned in_flight;    /* calls not released */
-    bool pinged;           /* a ping is out, and nothing has come since */
+    bool pinged;           /* a ping is out, and nothing has come since … */
+    uint64_t pinged_ns;    /* … from when on its pong is waited for */
 };
 
 /* Judges the upgrade request whose raw head is 'head' and makes a socket of 'conn', with the field
@@ -41,12 +42,24 @@ void cla_socket_feed(struct cla_socket *socket, char *p, size_t n);
  * memory, so the connection must end. */
 void cla_socket_answer(struct cla_socket *socket, struct cla_slice reply, bool lost);
 
+/* The call of any of its texts that has this id and has not ended, or NULL. */
+struct cla_call *cla_socket_find(struct cla_socket *socket, struct cla_slice id);
+
+/* Cancels (reset) the call that cla_socket_find() finds; no-op if there is none. */
+void cla_socket_reset(struct cla_socket *socket, struct cla_slice id);
+
 /* Starts the closing handshake with 'code' and 'reason', and cancels what runs with 'kind'. */
 void cla_socket_close(struct cla_socket *socket, unsigned code, const char *reason,
                       enum cla_cancel_kind kind);
 
 /* The connection is gone: cancels what runs, and drops the connection's reference. */
 void cla_socket_gone(struct cla_socket *socket, enum cla_cancel_kind kind);
+
+/* When the silence of the peer has lasted too long: see cla_socket_still_there(). */
+uint64_t cla_socket_due(const struct cla_socket *socket);
+
+/* What was queued has been taken: only now can the peer have seen a ping behind it. */
+void cla_socket_taken(struct cla_socket *socket);
 
 /* Nothing has come for ping_interval, or, after a ping, for pong_timeout: asks, or returns false.
  */

@@ -80,7 +80,6 @@ static int accept_request(struct cla_worker *worker, struct cla_slice head,
     struct cla_buf joined = {0};
     int status = 503;
 
-    *why = "out of memory";
     if (read_request(head, &request, &joined) == 0) {
         status = cla_ws_handshake_read(&request, &offer, accept, why);
         if (status == 0 && cla_ws_handshake_answer(fields, accept) != 0)
@@ -160,14 +159,15 @@ int cla_socket_open(struct cla_conn *conn, struct cla_slice head, struct cla_buf
     struct cla_ws_accept accept;
     int status = 503;
 
-    *why = "out of memory";
-    if (socket == NULL)
-        return status;
-    status = accept_request(conn->worker, head, &accept, fields, why);
+    if (socket != NULL)
+        status = accept_request(conn->worker, head, &accept, fields, why);
     if (status == 0 && cla_buf_add(&socket->head, head) != 0)
         status = 503;
     if (status != 0) {
-        cla_buf_fini(&socket->head);
+        if (status == 503)
+            *why = "out of memory";
+        if (socket != NULL)
+            cla_buf_fini(&socket->head);
         cla_mem_free(socket);
         return status;
     }

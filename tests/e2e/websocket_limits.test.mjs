@@ -170,7 +170,7 @@ test('ping_interval: a client that answers pings stays', async (t) => {
 });
 
 test('compression = false: it is not agreed on', async (t) => {
-  const gateway = await serve(t, '--compression', 'false');
+  const gateway = await serve(t, '--compression=false');
   const peer = await connect(t, gateway, { perMessageDeflate: true });
   assert.equal(peer.ws.extensions, '');
   assert.equal((await peer.call('add', { a: 1, b: 1 })).result, 2);

@@ -85,6 +85,15 @@ static void await_writing(struct cla_conn *conn)
     set_due(conn, cla_clock_add(now_of(conn), conn->worker->write_timeout_ns));
 }
 
+/* Nothing has come on a WebSocket for as long as may be. */
+static void socket_is_silent(struct cla_conn *conn)
+{
+    if (cla_socket_still_there(conn->socket))
+        set_due(conn, cla_socket_due(conn->socket));
+    else
+        cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
+}
+
 static void on_timer(struct cla_timer *timer)
 {
     struct cla_conn *conn = CLA_CONTAINER(timer, struct cla_conn, timer);
@@ -97,10 +106,8 @@ static void on_timer(struct cla_timer *timer)
         await_writing(conn); /* it took some */
     else if (conn->state != CLA_CONN_OPEN || conn->stream.queued > 0)
         cla_conn_close(conn, CLA_CANCEL_SLOW_CONSUMER);
-    else if (conn->socket != NULL && cla_socket_still_there(conn->socket))
-        set_due(conn, cla_socket_due(conn->socket));
     else if (conn->socket != NULL)
-        cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
+        socket_is_silent(conn);
     else if (conn->exchange != NULL)
         cla_conn_refuse(conn, 408, "the body took too long (body_timeout)");
     else if (cla_http_parser_in_message(conn->parser))
@@ -440,11 +447,9 @@ static void on_stream_end(struct cla_stream *stream, int rc)
 {
     struct cla_conn *conn = conn_of(stream);
     bool answering = conn->out.n + stream->queued > 0;
+    bool in_use = conn->socket != NULL && conn->state == CLA_CONN_OPEN;
 
-    if (rc == 0 && conn->socket != NULL && conn->state == CLA_CONN_OPEN)
-        cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
-    else if (rc == 0 &&
-             ((busy(conn) && conn->worker->half_close_allowed) || (answering && !busy(conn))))
+    if (rc == 0 && !in_use && (busy(conn) ? conn->worker->half_close_allowed : answering))
         conn->peer_ended = true;
     else
         cla_conn_close(conn, CLA_CANCEL_DISCONNECT);

@@ -150,16 +150,21 @@ static void answer_text(struct cla_exchange *x, int status, const char *text)
     answer(x, "text/plain; charset=utf-8");
 }
 
+static void end_batch(struct cla_exchange *x)
+{
+    if (x->batch && x->replies > 0 && cla_buf_push(&x->reply, ']') != 0)
+        x->lost = true;
+}
+
 /* Every element has been read and every call has ended. */
 static void answer_calls(struct cla_exchange *x)
 {
+    end_batch(x);
     if (x->lost) {
         answer_text(x, 503, "out of memory");
     } else if (x->replies == 0) {
         x->status = 204;
         answer(x, NULL);
-    } else if (x->batch && cla_buf_push(&x->reply, ']') != 0) {
-        answer_text(x, 503, "out of memory");
     } else {
         answer(x, "application/json");
     }
@@ -172,8 +177,7 @@ static void answer_socket(struct cla_exchange *x)
 
     x->socket = NULL;
     cla_list_remove(&x->of_socket);
-    if (x->batch && x->replies > 0 && cla_buf_push(&x->reply, ']') != 0)
-        x->lost = true;
+    end_batch(x);
     cla_socket_answer(socket, x->lost ? cla_slice(NULL, 0) : cla_buf_slice(&x->reply), x->lost);
     maybe_put(x);
 }

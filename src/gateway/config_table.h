@@ -42,6 +42,16 @@
     X(COUNT, header_count, "100", 1, 128, NULL, "most header fields of a request")                \
     X(BYTES, target_bytes, "8KiB", 16, CLA_MIB, NULL, "longest request target (path and query)")  \
     X(BYTES, body_bytes, "1MiB", 1, CLA_GIB, NULL, "largest body of a request")                   \
+    X(COUNT, calls_per_connection, "1000", 1, 1000000, NULL,                                      \
+      "most calls at a time on one WebSocket; more are answered 'unavailable'")                   \
+    X(BYTES, message_bytes, "1MiB", 1, CLA_GIB, NULL, "largest WebSocket message, decompressed")  \
+    X(COUNT, message_fragments, "1000", 1, 1000000, NULL, "most frames of a WebSocket message")   \
+    X(BOOL, compression, "true", 0, 0, NULL,                                                      \
+      "compress WebSocket messages for clients that offer it (permessage-deflate)")               \
+    X(DURATION, ping_interval, "30s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                            \
+      "time after which a WebSocket that is silent is asked if it is there")                      \
+    X(DURATION, pong_timeout, "10s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                             \
+      "time that a WebSocket has to answer that")                                                 \
     X(COUNT, batch_items, "100", 1, 100000, NULL, "most requests in a JSON-RPC batch")            \
     X(COUNT, json_depth, "128", 1, 1024, NULL, "deepest nesting of JSON arrays and objects")      \
     X(DURATION, header_timeout, "10s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                           \

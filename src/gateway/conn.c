@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "gateway/access.h"
 #include "gateway/origin.h"
+#include "gateway/socket.h"
 #include "gateway/worker.h"
 
 /* How long a closing connection goes on reading, so that the answer is not lost to a reset that
@@ -43,6 +44,11 @@ static bool busy(const struct cla_conn *conn)
     return conn->exchange != NULL && conn->exchange->busy;
 }
 
+static bool in_message(const struct cla_conn *conn)
+{
+    return conn->parser != NULL && cla_http_parser_in_message(conn->parser);
+}
+
 /* The peer will send no more, and all that it sent has been answered. */
 static bool at_end(const struct cla_conn *conn)
 {
@@ -65,11 +71,13 @@ static void update_due(struct cla_conn *conn, uint64_t now)
 
     if (conn->state == CLA_CONN_LINGERING || conn->stream.queued > 0)
         return; /* fixed when it began */
-    if (busy(conn))
+    if (conn->socket != NULL)
+        set_due(conn, cla_socket_due(conn->socket));
+    else if (busy(conn))
         set_due(conn, CLA_NEVER);
     else if (conn->exchange != NULL)
         set_due(conn, cla_clock_add(conn->head_ns, worker->body_timeout_ns));
-    else if (cla_http_parser_in_message(conn->parser))
+    else if (in_message(conn))
         set_due(conn, cla_clock_add(conn->received_ns, worker->header_timeout_ns));
     else
         set_due(conn, cla_clock_add(now, worker->idle_timeout_ns));
@@ -80,6 +88,15 @@ static void await_writing(struct cla_conn *conn)
 {
     conn->unwritten = cla_stream_unwritten(&conn->stream);
     set_due(conn, cla_clock_add(now_of(conn), conn->worker->write_timeout_ns));
+}
+
+/* Nothing has come on a WebSocket for as long as may be. */
+static void socket_is_silent(struct cla_conn *conn)
+{
+    if (cla_socket_still_there(conn->socket))
+        set_due(conn, cla_socket_due(conn->socket));
+    else
+        cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
 }
 
 static void on_timer(struct cla_timer *timer)
@@ -94,9 +111,11 @@ static void on_timer(struct cla_timer *timer)
         await_writing(conn); /* it took some */
     else if (conn->state != CLA_CONN_OPEN || conn->stream.queued > 0)
         cla_conn_close(conn, CLA_CANCEL_SLOW_CONSUMER);
+    else if (conn->socket != NULL)
+        socket_is_silent(conn);
     else if (conn->exchange != NULL)
         cla_conn_refuse(conn, 408, "the body took too long (body_timeout)");
-    else if (cla_http_parser_in_message(conn->parser))
+    else if (in_message(conn))
         cla_conn_refuse(conn, 408, "the head took too long (header_timeout)");
     else
         cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
@@ -107,16 +126,20 @@ static void on_timer(struct cla_timer *timer)
 void cla_conn_close(struct cla_conn *conn, enum cla_cancel_kind kind)
 {
     struct cla_exchange *exchange = conn->exchange;
+    struct cla_socket *socket = conn->socket;
 
     if (conn->state == CLA_CONN_CLOSED)
         return;
     conn->state = CLA_CONN_CLOSED;
     conn->exchange = NULL;
+    conn->socket = NULL;
     cla_timer_stop(&conn->worker->loop->timers, &conn->timer);
     cla_list_remove(&conn->advance);
     cla_list_remove(&conn->dirty);
     if (exchange != NULL)
         cla_exchange_abandon(exchange, kind);
+    if (socket != NULL)
+        cla_socket_gone(socket, kind);
     cla_stream_close(&conn->stream);
 }
 
@@ -145,8 +168,7 @@ static void linger(struct cla_conn *conn)
     cla_stream_read(&conn->stream);
 }
 
-/* No further request will be read; what is in 'out' still goes out. */
-static void stop_requests(struct cla_conn *conn)
+void cla_conn_finish(struct cla_conn *conn)
 {
     conn->state = CLA_CONN_FLUSHING;
     cla_worker_flush_later(conn->worker, conn);
@@ -154,8 +176,14 @@ static void stop_requests(struct cla_conn *conn)
 
 void cla_conn_drain(struct cla_conn *conn)
 {
+    if (conn->socket != NULL) {
+        if (conn->state == CLA_CONN_OPEN && cla_list_empty(&conn->socket->texts))
+            cla_socket_close(conn->socket, CLA_WS_GOING_AWAY, "the server is shutting down",
+                             CLA_CANCEL_SHUTDOWN);
+        return;
+    }
     if (conn->state == CLA_CONN_OPEN && conn->exchange == NULL && pending_n(conn) == 0 &&
-        conn->out.n == 0 && conn->stream.queued == 0 && !cla_http_parser_in_message(conn->parser))
+        conn->out.n == 0 && conn->stream.queued == 0 && !in_message(conn))
         cla_conn_close(conn, CLA_CANCEL_SHUTDOWN);
 }
 
@@ -172,7 +200,7 @@ static void write_reply(struct cla_conn *conn, const struct cla_http_reply *repl
     }
     conn->requests++;
     if (reply->close)
-        stop_requests(conn);
+        cla_conn_finish(conn);
     else
         cla_worker_flush_later(conn->worker, conn);
 }
@@ -243,6 +271,41 @@ void cla_conn_refuse(struct cla_conn *conn, int status, const char *why)
     write_reply(conn, &reply, text);
 }
 
+/* The handshake is refused: the body says why, and 'fields' what else the client must know. */
+static void refuse_upgrade(struct cla_conn *conn, int status, const char *why,
+                           struct cla_slice fields)
+{
+    const struct cla_http_reply reply = {
+        .status = status,
+        .content_type = "text/plain; charset=utf-8",
+        .content_length = strlen(why),
+        .fields = fields,
+        .date = cla_worker_date(conn->worker),
+        .close = true,
+    };
+
+    cla_access_refused(&conn->worker->env, cla_slice(conn->peer, conn->peer_n), status, why);
+    write_reply(conn, &reply, cla_slice_str(why));
+}
+
+void cla_conn_upgrade(struct cla_conn *conn, struct cla_exchange *exchange)
+{
+    struct cla_buf fields = {0};
+    struct cla_http_reply reply = {.status = 101};
+    const char *why = NULL;
+    int status = cla_socket_open(conn, cla_buf_slice(&exchange->head), &fields, &why);
+
+    conn->exchange = NULL;
+    cla_exchange_abandon(exchange, CLA_CANCEL_DISCONNECT);
+    if (status != 0) {
+        refuse_upgrade(conn, status, why, cla_buf_slice(&fields));
+    } else {
+        reply.fields = cla_buf_slice(&fields);
+        write_reply(conn, &reply, cla_slice("", 0));
+    }
+    cla_buf_fini(&fields);
+}
+
 /* --- Requests. --- */
 
 static void on_head(void *arg, const struct cla_http_head *head)
@@ -282,18 +345,35 @@ static void on_end(void *arg)
         cla_conn_refuse(conn, 503, "out of memory");
 }
 
-static const struct cla_http_events http_events = {on_head, on_body, on_end};
+const struct cla_http_events cla_conn_http_events = {on_head, on_body, on_end};
+
+/* Parsers are large, and most connections quiet: one is held only while it has something in it. */
+static void lend_parser(struct cla_conn *conn)
+{
+    struct cla_http_parser *parser = conn->parser;
+
+    if (parser == NULL || !cla_http_parser_idle(parser))
+        return;
+    conn->parser = NULL;
+    cla_worker_put_parser(conn->worker, parser);
+}
 
 /* Feeds until a request is under way; returns how many bytes were used. */
 static size_t feed(struct cla_conn *conn, const char *p, size_t n)
 {
     size_t done = 0;
 
-    while (done < n && conn->state == CLA_CONN_OPEN && !busy(conn)) {
+    if (conn->parser == NULL)
+        conn->parser = cla_worker_take_parser(conn->worker, conn);
+    if (conn->parser == NULL) {
+        cla_conn_refuse(conn, 503, "out of memory");
+        return n;
+    }
+    while (done < n && conn->state == CLA_CONN_OPEN && conn->socket == NULL && !busy(conn)) {
         enum cla_http_result result;
         size_t taken = 0;
 
-        if (!cla_http_parser_in_message(conn->parser))
+        if (!in_message(conn))
             conn->received_ns = conn->read_ns;
         result = cla_http_parser_feed(conn->parser, p + done, n - done, &taken);
         done += taken;
@@ -301,6 +381,7 @@ static size_t feed(struct cla_conn *conn, const char *p, size_t n)
             cla_conn_refuse(conn, cla_http_parser_status(conn->parser),
                             cla_http_parser_error(conn->parser));
     }
+    lend_parser(conn);
     return done;
 }
 
@@ -329,11 +410,27 @@ static void on_read(struct cla_stream *stream, struct cla_slice bytes)
     if (conn->state != CLA_CONN_OPEN)
         return; /* thrown away: nothing more will be answered */
     conn->read_ns = now_of(conn);
-    if (!busy(conn) && pending_n(conn) == 0)
+    if (conn->socket == NULL && !busy(conn) && pending_n(conn) == 0)
         used = feed(conn, bytes.p, bytes.n);
-    keep(conn, cla_slice(bytes.p + used, bytes.n - used));
+    bytes = cla_slice(bytes.p + used, bytes.n - used);
+    if (conn->socket == NULL)
+        keep(conn, bytes);
+    else if (bytes.n > 0) /* they lie in the loop's own buffer, so they may be changed */
+        cla_socket_feed(conn->socket, (char *)bytes.p, bytes.n);
     if (conn->state != CLA_CONN_CLOSED)
         update_due(conn, conn->read_ns);
+}
+
+/* What came behind the upgrade request, and waited with it, is for the socket. */
+static void feed_socket(struct cla_conn *conn)
+{
+    if (pending_n(conn) > 0)
+        cla_socket_feed(conn->socket, conn->pending.p + conn->pending_at, pending_n(conn));
+    drop_pending(conn);
+    if (conn->state != CLA_CONN_OPEN)
+        return;
+    cla_stream_read(&conn->stream);
+    update_due(conn, conn->read_ns);
 }
 
 void cla_conn_advance(struct cla_conn *conn)
@@ -344,6 +441,10 @@ void cla_conn_advance(struct cla_conn *conn)
     conn->pending_at += feed(conn, conn->pending.p + conn->pending_at, pending_n(conn));
     if (conn->state != CLA_CONN_OPEN)
         return;
+    if (conn->socket != NULL) {
+        feed_socket(conn);
+        return;
+    }
     if (pending_n(conn) == 0)
         drop_pending(conn);
     if (at_end(conn))
@@ -360,8 +461,9 @@ static void on_stream_end(struct cla_stream *stream, int rc)
 {
     struct cla_conn *conn = conn_of(stream);
     bool answering = conn->out.n + stream->queued > 0;
+    bool in_use = conn->socket != NULL && conn->state == CLA_CONN_OPEN;
 
-    if (rc == 0 && ((busy(conn) && conn->worker->half_close_allowed) || (answering && !busy(conn))))
+    if (rc == 0 && !in_use && (busy(conn) ? conn->worker->half_close_allowed : answering))
         conn->peer_ended = true;
     else
         cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
@@ -402,6 +504,8 @@ static void on_drained(struct cla_stream *stream)
 {
     struct cla_conn *conn = conn_of(stream);
 
+    if (conn->socket != NULL)
+        cla_socket_taken(conn->socket);
     if (conn->out.n == 0)
         written(conn);
 }
@@ -424,9 +528,6 @@ int cla_conn_open(struct cla_worker *worker, int fd, struct cla_slice peer)
     cla_timer_init(&conn->timer, on_timer);
     conn->peer_n = peer.n < sizeof conn->peer ? peer.n : sizeof conn->peer;
     memcpy(conn->peer, peer.p, conn->peer_n);
-    rc = cla_http_parser_new_request(&conn->parser, &worker->http_limits, &http_events, conn);
-    if (rc != 0)
-        goto free_conn;
     worker->conn_count++;
     cla_list_push(&worker->conns, &conn->link);
     rc = cla_stream_open(&conn->stream, worker->loop, fd, &stream_events);
@@ -437,8 +538,6 @@ int cla_conn_open(struct cla_worker *worker, int fd, struct cla_slice peer)
     set_due(conn, cla_clock_add(now_of(conn), worker->header_timeout_ns));
     cla_stream_read(&conn->stream);
     return 0;
-free_conn:
-    cla_mem_free(conn);
 close_fd:
     close(fd);
     return rc;

@@ -1,4 +1,4 @@
-/* One client connection speaking HTTP/1.x.
+/* One client connection speaking HTTP/1.x, until it becomes a WebSocket.
  *
  * Worker thread. Depends on: io/stream, http/parser, gateway/exchange.
  *
@@ -25,26 +25,30 @@ enum cla_conn_state {
 struct cla_conn {
     struct cla_stream stream;
     struct cla_worker *worker;
-    struct cla_link link;    /* in worker->conns */
-    struct cla_link advance; /* in worker->advance, or in none */
-    struct cla_link dirty;   /* in worker->dirty, or in none */
-    struct cla_http_parser *parser;
-    struct cla_exchange *exchange; /* being read or answered; NULL: none */
-    struct cla_buf pending;        /* bytes behind the request under way … */
-    size_t pending_at;             /* … from here on */
-    struct cla_buf out;            /* responses of this turn */
-    struct cla_timer timer;        /* set no later than due_ns */
-    uint64_t due_ns;               /* when the present wait is over; CLA_NEVER: no limit */
-    uint64_t read_ns;              /* when bytes last arrived */
-    uint64_t received_ns;          /* first byte of the request under way */
-    uint64_t head_ns;              /* end of its head */
-    uint64_t requests;             /* answered */
-    size_t unwritten;              /* bytes queued when the wait for the peer to take some began */
+    struct cla_link link;           /* in worker->conns */
+    struct cla_link advance;        /* in worker->advance, or in none */
+    struct cla_link dirty;          /* in worker->dirty, or in none */
+    struct cla_http_parser *parser; /* NULL between requests: it is lent to other connections */
+    struct cla_socket *socket;      /* the WebSocket it has become; NULL: none */
+    struct cla_exchange *exchange;  /* being read or answered; NULL: none */
+    struct cla_buf pending;         /* bytes behind the request under way … */
+    size_t pending_at;              /* … from here on */
+    struct cla_buf out;             /* responses of this turn */
+    struct cla_timer timer;         /* set no later than due_ns */
+    uint64_t due_ns;                /* when the present wait is over; CLA_NEVER: no limit */
+    uint64_t read_ns;               /* when bytes last arrived */
+    uint64_t received_ns;           /* first byte of the request under way */
+    uint64_t head_ns;               /* end of its head */
+    uint64_t requests;              /* answered */
+    size_t unwritten;               /* bytes queued when the wait for the peer to take some began */
     enum cla_conn_state state;
     bool peer_ended; /* FIN seen, and an answer is still wanted */
     size_t peer_n;
     char peer[CLA_PEER_MAX]; /* "ip:port" */
 };
+
+/* What a connection's parser calls it by. For the worker, which makes the parsers. */
+extern const struct cla_http_events cla_conn_http_events;
 
 /* Takes over the socket 'fd' of 'peer' ("ip:port"). On failure the socket is closed.
  * Returns 0, -CLA_ENOMEM or -CLA_EIO. */
@@ -54,6 +58,13 @@ int cla_conn_open(struct cla_worker *worker, int fd, struct cla_slice peer);
  * none, and no body. For the exchange. */
 void cla_conn_answer(struct cla_conn *conn, const struct cla_exchange *exchange,
                      const char *content_type);
+
+/* Makes a WebSocket of the connection, as 'exchange' asks, or refuses. For the exchange, which is
+ * over with this. */
+void cla_conn_upgrade(struct cla_conn *conn, struct cla_exchange *exchange);
+
+/* Writes what there is to write, then closes; nothing more is read. */
+void cla_conn_finish(struct cla_conn *conn);
 
 /* Answers with 'status' and the line 'why', then closes. */
 void cla_conn_refuse(struct cla_conn *conn, int status, const char *why);

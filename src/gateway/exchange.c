@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "gateway/access.h"
 #include "gateway/conn.h"
+#include "gateway/socket.h"
 #include "gateway/worker.h"
 #include "rpc/connect.h"
 #include "rpc/jsonrpc.h"
@@ -39,12 +40,21 @@ static void put(struct cla_exchange *x)
     empty(&x->reply);
     cla_list_remove(&x->link);
     cla_list_push_front(&x->worker->exchange_pool, &x->link);
+    if (x->origin != NULL)
+        cla_socket_release(x->origin);
+    x->origin = NULL;
+}
+
+/* The client is gone, or has its answer. */
+static bool let_go(const struct cla_exchange *x)
+{
+    return x->conn == NULL && x->socket == NULL;
 }
 
 /* Back to the pool once neither the connection nor a call refers to it. */
 static void maybe_put(struct cla_exchange *x)
 {
-    if (x->conn == NULL && cla_list_empty(&x->calls))
+    if (let_go(x) && !x->reading && cla_list_empty(&x->calls))
         put(x);
 }
 
@@ -63,17 +73,24 @@ static const struct cla_rpc_protocol *protocol_of(const struct cla_route *route)
     return &cla_jsonrpc_protocol;
 }
 
-static void reset(struct cla_exchange *x, struct cla_conn *conn, const struct cla_http_head *head)
+static void reset(struct cla_exchange *x, struct cla_worker *worker)
 {
-    x->worker = conn->worker;
-    x->conn = conn;
+    x->worker = worker;
+    x->conn = NULL;
+    x->socket = x->origin = NULL;
+    x->route = (struct cla_route){0};
     cla_list_init(&x->calls);
+    cla_list_init(&x->of_socket);
     x->unanswered = x->replies = 0;
     x->status = 200;
-    x->busy = x->batch = x->lost = x->first_used = false;
-    x->keep_alive = head->keep_alive;
-    x->version_1_0 = head->version_minor == 0;
-    x->head_only = head->method == CLA_HTTP_HEAD;
+    x->busy = x->batch = x->reading = x->first_used = x->lost = false;
+    cla_list_push(&worker->exchanges, &x->link);
+}
+
+static void take_peer(struct cla_exchange *x, const struct cla_conn *conn)
+{
+    memcpy(x->peer, conn->peer, conn->peer_n);
+    x->request.peer = cla_slice(x->peer, conn->peer_n);
 }
 
 /* A slice of the head becomes one of our copy of it. */
@@ -92,25 +109,23 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
 
     if (x == NULL)
         return NULL;
-    reset(x, conn, head);
-    cla_list_push(&worker->exchanges, &x->link);
-    if (cla_buf_add(&x->head, head->raw) != 0)
-        goto put;
+    reset(x, worker);
+    if (cla_buf_add(&x->head, head->raw) != 0) {
+        put(x);
+        return NULL;
+    }
+    x->conn = conn;
+    x->keep_alive = head->keep_alive;
+    x->version_1_0 = head->version_minor == 0;
+    x->head_only = head->method == CLA_HTTP_HEAD;
     cla_route_find(&x->route, head, &worker->rules, &worker->scratch);
     move_into_copy(&x->route.query, x, head);
     move_into_copy(&x->route.origin, x, head);
     x->protocol = protocol_of(&x->route);
-    memcpy(x->peer, conn->peer, conn->peer_n);
     x->request = (struct cla_request){
-        .peer = cla_slice(x->peer, conn->peer_n),
-        .head = cla_buf_slice(&x->head),
-        .protocol = x->protocol->name,
-        .received_ns = received_ns,
-    };
+        .head = cla_buf_slice(&x->head), .protocol = x->protocol->name, .received_ns = received_ns};
+    take_peer(x, conn);
     return x;
-put:
-    put(x);
-    return NULL;
 }
 
 /* --- Answering. --- */
@@ -135,12 +150,17 @@ static void answer_text(struct cla_exchange *x, int status, const char *text)
     answer(x, "text/plain; charset=utf-8");
 }
 
+static void end_batch(struct cla_exchange *x)
+{
+    if (x->batch && x->replies > 0 && cla_buf_push(&x->reply, ']') != 0)
+        x->lost = true;
+}
+
 /* Every element has been read and every call has ended. */
 static void answer_calls(struct cla_exchange *x)
 {
-    bool ends = x->batch && x->replies > 0;
-
-    if (x->lost || (ends && cla_buf_push(&x->reply, ']') != 0)) {
+    end_batch(x);
+    if (x->lost) {
         answer_text(x, 503, "out of memory");
     } else if (x->replies == 0) {
         x->status = 204;
@@ -150,10 +170,26 @@ static void answer_calls(struct cla_exchange *x)
     }
 }
 
+/* Every call of a text has ended. */
+static void answer_socket(struct cla_exchange *x)
+{
+    struct cla_socket *socket = x->socket;
+
+    x->socket = NULL;
+    cla_list_remove(&x->of_socket);
+    end_batch(x);
+    cla_socket_answer(socket, x->lost ? cla_slice(NULL, 0) : cla_buf_slice(&x->reply), x->lost);
+    maybe_put(x);
+}
+
 static void one_answered(struct cla_exchange *x)
 {
-    if (--x->unanswered == 0 && x->conn != NULL)
+    if (--x->unanswered > 0)
+        return;
+    if (x->conn != NULL)
         answer_calls(x);
+    else if (x->socket != NULL)
+        answer_socket(x);
 }
 
 /* What stands before a reply in a batch. */
@@ -192,7 +228,7 @@ static void result_rollback(struct cla_call *call)
 
 static bool reply_wanted(const struct cla_exchange *x, const struct cla_call *call)
 {
-    return call->request_id.n > 0 && x->conn != NULL;
+    return call->request_id.n > 0 && !let_go(x);
 }
 
 static struct cla_buf *result_begin(struct cla_call *call)
@@ -245,6 +281,8 @@ static void on_release(struct cla_call *call)
     struct cla_exchange *x = exchange_of(call);
 
     cla_list_remove(&call->link);
+    if (x->origin != NULL)
+        x->origin->in_flight--;
     if (call == &x->first)
         x->first_used = false;
     else
@@ -275,6 +313,8 @@ static struct cla_call *new_call(struct cla_exchange *x)
         x->first_used = true;
     }
     *call = (struct cla_call){.sink = &sink, .env = &x->worker->env, .request = &x->request};
+    if (x->origin != NULL)
+        x->origin->in_flight++;
     cla_list_push(&x->calls, &call->link);
     return call;
 }
@@ -299,10 +339,9 @@ static void answer_invalid(struct cla_exchange *x, const struct cla_rpc_request 
     one_answered(x);
 }
 
-static void answer_no_memory(struct cla_exchange *x, struct cla_slice id)
+static void answer_unavailable(struct cla_exchange *x, struct cla_slice id, const char *why)
 {
-    struct cla_rpc_error error = {.code = CLA_CODE_UNAVAILABLE,
-                                  .message = CLA_LIT("out of memory")};
+    struct cla_rpc_error error = {.code = CLA_CODE_UNAVAILABLE, .message = cla_slice_str(why)};
 
     if (id.n > 0)
         write_error(x, id, &error);
@@ -320,15 +359,23 @@ static void set_deadline(struct cla_call *call, const struct cla_route *route,
     cla_call_set_deadline(call, route->has_timeout || options->has_timeout, timeout_ms);
 }
 
-static bool id_is_live(const struct cla_exchange *x, struct cla_slice id)
+struct cla_call *cla_exchange_find(struct cla_exchange *exchange, struct cla_slice id)
 {
-    CLA_LIST_EACH (link, &x->calls) {
-        const struct cla_call *call = CLA_CONTAINER(link, struct cla_call, link);
+    CLA_LIST_EACH (link, &exchange->calls) {
+        struct cla_call *call = CLA_CONTAINER(link, struct cla_call, link);
 
         if (call->state == CLA_CALL_OPEN && cla_slice_eq(call->request_id, id))
-            return true;
+            return call;
     }
-    return false;
+    return NULL;
+}
+
+/* Null names no call: clients use it for calls they do not tell apart. */
+static bool id_is_live(struct cla_exchange *x, struct cla_slice id)
+{
+    if (cla_slice_eq(id, CLA_LIT("null")))
+        return false;
+    return (x->socket != NULL ? cla_socket_find(x->socket, id) : cla_exchange_find(x, id)) != NULL;
 }
 
 /* The id of a live call again. The answer carries it in its data only: as its id it would settle
@@ -357,9 +404,14 @@ static void start_request(struct cla_exchange *x, const struct cla_rpc_request *
         answer_id_taken(x, request->id);
         return;
     }
+    if (x->origin != NULL && x->origin->in_flight >= x->worker->calls_per_connection) {
+        answer_unavailable(x, request->id,
+                           "too many calls in flight on this connection (calls_per_connection)");
+        return;
+    }
     call = new_call(x);
     if (call == NULL) {
-        answer_no_memory(x, request->id);
+        answer_unavailable(x, request->id, "out of memory");
         return;
     }
     call->procedure = app->ops->find(app, request->method);
@@ -371,22 +423,74 @@ static void start_request(struct cla_exchange *x, const struct cla_rpc_request *
     cla_call_start(call);
 }
 
-static void on_request(void *arg, const struct cla_rpc_request *request)
+/* A notification of the protocol itself: of those that there may be only cancels mean something. */
+static void run_protocol_notification(struct cla_exchange *x, const struct cla_rpc_request *request)
 {
-    if (request->kind == CLA_RPC_INVALID)
-        answer_invalid(arg, request);
-    else
-        start_request(arg, request);
+    struct cla_slice id;
+
+    if (x->socket != NULL &&
+        (cla_slice_eq(request->method, CLA_LIT("$/cancelRequest")) ||
+         cla_slice_eq(request->method, CLA_LIT("$/cancel_request"))) &&
+        cla_jsonrpc_cancel_id(request->params, &id) == 0)
+        cla_socket_reset(x->socket, id);
+    one_answered(x);
 }
 
-static void run_jsonrpc(struct cla_exchange *x)
+static void on_request(void *arg, const struct cla_rpc_request *request)
+{
+    struct cla_exchange *x = arg;
+
+    if (let_go(x))
+        return; /* an element before this one had the socket closed */
+    if (request->kind == CLA_RPC_INVALID)
+        answer_invalid(x, request);
+    else if (request->kind == CLA_RPC_NOTIFY && cla_slice_starts(request->method, CLA_LIT("$/")))
+        run_protocol_notification(x, request);
+    else
+        start_request(x, request);
+}
+
+/* Returns 0, or -CLA_ENOMEM: a socket's text that will not be answered. */
+static int run_jsonrpc(struct cla_exchange *x)
 {
     static const struct cla_rpc_server_events events = {on_text, on_request};
     const struct cla_rpc_limits limits = {.json_depth = x->worker->json_depth,
                                           .batch_items = x->worker->batch_items};
 
-    if (cla_jsonrpc_read(cla_buf_slice(&x->body), &limits, &events, x) != 0)
+    int rc;
+
+    x->reading = true;
+    rc = cla_jsonrpc_read(cla_buf_slice(&x->body), &limits, &events, x);
+    x->reading = false;
+    if (rc != 0 && x->socket != NULL)
+        return rc;
+    if (rc != 0 && x->conn != NULL)
         answer_text(x, 503, "out of memory");
+    else
+        maybe_put(x);
+    return 0;
+}
+
+int cla_exchange_run_text(struct cla_socket *socket, struct cla_slice text, uint64_t received_ns)
+{
+    struct cla_worker *worker = socket->conn->worker;
+    struct cla_exchange *x = from_pool(worker);
+
+    if (x == NULL)
+        return -CLA_ENOMEM;
+    reset(x, worker);
+    if (cla_buf_add(&x->body, text) != 0) {
+        put(x);
+        return -CLA_ENOMEM;
+    }
+    x->protocol = &cla_jsonrpc_protocol;
+    x->request = (struct cla_request){.head = cla_buf_slice(&socket->head),
+                                      .protocol = x->protocol->name,
+                                      .received_ns = received_ns};
+    take_peer(x, socket->conn);
+    x->socket = x->origin = cla_socket_hold(socket);
+    cla_list_push(&socket->texts, &x->of_socket);
+    return run_jsonrpc(x);
 }
 
 static void answer_unary_error(struct cla_exchange *x, enum cla_code code, int status,
@@ -463,11 +567,14 @@ void cla_exchange_run(struct cla_exchange *exchange)
     exchange->busy = true;
     switch (exchange->route.kind) {
     case CLA_ROUTE_JSONRPC:
-        run_jsonrpc(exchange);
+        (void)run_jsonrpc(exchange);
         break;
     case CLA_ROUTE_UNARY:
     case CLA_ROUTE_GET:
         run_unary(exchange);
+        break;
+    case CLA_ROUTE_WEBSOCKET:
+        cla_conn_upgrade(exchange->conn, exchange);
         break;
     case CLA_ROUTE_OPTIONS:
         exchange->status = 204;
@@ -482,6 +589,8 @@ void cla_exchange_run(struct cla_exchange *exchange)
 void cla_exchange_abandon(struct cla_exchange *exchange, enum cla_cancel_kind kind)
 {
     exchange->conn = NULL;
+    exchange->socket = NULL;
+    cla_list_remove(&exchange->of_socket);
     CLA_LIST_EACH (link, &exchange->calls) {
         cla_call_cancel(CLA_CONTAINER(link, struct cla_call, link), kind, cla_slice(NULL, 0));
     }

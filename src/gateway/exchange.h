@@ -1,4 +1,5 @@
-/* One HTTP request and its response.
+/* One request and its answer: an HTTP request, or a text message of a WebSocket, whose texts run
+ * beside each other and are answered as they end.
  *
  * Worker thread. Depends on: gateway/call, gateway/route, http, rpc.
  *
@@ -15,6 +16,7 @@
 #include "gateway/route.h"
 
 struct cla_conn;
+struct cla_socket;
 struct cla_worker;
 
 #define CLA_PEER_MAX 64
@@ -22,7 +24,10 @@ struct cla_worker;
 struct cla_exchange {
     struct cla_link link; /* in worker->exchanges, or its pool */
     struct cla_worker *worker;
-    struct cla_conn *conn; /* NULL once answered or the client is gone */
+    struct cla_conn *conn;     /* of HTTP; NULL once answered or the client is gone */
+    struct cla_socket *socket; /* of a text; NULL likewise */
+    struct cla_socket *origin; /* the socket that a text came by, held: its head is the request's */
+    struct cla_link of_socket; /* in socket->texts, while 'socket' is set */
     struct cla_request request;
     struct cla_route route;
     struct cla_link calls; /* not released */
@@ -37,6 +42,7 @@ struct cla_exchange {
     bool busy;             /* the request is complete and not yet answered */
     bool batch;
     bool lost;       /* a reply had no memory: none is sent, rather than some */
+    bool reading;    /* its text is being read: it is not put back */
     bool first_used; /* 'first' is a live call */
     bool keep_alive;
     bool version_1_0;
@@ -47,6 +53,13 @@ struct cla_exchange {
 /* Takes an exchange from the pool for a head that has arrived on 'conn'. NULL: out of memory. */
 struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_http_head *head,
                                       uint64_t received_ns);
+
+/* Takes an exchange for a text that has arrived on 'socket', and starts its calls. Returns 0 or
+ * -CLA_ENOMEM. */
+int cla_exchange_run_text(struct cla_socket *socket, struct cla_slice text, uint64_t received_ns);
+
+/* The call of this exchange that has this id and has not ended, or NULL. */
+struct cla_call *cla_exchange_find(struct cla_exchange *exchange, struct cla_slice id);
 
 /* True if the body is wanted: a client that waits for 100 Continue may send it. */
 bool cla_exchange_wants_body(const struct cla_exchange *exchange);

@@ -181,8 +181,10 @@ static void find_jsonrpc(struct cla_route *route, const struct cla_http_head *he
         route->kind = CLA_ROUTE_JSONRPC;
         if (check_body(route, head, fields))
             read_timeout(route, fields);
+    } else if (head->upgrade && head->method == CLA_HTTP_GET) {
+        route->kind = CLA_ROUTE_WEBSOCKET;
     } else {
-        refuse(route, 405, "send JSON-RPC with POST");
+        refuse(route, 405, "send JSON-RPC with POST, or on a WebSocket");
     }
 }
 

@@ -10,11 +10,12 @@
 #include "http/parser.h"
 
 enum cla_route_kind {
-    CLA_ROUTE_REFUSE,  /* answer with 'status' and 'why' */
-    CLA_ROUTE_OPTIONS, /* answer 204 with Allow */
-    CLA_ROUTE_JSONRPC, /* POST /rpc: the body is a JSON-RPC text */
-    CLA_ROUTE_UNARY,   /* POST /rpc/NAME: the body is the params */
-    CLA_ROUTE_GET,     /* GET /rpc/NAME: the query holds the params */
+    CLA_ROUTE_REFUSE,    /* answer with 'status' and 'why' */
+    CLA_ROUTE_OPTIONS,   /* answer 204 with Allow */
+    CLA_ROUTE_JSONRPC,   /* POST /rpc: the body is a JSON-RPC text */
+    CLA_ROUTE_UNARY,     /* POST /rpc/NAME: the body is the params */
+    CLA_ROUTE_GET,       /* GET /rpc/NAME: the query holds the params */
+    CLA_ROUTE_WEBSOCKET, /* GET /rpc, with an upgrade: JSON-RPC texts on a WebSocket */
 };
 
 struct cla_route {

@@ -42,6 +42,28 @@ void cla_worker_put_buf(struct cla_worker *worker, struct cla_buf *buf)
         worker->bufs[worker->buf_count++] = cla_buf_take(buf);
 }
 
+struct cla_http_parser *cla_worker_take_parser(struct cla_worker *worker, struct cla_conn *conn)
+{
+    struct cla_http_parser *parser;
+
+    if (worker->parser_count == 0)
+        return cla_http_parser_new_request(&parser, &worker->http_limits, &cla_conn_http_events,
+                                           conn) == 0
+                   ? parser
+                   : NULL;
+    parser = worker->parsers[--worker->parser_count];
+    cla_http_parser_set_arg(parser, conn);
+    return parser;
+}
+
+void cla_worker_put_parser(struct cla_worker *worker, struct cla_http_parser *parser)
+{
+    if (worker->parser_count == CLA_WORKER_PARSERS)
+        cla_http_parser_free(parser);
+    else
+        worker->parsers[worker->parser_count++] = parser;
+}
+
 struct cla_slice cla_worker_date(struct cla_worker *worker)
 {
     if (worker->wall_ns == 0)
@@ -238,6 +260,15 @@ static void read_limits(struct cla_worker *worker, const struct cla_config *conf
     worker->max_connections = (unsigned)config->max_connections;
     worker->json_depth = (unsigned)config->json_depth;
     worker->batch_items = (unsigned)config->batch_items;
+    worker->calls_per_connection = (unsigned)config->calls_per_connection;
+    worker->ws = (struct cla_ws_settings){
+        .message_bytes = config->message_bytes,
+        .fragments = (unsigned)config->message_fragments,
+        .deflate = CLA_WS_DEFLATE_DEFAULTS,
+    };
+    worker->ws.deflate.on = config->compression;
+    worker->ping_interval_ns = config->ping_interval_ns;
+    worker->pong_timeout_ns = config->pong_timeout_ns;
     worker->header_timeout_ns = config->header_timeout_ns;
     worker->body_timeout_ns = config->body_timeout_ns;
     worker->idle_timeout_ns = config->idle_timeout_ns;
@@ -286,4 +317,6 @@ void cla_worker_fini(struct cla_worker *worker)
     worker->env.log->pending = NULL;
     cla_buf_fini(&worker->log_buf);
     cla_buf_fini(&worker->scratch);
+    while (worker->parser_count > 0)
+        cla_http_parser_free(worker->parsers[--worker->parser_count]);
 }

@@ -8,9 +8,12 @@
 #include "gateway/conn.h"
 #include "gateway/mailbox.h"
 #include "http/head.h"
+#include "ws/conn.h"
 
 /* Buffers kept for the next turns. */
 #define CLA_WORKER_BUFS 64
+/* Idle HTTP parsers kept. */
+#define CLA_WORKER_PARSERS 64
 
 struct cla_worker {
     struct cla_loop *loop;
@@ -26,12 +29,17 @@ struct cla_worker {
     struct cla_buf scratch;               /* procedure names, header lines */
     struct cla_buf bufs[CLA_WORKER_BUFS]; /* empty, with memory */
     unsigned buf_count;
+    struct cla_http_parser *parsers[CLA_WORKER_PARSERS]; /* idle */
+    unsigned parser_count;
     struct cla_http_date date;
     uint64_t wall_ns;             /* wall-clock time of this turn; 0: not yet read */
     struct cla_timer drain_timer; /* ends the drain, then the shutdown's grace */
     unsigned conn_count;
     unsigned max_connections;
     unsigned json_depth, batch_items;
+    unsigned calls_per_connection; /* of a WebSocket */
+    struct cla_ws_settings ws;
+    uint64_t ping_interval_ns, pong_timeout_ns;
     uint64_t header_timeout_ns, body_timeout_ns, idle_timeout_ns, write_timeout_ns;
     uint64_t drain_timeout_ns, shutdown_grace_ns;
     uint64_t requests_per_connection; /* 0: no limit */
@@ -55,6 +63,12 @@ void cla_worker_flush_later(struct cla_worker *worker, struct cla_conn *conn);
 
 /* Gives an empty buffer memory, if there is some to spare. */
 void cla_worker_take_buf(struct cla_worker *worker, struct cla_buf *buf);
+
+/* An idle parser for 'conn', spare or new. NULL: out of memory. */
+struct cla_http_parser *cla_worker_take_parser(struct cla_worker *worker, struct cla_conn *conn);
+
+/* Takes an idle parser back. */
+void cla_worker_put_parser(struct cla_worker *worker, struct cla_http_parser *parser);
 
 /* Takes the memory of a buffer back, and leaves it empty. */
 void cla_worker_put_buf(struct cla_worker *worker, struct cla_buf *buf);

@@ -1,5 +1,6 @@
 /* Happy path: open, read and write until the peer ends, close.
- * Failure modes: a failed read or write is on_end(-CLA_EIO), reported once, whichever came first.
+ * Failure modes: a failed read or write is on_end(-CLA_EIO), reported once, whichever came first;
+ * an orderly end may come before it.
  * On close: each open handle and each write under way counts; the last one calls on_closed. */
 #include "io/stream.h"
 
@@ -30,9 +31,10 @@ static void release(struct cla_stream *stream)
 
 static void end(struct cla_stream *stream, int rc)
 {
-    if (stream->ended || stream->closing)
+    if (stream->closing || stream->failed || (stream->ended && rc == 0))
         return;
     stream->ended = true;
+    stream->failed = rc != 0;
     stream->events->on_end(stream, rc);
 }
 

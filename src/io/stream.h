@@ -19,7 +19,10 @@ struct cla_stream_events {
     /* Bytes arrived; borrowed for the call. */
     void (*on_read)(struct cla_stream *stream, struct cla_slice bytes);
     /* The peer will send no more: rc 0 for an orderly end (FIN), -CLA_EIO for a reset or any other
-     * failure, writes included. At most once; the stream stays open until it is closed. */
+     * failure, writes included. Each at most once, and nothing behind a failure: who goes on
+     * writing after an orderly end learns so that it is in vain. The stream stays open until it is
+     * closed.
+     */
     void (*on_end)(struct cla_stream *stream, int rc);
     /* Everything queued was written. */
     void (*on_drained)(struct cla_stream *stream);
@@ -35,7 +38,8 @@ struct cla_stream {
     size_t queued;       /* bytes taken and not yet written */
     unsigned handles;    /* open libuv handles and writes under way: gone at 0 */
     bool reading;
-    bool ended;   /* on_end ran */
+    bool ended;   /* on_end ran … */
+    bool failed;  /* … for a failure */
     bool closing; /* cla_stream_close() was called */
 };
 

@@ -87,6 +87,10 @@ int cla_jsonrpc_reply_end(struct cla_buf *buf, struct cla_slice id);
  * Returns 0 or -CLA_ENOMEM (nothing appended). */
 int cla_jsonrpc_error(struct cla_buf *buf, struct cla_slice id, const struct cla_rpc_error *error);
 
+/* Reads the params of a cancel notification, {"id": …}. '*id' is raw JSON. Returns 0, or
+ * -CLA_EPROTO if they are not that. */
+int cla_jsonrpc_cancel_id(struct cla_slice params, struct cla_slice *id);
+
 /* --- Client half. --- */
 
 /* Appends a request ('id' raw JSON) or, with an empty id, a notification. 'params' is raw JSON or

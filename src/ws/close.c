@@ -56,7 +56,7 @@ size_t cla_ws_close_write(char *to, unsigned code, struct cla_slice reason)
 bool cla_ws_closing_move(enum cla_ws_closing *state, enum cla_ws_closing_event event)
 {
     enum { NO = -1 };
-    static const short next[][3] = {
+    static const int next[][3] = {
         /* SEND, RECEIVE, BREAK */
         [CLA_WS_OPEN] = {CLA_WS_SENT, CLA_WS_RECEIVED, CLA_WS_BROKEN},
         [CLA_WS_SENT] = {NO, CLA_WS_CLOSED, CLA_WS_CLOSED},

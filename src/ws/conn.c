@@ -284,7 +284,7 @@ static void begin_frame(struct cla_ws_conn *conn)
     }
     conn->received += conn->frame.length;
     if (++conn->fragments > conn->settings->fragments)
-        fail(conn, CLA_WS_POLICY, "a message has more frames than fragments allows");
+        fail(conn, CLA_WS_POLICY, "a message has more frames than message_fragments allows");
 }
 
 static unsigned rules_of(const struct cla_ws_conn *conn)

@@ -8,6 +8,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { start } from './lib/gateway.mjs';
 import { postText } from './lib/raw.mjs';
 import { call, request } from './lib/rpc.mjs';
+import { CLOSE, PING, frame, upgradeText } from './lib/ws.mjs';
 
 const CLIENTS = 300;
 const AT_A_TIME = 50;
@@ -46,13 +47,33 @@ const REQUESTS = [
   () => 'nonsense\r\n\r\n',
 ];
 
-// Sends some requests in pieces, the last perhaps cut short, and leaves one way or the other.
+const cancel = (id) => ({ jsonrpc: '2.0', method: '$/cancelRequest', params: { id } });
+
+const FRAMES = [
+  () => frame(request('add', { a: 1, b: 1 }, labels)),
+  () => frame(slow()),
+  () => frame(closing()),
+  () => frame(closing()) + frame(cancel(labels)),
+  () => frame([slow(), closing(), request('fail'), cancel(labels)]),
+  () => frame(request('echo', ['x'.repeat(below(20_000))])),
+  () => frame('{"jsonrpc":', { fin: false }) + frame('', { opcode: PING }) + frame('"2.0"}', { opcode: 0 }),
+  () => frame('{"jsonrpc":"2.0",'),
+  () => frame('there?', { opcode: PING }),
+  () => (random() < 0.3 ? frame(Buffer.from([3, 232]), { opcode: CLOSE }) : ''),
+  () => (random() < 0.2 ? 'nonsense' : ''),
+];
+
+const several = (list, most) => Array.from({ length: 1 + below(most) }, () => pick(list)()).join('');
+const conversation = () => (random() < 0.5 ? several(REQUESTS, 3)
+  : (random() < 0.2 ? several(REQUESTS, 1) : '') + upgradeText(gateway) + several(FRAMES, 8));
+
+// Sends some requests or messages in pieces, the last perhaps cut short, and leaves one way or the other.
 async function misbehave() {
   const socket = connect({ host: '127.0.0.1', port: gateway.port });
   const closed = new Promise((resolve) => socket.once('close', resolve));
   socket.on('error', () => {}).resume();
   await Promise.race([closed, once(socket, 'connect').catch(() => {})]);
-  let text = Array.from({ length: 1 + below(3) }, () => pick(REQUESTS)()).join('');
+  let text = conversation();
   if (random() < 0.4) text = text.slice(0, below(text.length));
   while (text.length > 0 && !socket.destroyed) {
     const size = 1 + below(pick([10, 1000, text.length]) || 1);

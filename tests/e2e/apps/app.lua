@@ -54,6 +54,7 @@ return cancela.app {
         deep = {
             name = cancela.procedure { read_only = true, run = function() return "deep" end },
         },
+        big = function(params) return ("x"):rep(params.bytes) end,
         uppercase = function(params) return params[1]:upper() end,
 
         hoard = function()

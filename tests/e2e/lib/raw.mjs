@@ -67,6 +67,12 @@ class Raw {
     return { ...answer, body: this.#take(size) };
   }
 
+  // The next 'size' bytes, as latin1.
+  async bytes(size) {
+    await this.#until(() => (this.#text.length >= size ? true : undefined), `${size} bytes`);
+    return this.#take(size);
+  }
+
   // Requires that the peer ends, and returns what came before that was not taken. Then ends too.
   async rest() {
     await within(this.closed, () => 'the connection to be closed');

@@ -212,7 +212,8 @@ static void fragments_over_the_limit_are_a_policy_violation(void **state)
     ws_trace_run(&trace, cla_buf_slice(&buf), (struct ws_cut){.step = 1});
     assert_true(cla_slice_eq(
         cla_buf_slice(&trace.text),
-        CLA_LIT("text 3 all\nfailed 1008 a message has more frames than fragments allows\n")));
+        CLA_LIT(
+            "text 3 all\nfailed 1008 a message has more frames than message_fragments allows\n")));
     cla_buf_fini(&buf);
     ws_trace_fini(&trace);
 }

@@ -1,0 +1,317 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "socket_fixture.h"
+
+#define HELD(id) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"result\":\"held\"}"
+
+static struct gate gate;
+static struct client c;
+
+static int set_up(void **state)
+{
+    gate_init(&gate);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    client_close(&c);
+    gate_fini(&gate);
+    return 0;
+}
+
+static void open_socket(void)
+{
+    gate_open_worker(&gate);
+    socket_upgrade(&c, &gate);
+}
+
+/* The worker has let the connection go. */
+static void require_gone(void)
+{
+    gate_turns(&gate);
+    assert_int_equal(gate.worker.conn_count, 0);
+    assert_int_equal(gate.worker.env.in_flight, 0);
+}
+
+static void texts_are_answered_as_they_end(void **state)
+{
+    open_socket();
+    socket_send(&c, SOCKET_CALL("hold", "1"));
+    socket_send(&c, SOCKET_CALL("hold", "2"));
+    socket_send(&c, SOCKET_CALL("echo", "3"));
+    socket_require(&c, "{\"jsonrpc\":\"2.0\",\"id\":3,\"result\":null}");
+    gate_answer(&gate, 1);
+    socket_require(&c, HELD("2"));
+    gate_answer(&gate, 0);
+    socket_require(&c, HELD("1"));
+}
+
+static void texts_behind_the_upgrade_request_are_fed(void **state)
+{
+    struct cla_buf bytes = {0};
+
+    gate_open_worker(&gate);
+    client_open(&c, &gate);
+    tcp_require(cla_buf_add(&bytes, CLA_LIT(SOCKET_UPGRADE "\r\n")) == 0);
+    socket_frame(&bytes, CLA_WS_TEXT, SOCKET_CALL("echo", "1"), strlen(SOCKET_CALL("echo", "1")));
+    client_send_bytes(&c, bytes.p, bytes.n);
+    cla_buf_fini(&bytes);
+    assert_int_equal(client_take(&c, false).status, 101);
+    socket_require(&c, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":null}");
+}
+
+static void notifications_are_not_answered(void **state)
+{
+    open_socket();
+    socket_send(&c, "{\"jsonrpc\":\"2.0\",\"method\":\"echo\"}");
+    socket_send(&c, "{\"jsonrpc\":\"2.0\",\"method\":\"$/anything\"}");
+    client_require_nothing(&c);
+    assert_int_equal(gate.app.started, 1);
+}
+
+static void a_cancel_resets_its_call_only_and_is_answered_once(void **state)
+{
+    open_socket();
+    socket_send(&c, SOCKET_CALL("hold", "1"));
+    socket_send(&c, SOCKET_CALL("hold", "2"));
+    socket_send(&c, SOCKET_CANCEL("2"));
+    assert_int_equal(gate.app.kind, CLA_CANCEL_RESET);
+    socket_require_part(&c, "\"id\":2,\"error\":{\"code\":-32800,");
+    socket_send(&c, SOCKET_CANCEL("2"));
+    socket_send(&c, SOCKET_CANCEL("9"));
+    client_require_nothing(&c);
+    assert_int_equal(gate.app.cancels, 1);
+}
+
+static void a_live_id_is_refused_without_settling_the_first_call(void **state)
+{
+    open_socket();
+    socket_send(&c, SOCKET_CALL("hold", "1"));
+    socket_send(&c, SOCKET_CALL("hold", "1"));
+    socket_require_part(&c, "\"id\":null,\"error\":{\"code\":-32600,");
+    assert_int_equal(gate.app.started, 1);
+    gate_answer(&gate, 0);
+    socket_require(&c, HELD("1"));
+}
+
+static void null_names_no_call_and_may_come_again(void **state)
+{
+    open_socket();
+    socket_send(&c, SOCKET_CALL("hold", "null"));
+    socket_send(&c, SOCKET_CALL("hold", "null"));
+    assert_int_equal(gate.app.started, 2);
+    gate_answer(&gate, 0);
+    socket_require(&c, HELD("null"));
+    gate_answer(&gate, 0);
+    socket_require(&c, HELD("null"));
+}
+
+static void calls_per_connection_counts_calls_until_they_are_released(void **state)
+{
+    gate_set(&gate, "calls_per_connection", "1");
+    gate.app.slow_cleanup = true;
+    open_socket();
+    socket_send(&c, SOCKET_CALL("hold", "1"));
+    socket_send(&c, SOCKET_CANCEL("1"));
+    socket_require_part(&c, "-32800");
+    socket_send(&c, SOCKET_CALL("echo", "2"));
+    socket_require_part(&c, "calls_per_connection");
+    gate.app.slow_cleanup = false;
+    gate_turns(&gate);
+    socket_send(&c, SOCKET_CALL("echo", "3"));
+    socket_require_part(&c, "\"id\":3,\"result\"");
+}
+
+static void the_peers_close_cancels_and_is_answered(void **state)
+{
+    open_socket();
+    socket_send(&c, SOCKET_CALL("hold", "1"));
+    socket_send_frame(&c, CLA_WS_CLOSE, "\x03\xe8", 2);
+    assert_int_equal(gate.app.kind, CLA_CANCEL_DISCONNECT);
+    socket_require_close(&c, CLA_WS_NORMAL);
+    client_require_end(&c);
+    client_close(&c);
+    require_gone();
+}
+
+static void calls_may_clean_up_longer_than_their_socket_lives(void **state)
+{
+    gate.app.slow_cleanup = true;
+    open_socket();
+    socket_send(&c, SOCKET_CALL("hold", "1"));
+    client_close(&c);
+    assert_int_equal(gate.worker.conn_count, 0);
+    assert_int_equal(gate.app.over_n, 1);
+    assert_int_equal(gate.app.over[0]->request->head.n, strlen(SOCKET_UPGRADE "\r\n"));
+    gate.app.slow_cleanup = false;
+    require_gone();
+}
+
+static void a_broken_frame_closes_with_its_code_and_cancels(void **state)
+{
+    open_socket();
+    socket_send(&c, SOCKET_CALL("hold", "1"));
+    client_send_bytes(&c, "\x81\x00", 2); /* not masked */
+    socket_require_close(&c, CLA_WS_PROTOCOL);
+    assert_int_equal(gate.app.cancels, 1);
+    client_require_end(&c);
+}
+
+static void nothing_is_read_behind_our_own_close(void **state)
+{
+    open_socket();
+    gate_post(&gate, CLA_MESSAGE_DRAIN);
+    socket_require_close(&c, CLA_WS_GOING_AWAY);
+    socket_send(&c, SOCKET_CALL("echo", "1"));
+    client_require_end(&c);
+    assert_int_equal(gate.app.started, 0);
+}
+
+static void a_drain_closes_when_the_last_text_is_answered(void **state)
+{
+    open_socket();
+    socket_send(&c, SOCKET_CALL("hold", "1"));
+    gate_post(&gate, CLA_MESSAGE_DRAIN);
+    client_require_nothing(&c);
+    gate_answer(&gate, 0);
+    socket_require(&c, HELD("1"));
+    socket_require_close(&c, CLA_WS_GOING_AWAY);
+    client_require_end(&c);
+}
+
+static void silence_is_asked_about_and_more_silence_is_a_disconnect(void **state)
+{
+    open_socket();
+    socket_send(&c, SOCKET_CALL("hold", "1"));
+    gate_pass(&gate, 29999);
+    client_require_nothing(&c);
+    gate_pass(&gate, 1);
+    assert_int_equal(socket_take(&c).opcode, CLA_WS_PING);
+    gate_pass(&gate, 9999); /* pong_timeout, not ping_interval, though the ping was a write */
+    assert_int_equal(gate.app.cancels, 0);
+    gate_pass(&gate, 1);
+    assert_int_equal(gate.app.kind, CLA_CANCEL_DISCONNECT);
+    require_gone();
+}
+
+static void a_pong_is_enough_to_stay(void **state)
+{
+    open_socket();
+    for (int i = 0; i < 3; i++) {
+        gate_pass(&gate, 30000);
+        assert_int_equal(socket_take(&c).opcode, CLA_WS_PING);
+        gate_pass(&gate, 9999);
+        socket_send_frame(&c, CLA_WS_PONG, "", 0);
+    }
+    socket_send(&c, SOCKET_CALL("echo", "1"));
+    socket_require_part(&c, "\"id\":1");
+}
+
+static void writing_to_a_silent_peer_is_no_sign_of_life(void **state)
+{
+    open_socket();
+    socket_send(&c, SOCKET_CALL("hold", "1"));
+    gate_pass(&gate, 20000);
+    gate_answer(&gate, 0);
+    socket_require(&c, HELD("1"));
+    gate_pass(&gate, 10000);
+    assert_int_equal(socket_take(&c).opcode, CLA_WS_PING);
+}
+
+/* The text that is being read holds the cancel whose answer finds the peer too slow: its socket is
+ * closed, and what comes behind the cancel in it never starts. */
+static void a_slow_reader_may_be_closed_by_a_text_that_is_being_read(void **state)
+{
+    struct cla_buf big = {0};
+    char quoted[3000];
+
+    gate_set(&gate, "out_bytes", "1KiB");
+    open_socket();
+    client_narrow(&c);
+    memset(quoted, 'x', sizeof quoted);
+    quoted[0] = '"';
+    tcp_require(cla_buf_printf(
+                    &big, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"echo\",\"params\":[%.*s\"]}",
+                    (int)sizeof quoted, quoted) == 0);
+    socket_send(&c, SOCKET_CALL("hold", "7"));
+    for (int i = 0; i < 200 && gate_conn(&gate)->stream.queued <= 1024; i++) {
+        struct cla_buf frame = {0};
+
+        socket_frame(&frame, CLA_WS_TEXT, big.p, big.n);
+        tcp_require(send(c.fd, frame.p, frame.n, MSG_NOSIGNAL) == (ssize_t)frame.n);
+        gate_turns(&gate);
+        cla_buf_fini(&frame);
+    }
+    cla_buf_fini(&big);
+    assert_true(gate_conn(&gate)->stream.queued > 1024);
+    gate.app.started = 0;
+    socket_frame(
+        &big, CLA_WS_TEXT,
+        "[" SOCKET_CANCEL("7") "," SOCKET_CALL("hold", "8") "," SOCKET_CALL("hold", "9") "]",
+        strlen(
+            "[" SOCKET_CANCEL("7") "," SOCKET_CALL("hold", "8") "," SOCKET_CALL("hold", "9") "]"));
+    tcp_require(send(c.fd, big.p, big.n, MSG_NOSIGNAL) == (ssize_t)big.n);
+    cla_buf_fini(&big);
+    gate_turns(&gate);
+    assert_int_equal(gate.app.started, 0);
+    assert_int_equal(gate_conn(&gate)->state, CLA_CONN_FLUSHING);
+    assert_int_equal(gate.worker.env.in_flight, 0);
+}
+
+static void upgrades_that_are_not_get_are_refused(void **state)
+{
+    gate_open_worker(&gate);
+    client_open(&c, &gate);
+    client_send(&c, "DELETE" /* for GET */ " /rpc HTTP/1.1\r\nHost: localhost\r\nConnection: "
+                    "Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    assert_int_equal(client_take(&c, true).status, 405);
+}
+
+static void a_version_that_is_not_13_is_told_which_to_use(void **state)
+{
+    struct response r;
+
+    gate_open_worker(&gate);
+    client_open(&c, &gate);
+    client_send(&c, "GET /rpc HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: "
+                    "websocket\r\nSec-WebSocket-Version: 8\r\n"
+                    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    r = client_require_refusal(&c, 426, "must be 13");
+    assert_non_null(strstr(r.head, "\r\nSec-WebSocket-Version: 13\r\n"));
+    client_require_end(&c);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(texts_are_answered_as_they_end),
+        TEST(texts_behind_the_upgrade_request_are_fed),
+        TEST(notifications_are_not_answered),
+        TEST(a_cancel_resets_its_call_only_and_is_answered_once),
+        TEST(a_live_id_is_refused_without_settling_the_first_call),
+        TEST(null_names_no_call_and_may_come_again),
+        TEST(calls_per_connection_counts_calls_until_they_are_released),
+        TEST(the_peers_close_cancels_and_is_answered),
+        TEST(calls_may_clean_up_longer_than_their_socket_lives),
+        TEST(a_broken_frame_closes_with_its_code_and_cancels),
+        TEST(nothing_is_read_behind_our_own_close),
+        TEST(a_drain_closes_when_the_last_text_is_answered),
+        TEST(silence_is_asked_about_and_more_silence_is_a_disconnect),
+        TEST(a_pong_is_enough_to_stay),
+        TEST(writing_to_a_silent_peer_is_no_sign_of_life),
+        TEST(a_slow_reader_may_be_closed_by_a_text_that_is_being_read),
+        TEST(upgrades_that_are_not_get_are_refused),
+        TEST(a_version_that_is_not_13_is_told_which_to_use),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -37,6 +37,18 @@ static int listen_failed(const struct cla_config *config, int rc)
     return CLA_EXIT_NETWORK;
 }
 
+/* It has ended well: a second signal, which now finds no handler, must not make it look otherwise.
+ */
+static void ignore_signals(void)
+{
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+}
+
 static int serve(struct cla_script *script, struct cla_loop *loop, const struct cla_config *config,
                  struct cla_log *log)
 {
@@ -49,6 +61,7 @@ static int serve(struct cla_script *script, struct cla_loop *loop, const struct 
     cla_log_line(log, CLA_LOG_INFO, "listening address=%s procedures=%zu", server.listener.address,
                  script->procedure_count);
     abandoned = cla_server_run(&server);
+    ignore_signals();
     cla_server_fini(&server);
     cla_log_line(log, CLA_LOG_INFO, "stopped abandoned=%u", abandoned);
     return abandoned > 0 ? CLA_EXIT_ABANDONED : CLA_EXIT_OK;

@@ -88,7 +88,7 @@ void cla_call_start(struct cla_call *call)
 
 bool cla_call_wait_room(struct cla_call *call, struct cla_writer *writer)
 {
-    return call->state == CLA_CALL_OPEN && call->sink->wait_room(call, writer);
+    return call->sink->wait_room(call, writer);
 }
 
 struct cla_buf *cla_call_result_begin(struct cla_call *call)

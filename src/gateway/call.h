@@ -26,7 +26,8 @@ enum cla_call_state {
 
 /* Where a call came from and its reply goes to. */
 struct cla_call_sink {
-    /* Has writer->on_room called when there is room for the result; false: there is now. */
+    /* True: writer->on_room will be called when the result may be written. False: write now, or,
+     * if the call has ended, leave the turn to others. */
     bool (*wait_room)(struct cla_call *call, struct cla_writer *writer);
     /* The buffer its result is to be appended to, with what goes before it already in place.
      * NULL: nobody will read it, or out of memory. */

@@ -13,6 +13,7 @@
 #include "gateway/origin.h"
 #include "gateway/socket_out.h"
 #include "gateway/worker.h"
+#include "ws/handshake.h"
 
 /* How long a closing connection goes on reading, so that the answer is not lost to a reset that
  * unread bytes would cause (RFC 9112 section 9.6). */
@@ -225,8 +226,8 @@ static bool last_request(const struct cla_conn *conn, const struct cla_exchange 
             conn->requests + 1 >= worker->requests_per_connection);
 }
 
-/* The lines that are not in every response: Allow, with the answer to OPTIONS and with 405 (RFC
- * 9110 section 15.5.6), and those for pages of other sites. */
+/* The lines that are not in every response: Upgrade, with 426; Allow, with the answer to OPTIONS
+ * and with 405 (RFC 9110 section 15.5.6), and those for pages of other sites. */
 static struct cla_slice more_fields(struct cla_worker *worker, const struct cla_exchange *exchange)
 {
     const struct cla_route *route = &exchange->route;
@@ -234,6 +235,8 @@ static struct cla_slice more_fields(struct cla_worker *worker, const struct cla_
     struct cla_buf *fields = &worker->scratch;
 
     fields->n = 0;
+    if (exchange->status == 426)
+        (void)cla_buf_add(fields, CLA_LIT(CLA_WS_UPGRADE_REQUIRED));
     if (options || exchange->status == 405)
         (void)cla_buf_printf(fields, "Allow: %s\r\n", route->allow);
     if (route->origin.n > 0)

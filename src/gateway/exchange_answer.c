@@ -138,10 +138,13 @@ static bool wait_room(struct cla_call *call, struct cla_writer *writer)
 {
     struct cla_exchange *x = exchange_of(call);
 
-    if (x->socket == NULL || cla_socket_has_room(x->socket))
+    if (x->origin == NULL)
         return false;
-    cla_socket_await_room(x->socket, writer);
-    return true;
+    if (call->state == CLA_CALL_OPEN && x->socket != NULL)
+        return !cla_socket_take_turn(x->socket, writer);
+    if (writer->called)
+        cla_socket_pass(x->origin);
+    return false;
 }
 
 static void on_completed(struct cla_call *call)

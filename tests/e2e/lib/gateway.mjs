@@ -71,6 +71,7 @@ class Gateway {
   constructor(child) {
     this.child = child;
     this.stderr = new Log(child.stderr);
+    this.sockets = new Set(); // of raw connections
     child.stdout.resume();
     // 'close' comes when the output has been read to its end, 'exit' may come before.
     this.ended = new Promise((resolve) => {
@@ -84,6 +85,12 @@ class Gateway {
 
   log(regex) {
     return this.stderr.until(regex, this.ended);
+  }
+
+  // Ends raw connections that it has answered: it would wait for them a while when it stops.
+  hangUp() {
+    this.sockets.forEach((socket) => socket.destroy());
+    return this;
   }
 
   signal(name) {

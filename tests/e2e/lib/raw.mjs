@@ -101,6 +101,7 @@ class Raw {
 export async function open(t, gateway) {
   const socket = connect({ host: '127.0.0.1', port: gateway.port, allowHalfOpen: true });
   t.after(() => socket.destroy());
+  gateway.sockets?.add(socket);
   await once(socket, 'connect');
   socket.setNoDelay(true);
   return new Raw(socket);

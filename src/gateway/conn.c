@@ -440,8 +440,8 @@ static void on_read(struct cla_stream *stream, struct cla_slice bytes)
         /* they lie in the loop's own buffer, so they may be changed */
         used = cla_socket_feed(conn->socket, (char *)bytes.p, bytes.n);
         bytes = cla_slice(bytes.p + used, bytes.n - used);
-        if (conn->state == CLA_CONN_OPEN && bytes.n > 0)
-            cla_stream_pause(&conn->stream); /* the handler must take some messages first */
+        if (conn->state == CLA_CONN_OPEN && cla_socket_full(conn->socket))
+            cla_stream_pause(&conn->stream);
     }
     keep(conn, bytes);
     if (conn->state != CLA_CONN_CLOSED)
@@ -456,10 +456,10 @@ static void feed_socket(struct cla_conn *conn)
             cla_socket_feed(conn->socket, conn->pending.p + conn->pending_at, pending_n(conn));
     if (conn->state != CLA_CONN_OPEN)
         return;
-    if (pending_n(conn) == 0) {
+    if (pending_n(conn) == 0)
         drop_pending(conn);
+    if (!cla_socket_full(conn->socket))
         cla_stream_read(&conn->stream);
-    }
     update_due(conn, conn->read_ns);
 }
 

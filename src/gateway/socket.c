@@ -191,6 +191,11 @@ size_t cla_socket_feed(struct cla_socket *socket, char *p, size_t n)
     return taken;
 }
 
+bool cla_socket_full(const struct cla_socket *socket)
+{
+    return socket->inbox != NULL && socket->inbox->full;
+}
+
 struct cla_call *cla_socket_find(struct cla_socket *socket, struct cla_slice id)
 {
     struct cla_call *call = NULL;
@@ -224,7 +229,7 @@ uint64_t cla_socket_due(const struct cla_socket *socket)
 
 bool cla_socket_still_there(struct cla_socket *socket)
 {
-    if (socket->inbox != NULL && socket->inbox->full) { /* it is we who do not read */
+    if (cla_socket_full(socket)) { /* it is we who do not read */
         socket->conn->read_ns = cla_loop_now_ns(socket->worker->loop);
         return true;
     }

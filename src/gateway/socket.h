@@ -100,6 +100,9 @@ void cla_socket_job_over(struct cla_socket *socket);
  * must read some of its messages first. */
 size_t cla_socket_feed(struct cla_socket *socket, char *p, size_t n);
 
+/* True if its handler must take some messages before more is read. */
+bool cla_socket_full(const struct cla_socket *socket);
+
 /* The call of any of its texts that has this id and has not ended, or NULL. */
 struct cla_call *cla_socket_find(struct cla_socket *socket, struct cla_slice id);
 

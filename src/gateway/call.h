@@ -82,13 +82,14 @@ struct cla_call {
     struct cla_slice params;               /* raw JSON; empty: none */
     struct cla_link link;                  /* in the sink's list of calls */
     struct cla_writer writer;              /* the app's, while its result waits for room */
-    uint64_t id;                           /* the gateway's own */
+    uint64_t id;                           /* the gateway's own; 0: not started */
     uint64_t deadline_ns;                  /* on the loop's clock */
     void *task;                            /* the app's, while started */
     void *object;                          /* the app's: what scripts know the call by, or NULL */
     size_t reply_mark;                     /* where the result began, for a rollback */
     size_t reply_bytes;                    /* of the result, for the access log */
     enum cla_call_state state;
+    bool begun;        /* the app has begun to run it */
     bool params_meta;  /* params hold a member _meta that is not the script's */
     bool result_begun; /* result_begin was called: reply_mark counts */
 };

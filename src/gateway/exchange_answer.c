@@ -46,13 +46,15 @@ void cla_exchange_answer_calls(struct cla_exchange *x)
 /* Every call of a text has ended. */
 static void answer_socket(struct cla_exchange *x)
 {
-    struct cla_socket *socket = x->socket;
+    struct cla_socket *socket = cla_socket_hold(x->socket);
 
     x->socket = NULL;
     cla_list_remove(&x->of_socket);
     end_batch(x);
     cla_socket_answer(socket, x->lost ? cla_slice(NULL, 0) : cla_buf_slice(&x->reply), x->lost);
     cla_exchange_maybe_put(x);
+    cla_socket_answered(socket);
+    cla_socket_release(socket);
 }
 
 void cla_exchange_one_answered(struct cla_exchange *x)

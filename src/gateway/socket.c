@@ -41,6 +41,9 @@ static void abandon_texts(struct cla_socket *socket, enum cla_cancel_kind kind)
 {
     struct cla_link *link;
 
+    cla_list_remove(&socket->judge);
+    while ((link = cla_list_pop(&socket->postponed)) != NULL)
+        cla_exchange_abandon(CLA_CONTAINER(link, struct cla_exchange, of_socket), kind);
     while ((link = cla_list_pop(&socket->texts)) != NULL)
         cla_exchange_abandon(CLA_CONTAINER(link, struct cla_exchange, of_socket), kind);
 }
@@ -206,6 +209,37 @@ struct cla_call *cla_socket_find(struct cla_socket *socket, struct cla_slice id)
             break;
     }
     return call;
+}
+
+static struct cla_exchange *first_postponed(struct cla_socket *socket)
+{
+    return CLA_CONTAINER(socket->postponed.next, struct cla_exchange, of_socket);
+}
+
+void cla_socket_answered(struct cla_socket *socket)
+{
+    if (!cla_list_empty(&socket->postponed))
+        (void)cla_exchange_judge(first_postponed(socket));
+}
+
+bool cla_socket_judge(struct cla_socket *socket)
+{
+    struct cla_link still;
+    bool any = false;
+
+    (void)cla_socket_hold(socket); /* an answer may be the end of the connection */
+    cla_list_init(&still);
+    while (!cla_list_empty(&socket->postponed)) {
+        if (cla_exchange_judge(first_postponed(socket)))
+            any = true;
+        else
+            cla_list_push(&still, cla_list_pop(&socket->postponed));
+    }
+    cla_list_move(&socket->postponed, &still);
+    if (!cla_list_empty(&socket->postponed))
+        cla_worker_judge_later(socket->worker, socket);
+    cla_socket_release(socket);
+    return any;
 }
 
 void cla_socket_reset(struct cla_socket *socket, struct cla_slice id)

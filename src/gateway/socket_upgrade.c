@@ -117,6 +117,8 @@ static struct cla_socket *new_socket(struct cla_exchange *exchange,
     socket->route = route;
     socket->refs = 1;
     cla_list_init(&socket->texts);
+    cla_list_init(&socket->postponed);
+    cla_list_init(&socket->judge);
     cla_list_init(&socket->writers);
     return socket;
 }

@@ -22,6 +22,12 @@ void cla_worker_advance_later(struct cla_worker *worker, struct cla_conn *conn)
         cla_list_push(&worker->advance, &conn->advance);
 }
 
+void cla_worker_judge_later(struct cla_worker *worker, struct cla_socket *socket)
+{
+    if (cla_list_empty(&socket->judge))
+        cla_list_push(&worker->judge, &socket->judge);
+}
+
 void cla_worker_flush_later(struct cla_worker *worker, struct cla_conn *conn)
 {
     if (cla_list_empty(&conn->dirty))
@@ -97,6 +103,21 @@ static bool advance_all(struct cla_worker *worker)
     return any;
 }
 
+/* Lets texts go on whose calls waited for another to begin. Returns false if none could. */
+static bool judge_all(struct cla_worker *worker)
+{
+    struct cla_link list, *link;
+    bool any = false;
+
+    if (cla_list_empty(&worker->judge))
+        return false;
+    cla_list_init(&list);
+    cla_list_move(&list, &worker->judge);
+    while ((link = cla_list_pop(&list)) != NULL)
+        any |= cla_socket_judge(CLA_CONTAINER(link, struct cla_socket, judge));
+    return any;
+}
+
 static void maybe_finished(struct cla_worker *worker)
 {
     if (!worker->env.draining || worker->conn_count > 0 || worker->env.in_flight > 0 ||
@@ -116,7 +137,7 @@ static bool turn(void *arg)
 
     for (;;) {
         more = app->ops->run(app);
-        if (!advance_all(worker))
+        if (!(judge_all(worker) | advance_all(worker)))
             break; /* the app has had its share of the turn */
         if (until == 0)
             until = cla_clock_monotonic_ns() + TURN_NS;
@@ -309,6 +330,7 @@ void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cl
     cla_list_init(&worker->exchange_pool);
     cla_list_init(&worker->advance);
     cla_list_init(&worker->dirty);
+    cla_list_init(&worker->judge);
     cla_timer_init(&worker->drain_timer, on_drain_timer);
     cla_call_env_init(&worker->env, app, loop, log, &worker->log_buf, config);
     log->pending = &worker->log_buf;

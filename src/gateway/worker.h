@@ -24,6 +24,7 @@ struct cla_worker {
     struct cla_link exchanges;            /* in use */
     struct cla_link exchange_pool;        /* idle */
     struct cla_link advance;              /* connections with pending bytes to go on with */
+    struct cla_link judge;                /* sockets with texts that are postponed */
     struct cla_link dirty;                /* connections with something to write */
     struct cla_buf log_buf;               /* log lines of this turn */
     struct cla_buf scratch;               /* procedure names, header lines */
@@ -58,6 +59,9 @@ void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cl
 
 /* Puts a connection among those that go on this turn. */
 void cla_worker_advance_later(struct cla_worker *worker, struct cla_conn *conn);
+
+/* Puts a socket among those whose postponed texts are looked at this turn. */
+void cla_worker_judge_later(struct cla_worker *worker, struct cla_socket *socket);
 
 /* Puts a connection among those that write this turn. */
 void cla_worker_flush_later(struct cla_worker *worker, struct cla_conn *conn);

@@ -141,6 +141,7 @@ static inline void gate_run_call(struct gate_app *app, struct cla_call *call)
 {
     struct cla_rpc_error error = {.code = CLA_CODE_NOT_FOUND, .message = CLA_LIT("none")};
 
+    call->begun = true;
     if (call->procedure == &gate_procedures[GATE_HOLD] ||
         call->procedure == &gate_procedures[GATE_BRIEF]) {
         app->held[app->held_n++] = call;

@@ -122,9 +122,9 @@ static void an_id_may_come_again_behind_a_call_that_ends_at_once(void **state)
     open_socket();
     send_together(texts, CLA_ARRAY_LEN(texts));
     socket_require(&c, ECHOED("1"));
-    socket_require(&c, ECHOED("1"));
-    socket_require(&c, ECHOED("1"));
     socket_require(&c, ECHOED("2"));
+    socket_require(&c, ECHOED("1"));
+    socket_require(&c, ECHOED("1"));
     client_require_nothing(&c);
 }
 

@@ -7,6 +7,7 @@
 #include "gateway/admission.h"
 #include "gateway/arrival.h"
 #include "gateway/listen.h"
+#include "gateway/proxy.h"
 #include "io/listener.h"
 
 struct cla_entrance_events {
@@ -27,6 +28,7 @@ struct cla_entrance {
     struct cla_entrance_gate *gates; /* owned */
     size_t count;                    /* of those that are open */
     struct cla_admission admission;
+    struct cla_proxies proxies; /* referred to by connections */
     struct cla_log *log;
     const struct cla_entrance_events *events;
     void *arg;

@@ -21,6 +21,9 @@ struct cla_http_client {
     int port; /* -1: not told */
 };
 
+/* True if 'ip' is one of the proxies. */
+bool cla_http_is_trusted(const struct cla_http_trusted *trusted, const struct cla_ip *ip);
+
 /* Finds the client of a request that a trusted proxy sent. Forwarded counts, if it is there; else
  * X-Forwarded-For. An element that names no address ("unknown", "_hidden", nonsense) ends the way:
  * the proxy that added it is then the client, as far as can be known. A Forwarded with a broken

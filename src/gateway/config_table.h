@@ -86,5 +86,4 @@
       "addresses and networks of proxies whose Forwarded or X-Forwarded-For is believed, "        \
       "separated by commas; unix for whoever connects to a unix socket")
 
-
 #endif

@@ -228,7 +228,7 @@ static int use_path(struct cla_dial *dial, const char *path)
     if (*path == '\0' || strlen(path) >= sizeof dial->file.sun_path)
         return -CLA_EINVAL;
     dial->file.sun_family = AF_UNIX;
-    strcpy(dial->file.sun_path, path);
+    memcpy(dial->file.sun_path, path, strlen(path) + 1);
     dial->local = (struct addrinfo){.ai_family = AF_UNIX,
                                     .ai_addr = (struct sockaddr *)&dial->file,
                                     .ai_addrlen = sizeof dial->file};

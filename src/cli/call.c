@@ -21,7 +21,7 @@ static const char help[] =
     "call.\n"
     "\n"
     "  URL         [http://]host[:port][/path]. The path is /rpc where there is none; the port is\n"
-    "              3000, or 80 where the URL begins with http://\n"
+    "              3000, or 80 where the URL begins with http://. Or unix:PATH for a socket file\n"
     "  JSON        the params as one JSON object or array\n"
     "  name=value  a member of the params: JSON as it is, anything else as a string; a string\n"
     "              that looks like JSON goes in quotes of its own: zip='\"01234\"'\n"

@@ -9,7 +9,7 @@
 #include "http/url.h"
 
 struct cla_call_args {
-    char host[256];         /* IPv6 without brackets */
+    char host[256];         /* IPv6 without brackets, or unix:PATH */
     uint16_t port;          /* of 'host' */
     struct cla_buf address; /* "host:port", IPv6 in brackets */
     struct cla_buf target;  /* path and query */

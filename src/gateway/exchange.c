@@ -4,6 +4,7 @@
 #include "gateway/access.h"
 #include "gateway/conn.h"
 #include "gateway/exchange_answer.h"
+#include "gateway/proxy.h"
 #include "gateway/socket_out.h"
 #include "gateway/worker.h"
 #include "rpc/connect.h"
@@ -86,10 +87,10 @@ static void reset(struct cla_exchange *x, struct cla_worker *worker)
     cla_list_push(&worker->exchanges, &x->link);
 }
 
-static void take_peer(struct cla_exchange *x, const struct cla_conn *conn)
+static void take_peer(struct cla_exchange *x, const struct cla_conn *conn,
+                      const struct cla_http_head *head)
 {
-    memcpy(x->peer, conn->peer, conn->peer_n);
-    x->request.peer = cla_slice(x->peer, conn->peer_n);
+    x->request.peer = cla_slice(x->peer, cla_proxy_peer(&conn->arrival, head, x->peer));
 }
 
 /* A slice of the head becomes one of our copy of it. */
@@ -117,14 +118,14 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
     x->keep_alive = head->keep_alive;
     x->version_1_0 = head->version_minor == 0;
     x->head_only = head->method == CLA_HTTP_HEAD;
-    cla_route_find(&x->route, head, &worker->rules, &worker->scratch);
+    cla_route_find(&x->route, head, &worker->rules, conn->arrival.via->loopback, &worker->scratch);
     move_into_copy(&x->route.path, x, head);
     move_into_copy(&x->route.query, x, head);
     move_into_copy(&x->route.origin, x, head);
     x->protocol = protocol_of(&x->route);
     x->request = (struct cla_request){
         .head = cla_buf_slice(&x->head), .protocol = x->protocol->name, .received_ns = received_ns};
-    take_peer(x, conn);
+    take_peer(x, conn, head);
     return x;
 }
 
@@ -354,7 +355,7 @@ int cla_exchange_run_text(struct cla_socket *socket, struct cla_slice text, uint
                                       .protocol = x->protocol->name,
                                       .received_ns = received_ns,
                                       .socket = socket};
-    take_peer(x, socket->conn);
+    take_peer(x, socket->conn, NULL);
     x->socket = x->origin = cla_socket_hold(socket);
     cla_list_push(&socket->texts, &x->of_socket);
     return run_jsonrpc(x);

@@ -14,9 +14,11 @@ const PATIENCE_MS = 10_000;
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
-// Spawns 'cancela ARGUMENTS'; it dies with the test at the latest.
-export function spawnBinary(args, options = {}) {
-  const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+// Spawns 'cancela ARGUMENTS', with so many files it may open; it dies with the test at the latest.
+export function spawnBinary(args, { files, ...options } = {}) {
+  const [command, ...rest] = files === undefined ? [binary, ...args]
+    : ['sh', '-c', `ulimit -n ${files}; exec "$0" "$@"`, binary, ...args];
+  const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
   running.add(child);
   child.once('exit', () => running.delete(child));
   return child;
@@ -113,8 +115,9 @@ class Gateway {
 }
 
 // Runs tests/e2e/apps/APP on a free port, or where 'flags' say; resolves when it listens.
-export async function start(app, flags = []) {
-  const gateway = new Gateway(spawnBinary(['run', appPath(app), '--listen', '127.0.0.1:0', ...flags]));
+export async function start(app, flags = [], options = {}) {
+  const listen = flags.includes('--listen') ? [] : ['--listen', '127.0.0.1:0'];
+  const gateway = new Gateway(spawnBinary(['run', appPath(app), ...listen, ...flags], options));
   const [, address] = await gateway.log(/ listening .*address=(\S+)/);
   gateway.address = address;
   gateway.port = Number(address.split(':').at(-1));

@@ -245,6 +245,18 @@ static enum cla_tls_result decrypt(struct cla_tls *tls, char *to, size_t size, s
     return CLA_TLS_FULL;
 }
 
+/* With the handshake over, reading has nothing to say but alerts of failure, and one: that there
+ * is no renegotiation. Who asks for it again and again would have it said as often. */
+static enum cla_tls_result read_records(struct cla_tls *tls, char *to, size_t size, size_t *n)
+{
+    size_t before = tls->out->n;
+    enum cla_tls_result result = decrypt(tls, to, size, n);
+
+    if (tls->out->n > before && result != CLA_TLS_FAILED)
+        return fail(tls, "the peer asked for a renegotiation", "");
+    return result;
+}
+
 enum cla_tls_result cla_tls_read(struct cla_tls *tls, char *to, size_t size, size_t *n,
                                  struct cla_buf *out)
 {
@@ -254,7 +266,7 @@ enum cla_tls_result cla_tls_read(struct cla_tls *tls, char *to, size_t size, siz
     *n = 0;
     tls->out = out;
     ERR_clear_error();
-    result = tls->secured ? decrypt(tls, to, size, n) : shake_hands(tls);
+    result = tls->secured ? read_records(tls, to, size, n) : shake_hands(tls);
     tls->out = NULL;
     return result;
 }

@@ -9,6 +9,8 @@
 #ifndef CLA_GATEWAY_CALL_H
 #define CLA_GATEWAY_CALL_H
 
+#include <stdatomic.h>
+
 #include "base/buf.h"
 #include "base/list.h"
 #include "gateway/app.h"
@@ -60,7 +62,9 @@ struct cla_call_env {
     uint64_t call_timeout_ns;     /* where neither client nor procedure says */
     uint64_t max_call_timeout_ns; /* no call may ask for more */
     uint64_t next_id;
+    uint64_t id_step;       /* between the ids of a worker's calls: the number of workers */
     unsigned in_flight;     /* calls not released */
+    atomic_uint *all;       /* those of all workers; NULL: there is one */
     unsigned max_in_flight; /* max_calls */
     uint64_t late_resets;   /* cancels that came after the result */
 };
@@ -90,6 +94,10 @@ struct cla_call {
 void cla_call_env_init(struct cla_call_env *env, struct cla_app *app, struct cla_loop *loop,
                        struct cla_log *log, struct cla_buf *log_buf,
                        const struct cla_config *config);
+
+/* Makes this the env of worker 'at' of 'count', which have one limit of calls, counted in '*all',
+ * and whose ids never meet. */
+void cla_call_env_share(struct cla_call_env *env, atomic_uint *all, unsigned at, unsigned count);
 
 /* Sets the deadline from what the client asked for (has_timeout, timeout_ms), the procedure and the
  * server: the smallest of client's and procedure's, the server's default where neither says, never

@@ -18,10 +18,10 @@
 
 #define CLA_CONFIG_TABLE(X)                                                                       \
     X(LISTEN, listen, "127.0.0.1:3000", 0, 0, NULL,                                               \
-      "address and port to serve on; [::1]:3000 for IPv6, :3000 for every address, port 0 for "   \
-      "any free port")                                                                            \
-    X(COUNT, workers, "1", 1, 1, "this version runs one worker: write 1",                         \
-      "threads that run scripts")                                                                 \
+      "addresses to serve on, separated by commas: 127.0.0.1:3000, [::1]:3000, :3000 for every "  \
+      "address, unix:/path")                                                                      \
+    X(THREADS, workers, "1", 1, 256, NULL,                                                        \
+      "threads that run scripts, each with a VM of its own; auto for one per processor")          \
     X(DURATION, call_timeout, "30s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                             \
       "deadline of a call for which neither client nor procedure gives one")                      \
     X(DURATION, max_call_timeout, "300s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                        \
@@ -35,6 +35,8 @@
     X(BYTES, vm_memory, "256MiB", 4 * CLA_MIB, 1024 * CLA_GIB, NULL,                              \
       "most memory that the scripts of a worker may use")                                         \
     X(COUNT, max_connections, "20000", 1, 1000000, NULL, "most connections at a time")            \
+    X(COUNT, connections_per_address, "15000", 1, 1000000, NULL,                                  \
+      "most connections at a time from one address, or from one IPv6 network of 64 bits")         \
     X(COUNT, max_calls, "20000", 1, 1000000, NULL,                                                \
       "most calls at a time; more are answered 'unavailable'")                                    \
     X(BYTES, head_bytes, "16KiB", 256, 16 * CLA_MIB, NULL,                                        \

@@ -23,6 +23,11 @@ static struct cla_conn *conn_of(struct cla_stream *stream)
     return CLA_CONTAINER(stream, struct cla_conn, stream);
 }
 
+static struct cla_slice peer_of(const struct cla_conn *conn)
+{
+    return cla_slice(conn->arrival.peer, conn->arrival.peer_n);
+}
+
 static uint64_t now_of(const struct cla_conn *conn)
 {
     return cla_loop_now_ns(conn->worker->loop);
@@ -148,6 +153,7 @@ static void on_closed(struct cla_stream *stream)
     struct cla_conn *conn = conn_of(stream);
 
     cla_list_remove(&conn->link);
+    cla_worker_forget(conn->worker, &conn->arrival);
     cla_worker_conn_gone(conn->worker);
     cla_http_parser_free(conn->parser);
     cla_buf_fini(&conn->pending);
@@ -267,7 +273,7 @@ void cla_conn_refuse(struct cla_conn *conn, int status, const char *why)
     conn->exchange = NULL;
     if (exchange != NULL)
         cla_exchange_abandon(exchange, CLA_CANCEL_DISCONNECT);
-    cla_access_refused(&conn->worker->env, cla_slice(conn->peer, conn->peer_n), status, why);
+    cla_access_refused(&conn->worker->env, peer_of(conn), status, why);
     write_reply(conn, &reply, text);
 }
 
@@ -284,7 +290,7 @@ static void refuse_upgrade(struct cla_conn *conn, int status, const char *why,
         .close = true,
     };
 
-    cla_access_refused(&conn->worker->env, cla_slice(conn->peer, conn->peer_n), status, why);
+    cla_access_refused(&conn->worker->env, peer_of(conn), status, why);
     write_reply(conn, &reply, cla_slice_str(why));
 }
 
@@ -463,7 +469,7 @@ static void on_stream_end(struct cla_stream *stream, int rc)
     bool answering = conn->out.n + stream->queued > 0;
     bool in_use = conn->socket != NULL && conn->state == CLA_CONN_OPEN;
 
-    if (rc == 0 && !in_use && (busy(conn) ? conn->worker->half_close_allowed : answering))
+    if (rc == 0 && !in_use && (busy(conn) ? conn->arrival.via->half_close_allowed : answering))
         conn->peer_ended = true;
     else
         cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
@@ -515,22 +521,23 @@ static void on_drained(struct cla_stream *stream)
 static const struct cla_stream_events stream_events = {on_read, on_stream_end, on_drained,
                                                        on_closed};
 
-int cla_conn_open(struct cla_worker *worker, int fd, struct cla_slice peer)
+int cla_conn_open(struct cla_worker *worker, const struct cla_arrival *arrival)
 {
     struct cla_conn *conn = cla_mem_zalloc(sizeof *conn);
     int rc = -CLA_ENOMEM;
 
-    if (conn == NULL)
+    if (conn == NULL) {
+        cla_worker_forget(worker, arrival);
         goto close_fd;
+    }
     conn->worker = worker;
+    conn->arrival = *arrival;
     cla_list_init(&conn->advance);
     cla_list_init(&conn->dirty);
     cla_timer_init(&conn->timer, on_timer);
-    conn->peer_n = peer.n < sizeof conn->peer ? peer.n : sizeof conn->peer;
-    memcpy(conn->peer, peer.p, conn->peer_n);
     worker->conn_count++;
     cla_list_push(&worker->conns, &conn->link);
-    rc = cla_stream_open(&conn->stream, worker->loop, fd, &stream_events);
+    rc = cla_stream_open(&conn->stream, worker->loop, arrival->fd, &stream_events);
     if (rc != 0) {
         conn->state = CLA_CONN_CLOSED; /* on_closed frees it */
         goto close_fd;
@@ -539,6 +546,6 @@ int cla_conn_open(struct cla_worker *worker, int fd, struct cla_slice peer)
     cla_stream_read(&conn->stream);
     return 0;
 close_fd:
-    close(fd);
+    close(arrival->fd);
     return rc;
 }

@@ -89,8 +89,8 @@ static void reset(struct cla_exchange *x, struct cla_worker *worker)
 
 static void take_peer(struct cla_exchange *x, const struct cla_conn *conn)
 {
-    memcpy(x->peer, conn->peer, conn->peer_n);
-    x->request.peer = cla_slice(x->peer, conn->peer_n);
+    memcpy(x->peer, conn->arrival.peer, conn->arrival.peer_n);
+    x->request.peer = cla_slice(x->peer, conn->arrival.peer_n);
 }
 
 /* A slice of the head becomes one of our copy of it. */
@@ -118,7 +118,7 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
     x->keep_alive = head->keep_alive;
     x->version_1_0 = head->version_minor == 0;
     x->head_only = head->method == CLA_HTTP_HEAD;
-    cla_route_find(&x->route, head, &worker->rules, &worker->scratch);
+    cla_route_find(&x->route, head, &worker->rules, conn->arrival.via->loopback, &worker->scratch);
     move_into_copy(&x->route.query, x, head);
     move_into_copy(&x->route.origin, x, head);
     x->protocol = protocol_of(&x->route);

@@ -12,14 +12,13 @@
 #ifndef CLA_GATEWAY_EXCHANGE_H
 #define CLA_GATEWAY_EXCHANGE_H
 
+#include "gateway/arrival.h"
 #include "gateway/call.h"
 #include "gateway/route.h"
 
 struct cla_conn;
 struct cla_socket;
 struct cla_worker;
-
-#define CLA_PEER_MAX 64
 
 struct cla_exchange {
     struct cla_link link; /* in worker->exchanges, or its pool */

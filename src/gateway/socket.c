@@ -240,8 +240,8 @@ static void act_on(struct cla_socket *socket, enum cla_ws_result result)
         cla_conn_finish(conn);
         break;
     case CLA_WS_FAILED:
-        cla_access_refused(&conn->worker->env, cla_slice(conn->peer, conn->peer_n), socket->ws.code,
-                           socket->ws.error);
+        cla_access_refused(&conn->worker->env, cla_slice(conn->arrival.peer, conn->arrival.peer_n),
+                           socket->ws.code, socket->ws.error);
         cla_socket_close(socket, socket->ws.code, socket->ws.error, CLA_CANCEL_DISCONNECT);
         break;
     }

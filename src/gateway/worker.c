@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "gateway/admission.h"
 
 /* How long a turn may go on starting and running calls before it writes what it has. */
 #define TURN_NS (2 * CLA_NS_PER_MS)
@@ -206,23 +207,43 @@ static void drain(struct cla_worker *worker)
 
 /* --- Messages. --- */
 
-static void open_connection(struct cla_worker *worker, const struct cla_message *message)
+void cla_worker_expect(struct cla_worker *worker, const struct cla_arrival *arrival)
+{
+    if (arrival->refusal == NULL)
+        atomic_fetch_add_explicit(&worker->admitted, 1, memory_order_relaxed);
+}
+
+void cla_worker_forget(struct cla_worker *worker, const struct cla_arrival *arrival)
+{
+    if (arrival->refusal != NULL)
+        return;
+    cla_admission_leave(arrival->of_address);
+    atomic_fetch_sub_explicit(&worker->admitted, 1, memory_order_relaxed);
+}
+
+unsigned cla_worker_connections(struct cla_worker *worker)
+{
+    return atomic_load_explicit(&worker->admitted, memory_order_relaxed);
+}
+
+static void open_connection(struct cla_worker *worker, const struct cla_arrival *arrival)
 {
     struct cla_conn *conn;
 
     if (worker->env.draining) {
-        close(message->fd);
+        close(arrival->fd);
+        cla_worker_forget(worker, arrival);
         return;
     }
-    if (cla_conn_open(worker, message->fd, cla_slice(message->peer, message->peer_n)) != 0) {
+    if (cla_conn_open(worker, arrival) != 0) {
         cla_log_line(worker->env.log, CLA_LOG_ERROR, "cannot take on a connection from %.*s",
-                     (int)message->peer_n, message->peer);
+                     (int)arrival->peer_n, arrival->peer);
         return;
     }
-    if (worker->conn_count <= worker->max_connections)
+    if (arrival->refusal == NULL)
         return;
     conn = CLA_CONTAINER(worker->conns.prev, struct cla_conn, link);
-    cla_conn_refuse(conn, 503, "too many connections (max_connections)");
+    cla_conn_refuse(conn, 503, arrival->refusal);
 }
 
 void cla_worker_on_message(void *arg, struct cla_message *message)
@@ -231,7 +252,7 @@ void cla_worker_on_message(void *arg, struct cla_message *message)
 
     switch (message->kind) {
     case CLA_MESSAGE_CONNECTION:
-        open_connection(worker, message);
+        open_connection(worker, &message->arrival);
         break;
     case CLA_MESSAGE_DRAIN:
         drain(worker);
@@ -257,7 +278,6 @@ static void read_limits(struct cla_worker *worker, const struct cla_config *conf
         .target_bytes = config->target_bytes,
         .body_bytes = config->body_bytes,
     };
-    worker->max_connections = (unsigned)config->max_connections;
     worker->json_depth = (unsigned)config->json_depth;
     worker->batch_items = (unsigned)config->batch_items;
     worker->calls_per_connection = (unsigned)config->calls_per_connection;
@@ -278,11 +298,10 @@ static void read_limits(struct cla_worker *worker, const struct cla_config *conf
     worker->requests_per_connection = config->requests_per_connection;
     worker->pipeline_bytes = config->pipeline_bytes;
     worker->out_bytes = config->out_bytes;
-    worker->half_close_allowed = config->half_close == CLA_HALF_CLOSE_ALLOW;
 }
 
 void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cla_app *app,
-                     const struct cla_config *config, struct cla_log *log, bool loopback)
+                     const struct cla_config *config, struct cla_log *log)
 {
     *worker = (struct cla_worker){.loop = loop};
     cla_list_init(&worker->conns);
@@ -300,7 +319,6 @@ void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cl
         .host_count = config->hosts.count,
         .origins = config->origins.items,
         .origin_count = config->origins.count,
-        .loopback = loopback,
     };
     cla_loop_on_turn(loop, turn, worker);
 }

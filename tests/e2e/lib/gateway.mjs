@@ -106,8 +106,9 @@ class Gateway {
 }
 
 // Runs tests/e2e/apps/APP on a free port, or where 'flags' say; resolves when it listens.
-export async function start(app, flags = []) {
-  const gateway = new Gateway(spawnBinary(['run', appPath(app), '--listen', '127.0.0.1:0', ...flags]));
+export async function start(app, flags = [], options = {}) {
+  const listen = flags.includes('--listen') ? [] : ['--listen', '127.0.0.1:0'];
+  const gateway = new Gateway(spawnBinary(['run', appPath(app), ...listen, ...flags], options));
   const [, address] = await gateway.log(/ listening .*address=(\S+)/);
   gateway.address = address;
   gateway.port = Number(address.split(':').at(-1));

@@ -127,6 +127,26 @@ static void p_peer(lua_State *L, struct cla_call *call)
     push_slice(L, call->request->peer);
 }
 
+/* Nil, or {subject, issuer, serial, fingerprint}. */
+static void p_certificate(lua_State *L, struct cla_call *call)
+{
+    const struct cla_certificate *certificate = call->request->certificate;
+
+    if (certificate == NULL) {
+        lua_pushnil(L);
+        return;
+    }
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, certificate->subject);
+    lua_setfield(L, -2, "subject");
+    lua_pushstring(L, certificate->issuer);
+    lua_setfield(L, -2, "issuer");
+    lua_pushstring(L, certificate->serial);
+    lua_setfield(L, -2, "serial");
+    lua_pushstring(L, certificate->fingerprint);
+    lua_setfield(L, -2, "fingerprint");
+}
+
 static void p_headers(lua_State *L, struct cla_call *call)
 {
     push_headers(L, call->request->head);
@@ -178,7 +198,7 @@ static const struct property {
     {"peer", p_peer},           {"headers", p_headers},
     {"protocol", p_protocol},   {"generation", p_generation},
     {"identity", p_identity},   {"is_notification", p_is_notification},
-    {"token", push_token},
+    {"token", push_token},      {"certificate", p_certificate},
 };
 
 /* Upvalues: table of properties (light userdata), table of methods. */

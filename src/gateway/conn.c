@@ -5,11 +5,10 @@
  * On close: the stream's last callback frees the connection. */
 #include "gateway/conn.h"
 
-#include <unistd.h>
-
 #include "base/error.h"
 #include "base/mem.h"
 #include "gateway/access.h"
+#include "gateway/conn_tls.h"
 #include "gateway/origin.h"
 #include "gateway/socket.h"
 #include "gateway/worker.h"
@@ -74,7 +73,8 @@ static void update_due(struct cla_conn *conn, uint64_t now)
 {
     const struct cla_worker *worker = conn->worker;
 
-    if (conn->state == CLA_CONN_LINGERING || conn->stream.queued > 0)
+    if (conn->state == CLA_CONN_LINGERING || conn->stream.queued > 0 ||
+        cla_stream_handshaking(&conn->stream))
         return; /* fixed when it began */
     if (conn->socket != NULL)
         set_due(conn, cla_socket_due(conn->socket));
@@ -92,6 +92,8 @@ static void update_due(struct cla_conn *conn, uint64_t now)
 static void await_writing(struct cla_conn *conn)
 {
     conn->unwritten = cla_stream_unwritten(&conn->stream);
+    if (cla_stream_handshaking(&conn->stream))
+        return; /* which has a limit of its own */
     set_due(conn, cla_clock_add(now_of(conn), conn->worker->write_timeout_ns));
 }
 
@@ -104,6 +106,20 @@ static void socket_is_silent(struct cla_conn *conn)
         cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
 }
 
+static void handshake_is_late(struct cla_conn *conn)
+{
+    cla_conn_tls_failed(conn, "the handshake took too long (handshake_timeout)");
+    cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
+}
+
+void cla_conn_begin(struct cla_conn *conn)
+{
+    if (conn->stream.queued > 0)
+        await_writing(conn); /* it was refused before it could be told so */
+    else
+        set_due(conn, cla_clock_add(now_of(conn), conn->worker->header_timeout_ns));
+}
+
 static void on_timer(struct cla_timer *timer)
 {
     struct cla_conn *conn = CLA_CONTAINER(timer, struct cla_conn, timer);
@@ -112,6 +128,8 @@ static void on_timer(struct cla_timer *timer)
         return;
     if (now_of(conn) < conn->due_ns)
         set_due(conn, conn->due_ns);
+    else if (cla_stream_handshaking(&conn->stream))
+        handshake_is_late(conn);
     else if (conn->stream.queued > 0 && cla_stream_unwritten(&conn->stream) < conn->unwritten)
         await_writing(conn); /* it took some */
     else if (conn->state != CLA_CONN_OPEN || conn->stream.queued > 0)
@@ -158,6 +176,7 @@ static void on_closed(struct cla_stream *stream)
     cla_http_parser_free(conn->parser);
     cla_buf_fini(&conn->pending);
     cla_buf_fini(&conn->out);
+    cla_certificate_put(&conn->certificate);
     cla_mem_free(conn);
 }
 
@@ -469,6 +488,8 @@ static void on_stream_end(struct cla_stream *stream, int rc)
     bool answering = conn->out.n + stream->queued > 0;
     bool in_use = conn->socket != NULL && conn->state == CLA_CONN_OPEN;
 
+    if (rc == -CLA_EPROTO)
+        cla_conn_tls_failed(conn, cla_stream_error(stream));
     if (rc == 0 && !in_use && (busy(conn) ? conn->arrival.via->half_close_allowed : answering))
         conn->peer_ended = true;
     else
@@ -521,6 +542,17 @@ static void on_drained(struct cla_stream *stream)
 static const struct cla_stream_events stream_events = {on_read, on_stream_end, on_drained,
                                                        on_closed};
 
+static int open_tls(struct cla_conn *conn)
+{
+    int rc = cla_conn_tls_open(conn);
+
+    if (rc != 0)
+        cla_conn_close(conn, CLA_CANCEL_LIMIT);
+    else
+        set_due(conn, cla_clock_add(now_of(conn), conn->worker->handshake_timeout_ns));
+    return rc;
+}
+
 int cla_conn_open(struct cla_worker *worker, const struct cla_arrival *arrival)
 {
     struct cla_conn *conn = cla_mem_zalloc(sizeof *conn);
@@ -528,7 +560,7 @@ int cla_conn_open(struct cla_worker *worker, const struct cla_arrival *arrival)
 
     if (conn == NULL) {
         cla_worker_forget(worker, arrival);
-        goto close_fd;
+        goto drop;
     }
     conn->worker = worker;
     conn->arrival = *arrival;
@@ -540,12 +572,15 @@ int cla_conn_open(struct cla_worker *worker, const struct cla_arrival *arrival)
     rc = cla_stream_open(&conn->stream, worker->loop, arrival->fd, &stream_events);
     if (rc != 0) {
         conn->state = CLA_CONN_CLOSED; /* on_closed frees it */
-        goto close_fd;
+        goto drop;
     }
-    set_due(conn, cla_clock_add(now_of(conn), worker->header_timeout_ns));
+    if (arrival->tls == NULL)
+        cla_conn_begin(conn);
+    else
+        rc = open_tls(conn);
     cla_stream_read(&conn->stream);
-    return 0;
-close_fd:
-    close(arrival->fd);
+    return rc;
+drop:
+    cla_arrival_drop(arrival);
     return rc;
 }

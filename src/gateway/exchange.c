@@ -38,6 +38,7 @@ static void put(struct cla_exchange *x)
     empty(&x->head);
     empty(&x->body);
     empty(&x->reply);
+    cla_certificate_put(&x->request.certificate);
     cla_list_remove(&x->link);
     cla_list_push_front(&x->worker->exchange_pool, &x->link);
     if (x->origin != NULL)
@@ -91,6 +92,7 @@ static void take_peer(struct cla_exchange *x, const struct cla_conn *conn)
 {
     memcpy(x->peer, conn->arrival.peer, conn->arrival.peer_n);
     x->request.peer = cla_slice(x->peer, conn->arrival.peer_n);
+    x->request.certificate = cla_certificate_ref(conn->certificate);
 }
 
 /* A slice of the head becomes one of our copy of it. */

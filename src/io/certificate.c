@@ -36,8 +36,9 @@ struct cla_certificate *cla_certificate_ref(struct cla_certificate *certificate)
     return certificate;
 }
 
-void cla_certificate_put(struct cla_certificate *certificate)
+void cla_certificate_put(struct cla_certificate **certificate)
 {
-    if (certificate != NULL && --certificate->refs == 0)
-        cla_mem_free(certificate);
+    if (*certificate != NULL && --(*certificate)->refs == 0)
+        cla_mem_free(*certificate);
+    *certificate = NULL;
 }

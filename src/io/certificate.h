@@ -21,7 +21,7 @@ struct cla_certificate *cla_certificate_new(const char *subject, const char *iss
 /* Takes one more reference. Returns 'certificate', which may be NULL. */
 struct cla_certificate *cla_certificate_ref(struct cla_certificate *certificate);
 
-/* Gives up a reference; the last one frees. NULL is fine. */
-void cla_certificate_put(struct cla_certificate *certificate);
+/* Gives up a reference, and clears it; the last one frees. '*certificate' may be NULL. */
+void cla_certificate_put(struct cla_certificate **certificate);
 
 #endif

@@ -283,7 +283,7 @@ static void the_peer_is_known_by_its_certificate(void **state)
     connect_both(f);
     certificate = cla_stream_certificate(&f->server.stream);
     assert_string_equal(certificate->serial, "C11E");
-    cla_certificate_put(certificate);
+    cla_certificate_put(&certificate);
 }
 
 static void a_plain_stream_has_no_certificate_and_no_error(void **state)
@@ -604,7 +604,7 @@ static void counted_free(void *block, const char *file, int line)
 }
 
 /* A record alone takes 16 KiB each way. */
-#define QUIET_BYTES_MAX 14000
+#define QUIET_BYTES_MAX 15500
 
 static void a_quiet_connection_holds_no_buffers(void **state)
 {
@@ -624,6 +624,7 @@ static void a_quiet_connection_holds_no_buffers(void **state)
     write_text(&f->client, "hello");
     turns(f);
     require_got(&f->server, "hello");
+    cla_stream_pause(&f->server.stream); /* so that it is as it is while nothing comes */
     close_side(f, &f->client);
     bytes = openssl_bytes - before;
     print_message("a quiet TLS connection: %zu bytes of OpenSSL's\n", bytes);

@@ -339,7 +339,7 @@ static void require_identity(const struct pair *p, bool named)
     struct cla_certificate *certificate = cla_tls_peer_certificate(p->server.tls);
 
     assert_int_equal(certificate != NULL, named);
-    cla_certificate_put(certificate);
+    cla_certificate_put(&certificate);
 }
 
 static void clients_are_let_in_by_the_mode_and_their_certificate(void **state)
@@ -370,7 +370,7 @@ static void clients_are_let_in_by_the_mode_and_their_certificate(void **state)
 
 static void a_client_certificate_is_told_in_texts(void **state)
 {
-    struct cla_certificate *certificate;
+    struct cla_certificate *certificate, *more;
     struct pair p;
 
     open_pair(&p, tls_server(CLA_TLS_CLIENT_REQUIRE), tls_client("client"), "localhost");
@@ -381,9 +381,11 @@ static void a_client_certificate_is_told_in_texts(void **state)
     assert_string_equal(certificate->serial, "C11E");
     assert_int_equal(strlen(certificate->fingerprint), 64);
     assert_int_equal(strspn(certificate->fingerprint, "0123456789abcdef"), 64);
-    assert_ptr_equal(cla_certificate_ref(certificate), certificate);
-    cla_certificate_put(certificate);
-    cla_certificate_put(certificate);
+    more = cla_certificate_ref(certificate);
+    assert_ptr_equal(more, certificate);
+    cla_certificate_put(&more);
+    assert_null(more);
+    cla_certificate_put(&certificate);
     close_pair(&p);
 }
 

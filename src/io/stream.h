@@ -71,6 +71,12 @@ int cla_stream_open(struct cla_stream *stream, struct cla_loop *loop, int fd,
 int cla_stream_secure(struct cla_stream *stream, struct cla_tls *engine,
                       const struct cla_stream_tls_events *events);
 
+/* As cla_stream_secure(), by a new client's engine: the peer's certificate must be for 'host' (a
+ * name, or an address without brackets). Returns as it does, or -CLA_EINVAL: 'host' can be no name.
+ */
+int cla_stream_secure_client(struct cla_stream *stream, struct cla_tls_context *context,
+                             const char *host, const struct cla_stream_tls_events *events);
+
 /* True while a TLS handshake is under way: for whoever limits its time. */
 bool cla_stream_handshaking(const struct cla_stream *stream);
 

@@ -182,6 +182,15 @@ int cla_stream_secure(struct cla_stream *stream, struct cla_tls *engine,
     return 0;
 }
 
+int cla_stream_secure_client(struct cla_stream *stream, struct cla_tls_context *context,
+                             const char *host, const struct cla_stream_tls_events *events)
+{
+    struct cla_tls *engine;
+    int rc = cla_tls_new_client(&engine, context, host);
+
+    return rc != 0 ? rc : cla_stream_secure(stream, engine, events);
+}
+
 bool cla_stream_handshaking(const struct cla_stream *stream)
 {
     return stream->tls != NULL && !cla_tls_is_secured(stream->tls->engine);

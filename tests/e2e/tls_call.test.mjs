@@ -6,7 +6,7 @@ import { after, test } from 'node:test';
 import { cancela, finish, spawnBinary, start } from './lib/gateway.mjs';
 import { clientAuth, file, serve } from './lib/tls.mjs';
 
-const gateway = await serve(after, clientAuth('optional'));
+const gateway = await serve({ after }, clientAuth('optional'));
 const trusting = ['--cacert', file('ca.pem')];
 const sum = ['add', 'a=40', 'b=2'];
 

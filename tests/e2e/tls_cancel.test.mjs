@@ -6,11 +6,18 @@ import { request } from './lib/rpc.mjs';
 import { ca, call, openTls, relay, serve } from './lib/tls.mjs';
 import { connect } from './lib/ws.mjs';
 
-const gateway = await serve(after, ['--access-log', 'all', '--pipeline-bytes', '4KiB']);
+const gateway = await serve({ after }, ['--access-log', 'all', '--pipeline-bytes', '4KiB']);
+
+// Sends what the gateway does not read while a call runs, but the system takes.
+async function sendUnread(raw) {
+  const text = postText(gateway, request('echo', { text: 'x'.repeat(4000) }));
+  raw.send(text, text);
+  await call(gateway, 'add', { a: 1, b: 1 });
+  raw.send(...Array(5).fill(text));
+}
 
 // Leaves in a way that the gateway sees as the name says.
 const WAYS = {
-  'close_notify and FIN': (raw) => raw.finish(),
   'FIN without close_notify': (raw, up) => up.end(),
   RST: (raw, up) => up.resetAndDestroy(),
 };
@@ -23,15 +30,24 @@ for (const [way, leave] of Object.entries(WAYS)) {
       const raw = await openTls(t, gateway, { port });
       raw.send(postText(gateway, request('slow', { label })));
       await gateway.log(new RegExp(`started ${label}$`));
-      if (behind) {
-        raw.send(...Array(40).fill(postText(gateway, request('echo', { text: 'x'.repeat(4000) }))));
-        await call(gateway, 'add', { a: 1, b: 1 });
-      }
+      if (behind) await sendUnread(raw);
       leave(raw, await up);
       await gateway.log(new RegExp(`on_cancel ${label} disconnect$`));
       await gateway.log(new RegExp(`closed ${label}$`));
     });
   }
+}
+
+for (const behind of ['', ' behind unread input']) {
+  test(`close_notify and FIN${behind} cancels the call`, async (t) => {
+    const label = `orderly${behind}`;
+    const raw = await openTls(t, gateway);
+    raw.send(postText(gateway, request('slow', { label })));
+    await gateway.log(new RegExp(`started ${label}$`));
+    if (behind) await sendUnread(raw);
+    raw.finish();
+    await gateway.log(new RegExp(`on_cancel ${label} disconnect$`));
+  });
 }
 
 test('close_notify alone, without FIN, cancels the call', async (t) => {

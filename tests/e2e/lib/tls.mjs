@@ -31,10 +31,10 @@ export const certificateFlags = (name = 'server') =>
   ['--tls-cert', file(`${name}.pem`), '--tls-key', file(`${name}.key`)];
 export const clientAuth = (mode) => ['--tls-client-auth', mode, '--tls-client-ca', file('ca.pem')];
 
-// Starts a gateway at https://127.0.0.1:PORT; it ends with the test 't', or with after().
+// Starts a gateway at https://127.0.0.1:PORT; it ends with the test 't', or { after }.
 export async function serve(t, flags = [], app = 'app.lua') {
   const gateway = await start(app, ['--listen', 'https://127.0.0.1:0', ...certificateFlags(), ...flags]);
-  (t.after ?? t)(() => gateway.stop());
+  t.after(() => gateway.stop());
   gateway.url = `https://localhost:${gateway.port}`;
   gateway.rpcUrl = `${gateway.url}/rpc`;
   return gateway;

@@ -21,7 +21,7 @@ int cla_ip_read(struct cla_slice text, struct cla_ip *ip)
     char copy[INET6_ADDRSTRLEN];
     unsigned char v4[4];
 
-    if (text.n >= sizeof copy || memchr(text.p, '\0', text.n) != NULL)
+    if (text.n == 0 || text.n >= sizeof copy || memchr(text.p, '\0', text.n) != NULL)
         return -CLA_EINVAL;
     memcpy(copy, text.p, text.n);
     copy[text.n] = '\0';

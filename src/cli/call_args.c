@@ -69,12 +69,26 @@ static int set_host(struct cla_call_args *args, const struct cla_http_url *url)
     return 0;
 }
 
+/* unix:PATH, where nothing but the socket can be told. */
+static int set_local(struct cla_call_args *args, struct cla_slice typed)
+{
+    if (typed.n >= sizeof args->host)
+        return cla_call_args_fail("the path '%.*s' is too long", (int)typed.n, typed.p);
+    memcpy(args->host, typed.p, typed.n);
+    args->host[typed.n] = '\0';
+    if (cla_buf_add(&args->address, CLA_LIT("localhost")) != 0)
+        return out_of_memory();
+    return set_target(args, cla_slice("", 0));
+}
+
 static int set_url(struct cla_call_args *args, const char *typed)
 {
     struct cla_slice text = cla_slice_str(typed);
     struct cla_http_url url;
     int rc;
 
+    if (cla_slice_starts(text, CLA_LIT("unix:")))
+        return set_local(args, text);
     if (cla_http_url_parse(text, &url) != 0)
         return cla_call_args_fail(
             "'%s' is no URL of a gateway; write localhost:3000 or http://host:port/path", typed);

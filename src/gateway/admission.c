@@ -61,7 +61,7 @@ static int rebuild(struct cla_admission *admission)
         live += old[i] != NULL && !is_gone(old[i]);
     while (slots < live * 4)
         slots *= 2;
-    admission->slots = cla_mem_zalloc(slots * sizeof *admission->slots);
+    admission->slots = cla_mem_zalloc(slots * sizeof(void *));
     if (admission->slots == NULL) {
         admission->slots = old;
         return -1;

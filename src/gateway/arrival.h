@@ -6,10 +6,12 @@
 
 #include <stdatomic.h>
 
-#include "base/slice.h"
+#include "base/ip.h"
 #include "io/tls_context.h"
 
-#define CLA_PEER_MAX 64
+#define CLA_PEER_MAX CLA_IP_TEXT
+
+struct cla_http_trusted;
 
 /* The listener that a connection came by. Never changes, and outlives every connection. */
 struct cla_via {
@@ -27,6 +29,8 @@ struct cla_arrival {
                                     counted. Whoever counts it out has no further use of it */
     const char *refusal; /* why it is to be answered 503 and closed; then it is not counted at
                             all; NULL: it is welcome */
+    const struct cla_http_trusted *proxies; /* it is from a trusted proxy: these are all of them;
+                                               NULL: it is not */
     size_t peer_n;
     char peer[CLA_PEER_MAX]; /* "ip:port", or "unix:" */
 };

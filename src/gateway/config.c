@@ -22,6 +22,7 @@
 #define FIELD_OF_CHOICE(name) name
 #define FIELD_OF_ORIGINS(name) name
 #define FIELD_OF_HOSTS(name) name
+#define FIELD_OF_PROXIES(name) name
 
 static const struct cla_config_setting settings[CLA_CONFIG_SETTINGS] = {
 #define X(kind, name, standard, least, most, more, doc) \

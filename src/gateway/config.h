@@ -31,6 +31,7 @@ enum cla_config_kind {
     CLA_CONFIG_CHOICE,   /* one of a few words */
     CLA_CONFIG_ORIGINS,  /* scheme://host[:port], …, or * */
     CLA_CONFIG_HOSTS,    /* host[:port], …, or * */
+    CLA_CONFIG_PROXIES,  /* addresses, networks, or "unix" */
 };
 
 /* Choices of half_close, of access_log; those of log_level are enum cla_log_level, those of
@@ -54,6 +55,7 @@ struct cla_config_list {
 #define CLA_CONFIG_FIELD_CHOICE(name) unsigned name;
 #define CLA_CONFIG_FIELD_ORIGINS(name) struct cla_config_list name;
 #define CLA_CONFIG_FIELD_HOSTS(name) struct cla_config_list name;
+#define CLA_CONFIG_FIELD_PROXIES(name) struct cla_config_list name;
 
 /* Indices of the settings: CLA_CONFIG_AT_listen, … */
 enum {

@@ -83,6 +83,7 @@ int cla_config_value_print(const struct cla_config_setting *setting, const void 
     case CLA_CONFIG_LISTEN:
     case CLA_CONFIG_ORIGINS:
     case CLA_CONFIG_HOSTS:
+    case CLA_CONFIG_PROXIES:
         return print_list(field, to);
     }
     return -CLA_EINVAL;

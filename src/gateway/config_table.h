@@ -90,6 +90,9 @@
       "web origins that may call besides the gateway's own, separated by commas; * for any")      \
     X(HOSTS, hosts, "", 0, 0, NULL,                                                               \
       "host names to answer for besides loopback ones when listening on loopback, separated by "  \
-      "commas; * for any")
+      "commas; * for any")                                                                        \
+    X(PROXIES, trusted_proxies, "", 0, 0, NULL,                                                   \
+      "addresses and networks of proxies whose Forwarded or X-Forwarded-For is believed, "        \
+      "separated by commas; unix for whoever connects to a unix socket")
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/units.h"
 #include "gateway/listen.h"
+#include "gateway/proxy.h"
 
 static int wrong(struct cla_buf *remedy, const char *text)
 {
@@ -173,6 +174,11 @@ static const char *check_item(const struct cla_config_setting *setting, struct c
 {
     if (setting->kind == CLA_CONFIG_LISTEN)
         return check_listen(item, before);
+    if (setting->kind == CLA_CONFIG_PROXIES)
+        return cla_proxy_is_item(item)
+                   ? NULL
+                   : "is not a list of proxies; write 10.0.0.1, 10.0.0.0/8, 2001:db8::/32 (no bits "
+                     "behind the network's), or unix, with commas between several";
     if (cla_slice_eq(item, CLA_LIT("*")))
         return NULL;
     if (setting->kind == CLA_CONFIG_ORIGINS)
@@ -242,6 +248,7 @@ int cla_config_value_read(const struct cla_config_setting *setting, struct cla_s
     case CLA_CONFIG_LISTEN:
     case CLA_CONFIG_ORIGINS:
     case CLA_CONFIG_HOSTS:
+    case CLA_CONFIG_PROXIES:
         return read_list(setting, text, &value->list, remedy);
     default:
         return read_number(setting, text, &value->number, remedy);
@@ -251,7 +258,7 @@ int cla_config_value_read(const struct cla_config_setting *setting, struct cla_s
 bool cla_config_value_is_list(const struct cla_config_setting *setting)
 {
     return setting->kind == CLA_CONFIG_LISTEN || setting->kind == CLA_CONFIG_ORIGINS ||
-           setting->kind == CLA_CONFIG_HOSTS;
+           setting->kind == CLA_CONFIG_HOSTS || setting->kind == CLA_CONFIG_PROXIES;
 }
 
 bool cla_config_value_is_owned(const struct cla_config_setting *setting)
@@ -276,6 +283,7 @@ void cla_config_value_store(const struct cla_config_setting *setting,
     case CLA_CONFIG_LISTEN:
     case CLA_CONFIG_ORIGINS:
     case CLA_CONFIG_HOSTS:
+    case CLA_CONFIG_PROXIES:
         cla_mem_free(((struct cla_config_list *)field)->items);
         *(struct cla_config_list *)field = value->list;
         break;

@@ -13,7 +13,7 @@ struct cla_config_value {
         bool truth;                  /* BOOL */
         unsigned choice;             /* CHOICE */
         char *path;                  /* PATH; owned */
-        struct cla_config_list list; /* LISTEN, ORIGINS, HOSTS; owned */
+        struct cla_config_list list; /* LISTEN, ORIGINS, HOSTS, PROXIES; owned */
     };
 };
 

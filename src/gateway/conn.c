@@ -22,8 +22,11 @@ static struct cla_conn *conn_of(struct cla_stream *stream)
     return CLA_CONTAINER(stream, struct cla_conn, stream);
 }
 
+/* Who the request under way is from; between requests, who has connected. */
 static struct cla_slice peer_of(const struct cla_conn *conn)
 {
+    if (conn->exchange != NULL)
+        return conn->exchange->request.peer;
     return cla_slice(conn->arrival.peer, conn->arrival.peer_n);
 }
 
@@ -289,10 +292,10 @@ void cla_conn_refuse(struct cla_conn *conn, int status, const char *why)
         .close = true,
     };
 
+    cla_access_refused(&conn->worker->env, peer_of(conn), status, why);
     conn->exchange = NULL;
     if (exchange != NULL)
         cla_exchange_abandon(exchange, CLA_CANCEL_DISCONNECT);
-    cla_access_refused(&conn->worker->env, peer_of(conn), status, why);
     write_reply(conn, &reply, text);
 }
 
@@ -313,6 +316,14 @@ static void refuse_upgrade(struct cla_conn *conn, int status, const char *why,
     write_reply(conn, &reply, cla_slice_str(why));
 }
 
+/* From now on all that comes is from the client that asked for the upgrade. */
+static void become_peers_own(struct cla_conn *conn, const struct cla_exchange *exchange)
+{
+    conn->arrival.proxies = NULL;
+    conn->arrival.peer_n = exchange->request.peer.n;
+    memcpy(conn->arrival.peer, exchange->peer, conn->arrival.peer_n);
+}
+
 void cla_conn_upgrade(struct cla_conn *conn, struct cla_exchange *exchange)
 {
     struct cla_buf fields = {0};
@@ -320,6 +331,7 @@ void cla_conn_upgrade(struct cla_conn *conn, struct cla_exchange *exchange)
     const char *why = NULL;
     int status = cla_socket_open(conn, cla_buf_slice(&exchange->head), &fields, &why);
 
+    become_peers_own(conn, exchange);
     conn->exchange = NULL;
     cla_exchange_abandon(exchange, CLA_CANCEL_DISCONNECT);
     if (status != 0) {

@@ -25,14 +25,16 @@ static void on_accept(void *arg, int fd, const struct cla_listener_peer *peer)
 {
     struct cla_entrance_gate *gate = arg;
     struct cla_entrance *entrance = gate->entrance;
+    const struct cla_ip *ip = peer->local ? NULL : &peer->ip;
     struct cla_arrival arrival = {.fd = fd, .via = &gate->via};
 
     if (gate->via.tls)
         arrival.tls = cla_tls_context_ref(entrance->tls);
     set_peer(&arrival, peer);
-    arrival.refusal =
-        cla_admission_judge(&entrance->admission, entrance->events->count(entrance->arg),
-                            peer->local ? NULL : &peer->ip, &arrival.of_address);
+    if (cla_proxies_trust(&entrance->proxies, ip))
+        arrival.proxies = &entrance->proxies.trusted;
+    arrival.refusal = cla_admission_judge(
+        &entrance->admission, entrance->events->count(entrance->arg), ip, &arrival.of_address);
     entrance->events->on_arrival(entrance->arg, &arrival);
 }
 
@@ -138,7 +140,9 @@ int cla_entrance_open(struct cla_entrance *entrance, struct cla_loop *loop,
     cla_admission_init(&entrance->admission, (unsigned)config->max_connections,
                        (unsigned)config->connections_per_address);
     entrance->gates = cla_mem_zalloc(config->listen.count * sizeof *entrance->gates);
-    if (entrance->gates == NULL) {
+    if (entrance->gates == NULL ||
+        cla_proxies_init(&entrance->proxies, &config->trusted_proxies) != 0) {
+        cla_mem_free(entrance->gates);
         snprintf(error->text, sizeof error->text, "%s", cla_error_text(-CLA_ENOMEM));
         cla_entrance_fini(entrance);
         return -CLA_ENOMEM;
@@ -192,6 +196,7 @@ void cla_entrance_close(struct cla_entrance *entrance)
 void cla_entrance_fini(struct cla_entrance *entrance)
 {
     cla_admission_fini(&entrance->admission);
+    cla_proxies_fini(&entrance->proxies);
     cla_mem_free(entrance->gates);
     entrance->gates = NULL;
     cla_tls_context_put(entrance->tls);

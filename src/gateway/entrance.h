@@ -7,6 +7,7 @@
 #include "gateway/admission.h"
 #include "gateway/arrival.h"
 #include "gateway/listen.h"
+#include "gateway/proxy.h"
 #include "io/listener.h"
 
 struct cla_entrance_events {
@@ -29,6 +30,7 @@ struct cla_entrance {
     struct cla_admission admission;
     const struct cla_config *config; /* borrowed */
     struct cla_tls_context *tls;     /* of connections to come; NULL: no https:// */
+    struct cla_proxies proxies;      /* referred to by connections */
     struct cla_log *log;
     const struct cla_entrance_events *events;
     void *arg;

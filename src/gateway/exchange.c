@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "gateway/access.h"
 #include "gateway/conn.h"
+#include "gateway/proxy.h"
 #include "gateway/socket.h"
 #include "gateway/worker.h"
 #include "rpc/connect.h"
@@ -43,7 +44,6 @@ static void put(struct cla_exchange *x)
     cla_list_push_front(&x->worker->exchange_pool, &x->link);
     if (x->origin != NULL)
         cla_socket_release(x->origin);
-    x->origin = NULL;
 }
 
 /* The client is gone, or has its answer. */
@@ -88,10 +88,10 @@ static void reset(struct cla_exchange *x, struct cla_worker *worker)
     cla_list_push(&worker->exchanges, &x->link);
 }
 
-static void take_peer(struct cla_exchange *x, const struct cla_conn *conn)
+static void take_peer(struct cla_exchange *x, const struct cla_conn *conn,
+                      const struct cla_http_head *head)
 {
-    memcpy(x->peer, conn->arrival.peer, conn->arrival.peer_n);
-    x->request.peer = cla_slice(x->peer, conn->arrival.peer_n);
+    x->request.peer = cla_slice(x->peer, cla_proxy_peer(&conn->arrival, head, x->peer));
     x->request.certificate = cla_certificate_ref(conn->certificate);
 }
 
@@ -126,7 +126,7 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
     x->protocol = protocol_of(&x->route);
     x->request = (struct cla_request){
         .head = cla_buf_slice(&x->head), .protocol = x->protocol->name, .received_ns = received_ns};
-    take_peer(x, conn);
+    take_peer(x, conn, head);
     return x;
 }
 
@@ -489,7 +489,7 @@ int cla_exchange_run_text(struct cla_socket *socket, struct cla_slice text, uint
     x->request = (struct cla_request){.head = cla_buf_slice(&socket->head),
                                       .protocol = x->protocol->name,
                                       .received_ns = received_ns};
-    take_peer(x, socket->conn);
+    take_peer(x, socket->conn, NULL);
     x->socket = x->origin = cla_socket_hold(socket);
     cla_list_push(&socket->texts, &x->of_socket);
     return run_jsonrpc(x);

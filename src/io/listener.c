@@ -288,7 +288,7 @@ int cla_listener_open_local(struct cla_listener *listener, struct cla_loop *loop
 
     *listener = (struct cla_listener){.loop = loop, .events = events, .arg = arg, .fd = -1};
     CLA_PRE(strlen(path) < sizeof address.sun_path);
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     snprintf(listener->address, sizeof listener->address, "unix:%s", path);
     rc = bind_path(listener, &address, mode);
     if (rc == 0) {

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "cli/call_args.h"
 #include "cli/call_print.h"
+#include "cli/call_tls.h"
 #include "cli/cli.h"
 #include "gateway/client.h"
 
@@ -20,8 +21,10 @@ static const char help[] =
     "Calls PROCEDURE of the gateway at URL and prints its result as JSON. Ctrl-C cancels the "
     "call.\n"
     "\n"
-    "  URL         [http://]host[:port][/path]. The path is /rpc where there is none; the port is\n"
-    "              3000, or 80 where the URL begins with http://. Or unix:PATH for a socket file\n"
+    "  URL         [http://]host[:port][/path] or https://…. The path is /rpc where there is "
+    "none;\n"
+    "              the port is 3000, or 80 behind http://, or 443 behind https://. Or unix:PATH\n"
+    "              for a socket file\n"
     "  JSON        the params as one JSON object or array\n"
     "  name=value  a member of the params: JSON as it is, anything else as a string; a string\n"
     "              that looks like JSON goes in quotes of its own: zip='\"01234\"'\n"
@@ -30,6 +33,9 @@ static const char help[] =
     "  --timeout TIME          give up after TIME: 500ms, 2s, 1.5 (seconds), 1m; the gateway\n"
     "                          enforces it too\n"
     "  --header 'Name: value'  send a header field; may be repeated\n"
+    "  --cacert FILE           trust the authorities in this PEM file, not the system's\n"
+    "  --cert FILE --key FILE  present this certificate (PEM)\n"
+    "  --insecure, -k          do not verify the server's certificate\n"
     "  --verbose               print the HTTP status and the time taken to stderr\n"
     "\n"
     "  cancela call localhost:3000 add a=2 b=40\n"
@@ -178,9 +184,10 @@ static void run_call(struct run *run, const struct cla_client_call *call)
     leave_lookup(run);
 }
 
-static int call(const struct cla_call_args *args)
+static int call(const struct cla_call_args *args, struct cla_tls_context *tls)
 {
     const struct cla_client_call call = {
+        .tls = tls,
         .host = args->host,
         .port = args->port,
         .authority = cla_buf_slice(&args->address),
@@ -205,12 +212,16 @@ static int call(const struct cla_call_args *args)
 int cla_cli_call(int argc, char **argv)
 {
     struct cla_call_args args;
+    struct cla_tls_context *tls = NULL;
     int rc = cla_call_args_read(&args, argc, argv);
 
     if (rc == 0 && args.help)
         fputs(help, stdout);
     else if (rc == 0)
-        rc = call(&args);
+        rc = cla_call_tls_open(&args, &tls);
+    if (rc == 0 && !args.help)
+        rc = call(&args, tls);
+    cla_tls_context_put(tls);
     cla_call_args_fini(&args);
     return rc;
 }

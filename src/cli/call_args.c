@@ -92,9 +92,11 @@ static int set_url(struct cla_call_args *args, const char *typed)
     if (cla_http_url_parse(text, &url) != 0)
         return cla_call_args_fail(
             "'%s' is no URL of a gateway; write localhost:3000 or http://host:port/path", typed);
-    if (url.scheme.n > 0 && !cla_slice_eq_nocase(url.scheme, CLA_LIT("http")))
-        return cla_call_args_fail("%.*s:// is not supported by this version: use http://",
-                                  (int)url.scheme.n, url.scheme.p);
+    args->tls = cla_slice_eq_nocase(url.scheme, CLA_LIT("https"));
+    if (url.scheme.n > 0 && !args->tls && !cla_slice_eq_nocase(url.scheme, CLA_LIT("http")))
+        return cla_call_args_fail(
+            "%.*s:// is not supported by this version: use http:// or https://", (int)url.scheme.n,
+            url.scheme.p);
     args->port = url.port;
     if (url.scheme.n == 0 && !names_port(text, &url))
         args->port = DEFAULT_PORT;
@@ -111,6 +113,24 @@ static int set_timeout(struct cla_call_args *args, const char *value)
         return cla_call_args_fail("--timeout '%s' is no time above 0; write 500ms, 2s or 1.5",
                                   value);
     args->timeout = value;
+    return 0;
+}
+
+static int set_cacert(struct cla_call_args *args, const char *value)
+{
+    args->cacert = value;
+    return 0;
+}
+
+static int set_cert(struct cla_call_args *args, const char *value)
+{
+    args->cert = value;
+    return 0;
+}
+
+static int set_key(struct cla_call_args *args, const char *value)
+{
+    args->key = value;
     return 0;
 }
 
@@ -177,6 +197,11 @@ struct flag {
 static const struct flag flags[] = {
     {"--timeout", set_timeout, 0, "500ms"},
     {"--header", add_header, 0, "'Name: value'"},
+    {"--cacert", set_cacert, 0, "FILE"},
+    {"--cert", set_cert, 0, "FILE"},
+    {"--key", set_key, 0, "FILE"},
+    {"--insecure", NULL, offsetof(struct cla_call_args, insecure), NULL},
+    {"-k", NULL, offsetof(struct cla_call_args, insecure), NULL},
     {"--verbose", NULL, offsetof(struct cla_call_args, verbose), NULL},
     {"--help", NULL, offsetof(struct cla_call_args, help), NULL},
 };

@@ -123,7 +123,7 @@ static void what_cannot_be_meant_is_a_usage_error(void **state)
     static const char *const cases[][ARGUMENTS_MAX] = {
         {NULL},
         {"localhost"},
-        {"https://a.test", "add"},
+        {"ftp://a.test", "add"},
         {"ws://a.test", "add"},
         {"ftp://a.test", "add"},
         {"http://", "add"},

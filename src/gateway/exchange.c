@@ -10,6 +10,8 @@
 
 /* Memory that a pooled exchange keeps in each of its buffers. */
 #define KEEP_BYTES 4096
+/* Idle exchanges kept; what is above is freed at once. */
+#define POOL_MAX 1024
 
 /* --- Pool. --- */
 
@@ -18,8 +20,10 @@ static struct cla_exchange *from_pool(struct cla_worker *worker)
     struct cla_link *link = cla_list_pop(&worker->exchange_pool);
     struct cla_exchange *exchange;
 
-    if (link != NULL)
+    if (link != NULL) {
+        worker->exchange_pooled--;
         return CLA_CONTAINER(link, struct cla_exchange, link);
+    }
     exchange = cla_mem_zalloc(sizeof *exchange);
     if (exchange != NULL)
         cla_list_init(&exchange->link);
@@ -33,16 +37,38 @@ static void empty(struct cla_buf *buf)
         cla_buf_fini(buf);
 }
 
+static void destroy(struct cla_exchange *x)
+{
+    cla_buf_fini(&x->head);
+    cla_buf_fini(&x->body);
+    cla_buf_fini(&x->reply);
+    cla_mem_free(x);
+}
+
 static void put(struct cla_exchange *x)
 {
-    empty(&x->head);
-    empty(&x->body);
-    empty(&x->reply);
     cla_list_remove(&x->link);
-    cla_list_push_front(&x->worker->exchange_pool, &x->link);
     if (x->origin != NULL)
         cla_socket_release(x->origin);
     x->origin = NULL;
+    if (x->worker->exchange_pooled == POOL_MAX) {
+        destroy(x);
+        return;
+    }
+    empty(&x->head);
+    empty(&x->body);
+    empty(&x->reply);
+    cla_list_push_front(&x->worker->exchange_pool, &x->link);
+    x->worker->exchange_pooled++;
+}
+
+bool cla_exchange_trim(struct cla_worker *worker, unsigned keep, unsigned most)
+{
+    while (worker->exchange_pooled > keep && most-- > 0) {
+        destroy(CLA_CONTAINER(cla_list_pop(&worker->exchange_pool), struct cla_exchange, link));
+        worker->exchange_pooled--;
+    }
+    return worker->exchange_pooled > keep;
 }
 
 /* The client is gone, or has its answer. */
@@ -56,14 +82,6 @@ static void maybe_put(struct cla_exchange *x)
 {
     if (let_go(x) && !x->reading && cla_list_empty(&x->calls))
         put(x);
-}
-
-void cla_exchange_free(struct cla_exchange *exchange)
-{
-    cla_buf_fini(&exchange->head);
-    cla_buf_fini(&exchange->body);
-    cla_buf_fini(&exchange->reply);
-    cla_mem_free(exchange);
 }
 
 static const struct cla_rpc_protocol *protocol_of(const struct cla_route *route)

@@ -74,7 +74,7 @@ void cla_exchange_run(struct cla_exchange *exchange);
  * back to the pool inside. */
 void cla_exchange_abandon(struct cla_exchange *exchange, enum cla_cancel_kind kind);
 
-/* Frees a pooled exchange. */
-void cla_exchange_free(struct cla_exchange *exchange);
+/* Frees pooled exchanges beyond 'keep', at most 'most'. Returns true if there are more. */
+bool cla_exchange_trim(struct cla_worker *worker, unsigned keep, unsigned most);
 
 #endif

@@ -7,11 +7,18 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mem_trim.h"
 
 /* How long a turn may go on starting and running calls before it writes what it has. */
 #define TURN_NS (2 * CLA_NS_PER_MS)
 /* Buffers larger than this are not kept. */
 #define KEEP_BYTES 65536
+/* Exchanges, buffers and parsers that are kept when memory is given back after a burst … */
+#define TRIM_EXCHANGES 32
+#define TRIM_BUFS 4
+#define TRIM_PARSERS 8
+/* … and how many exchanges are freed in a slice of that. */
+#define TRIM_SLICE 256
 /* Calls that end at the deadline of their grace get this long to be noticed. */
 #define ABANDON_MARGIN_NS (100 * CLA_NS_PER_MS)
 
@@ -104,6 +111,34 @@ static void maybe_finished(struct cla_worker *worker)
     cla_loop_stop(worker->loop);
 }
 
+/* --- Giving memory back after a burst. --- */
+
+static unsigned load_of(const struct cla_worker *worker)
+{
+    return worker->env.in_flight + worker->conn_count;
+}
+
+static void drop_pools(struct cla_worker *worker, unsigned bufs, unsigned parsers)
+{
+    while (worker->buf_count > bufs)
+        cla_buf_fini(&worker->bufs[--worker->buf_count]);
+    while (worker->parser_count > parsers)
+        cla_http_parser_free(worker->parsers[--worker->parser_count]);
+    cla_buf_fini(&worker->scratch);
+}
+
+static bool trim_slice(struct cla_trim *trim)
+{
+    struct cla_worker *worker = CLA_CONTAINER(trim, struct cla_worker, trim);
+    struct cla_app *app = worker->env.app;
+
+    if (cla_exchange_trim(worker, TRIM_EXCHANGES, TRIM_SLICE) || app->ops->trim(app))
+        return true;
+    drop_pools(worker, TRIM_BUFS, TRIM_PARSERS);
+    cla_mem_trim();
+    return false;
+}
+
 /* The end of a loop turn: runs what is ready, and the requests behind it, then writes once. */
 static bool turn(void *arg)
 {
@@ -112,6 +147,7 @@ static bool turn(void *arg)
     uint64_t until = 0;
     bool more;
 
+    cla_trim_turn_begins(&worker->trim, load_of(worker));
     for (;;) {
         more = app->ops->run(app);
         if (!advance_all(worker))
@@ -127,7 +163,8 @@ static bool turn(void *arg)
     if (worker->log_buf.n > 0)
         cla_log_flush(worker->env.log, &worker->log_buf);
     maybe_finished(worker);
-    return more || !cla_list_empty(&worker->advance) || !cla_list_empty(&worker->dirty);
+    more = more || !cla_list_empty(&worker->advance) || !cla_list_empty(&worker->dirty);
+    return cla_trim_turn_ends(&worker->trim, load_of(worker), !more) || more;
 }
 
 /* --- Draining. --- */
@@ -291,6 +328,7 @@ void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cl
     cla_list_init(&worker->advance);
     cla_list_init(&worker->dirty);
     cla_timer_init(&worker->drain_timer, on_drain_timer);
+    cla_trim_init(&worker->trim, loop, trim_slice);
     cla_call_env_init(&worker->env, app, loop, log, &worker->log_buf, config);
     log->pending = &worker->log_buf;
     read_limits(worker, config);
@@ -307,16 +345,10 @@ void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cl
 
 void cla_worker_fini(struct cla_worker *worker)
 {
-    struct cla_link *link;
-
     CLA_PRE(cla_list_empty(&worker->conns) && cla_list_empty(&worker->exchanges));
-    while ((link = cla_list_pop(&worker->exchange_pool)) != NULL)
-        cla_exchange_free(CLA_CONTAINER(link, struct cla_exchange, link));
-    while (worker->buf_count > 0)
-        cla_buf_fini(&worker->bufs[--worker->buf_count]);
+    cla_trim_fini(&worker->trim);
+    (void)cla_exchange_trim(worker, 0, worker->exchange_pooled);
+    drop_pools(worker, 0, 0);
     worker->env.log->pending = NULL;
     cla_buf_fini(&worker->log_buf);
-    cla_buf_fini(&worker->scratch);
-    while (worker->parser_count > 0)
-        cla_http_parser_free(worker->parsers[--worker->parser_count]);
 }

@@ -7,6 +7,7 @@
 #include "gateway/config.h"
 #include "gateway/conn.h"
 #include "gateway/mailbox.h"
+#include "gateway/trim.h"
 #include "http/head.h"
 #include "ws/conn.h"
 
@@ -20,9 +21,10 @@ struct cla_worker {
     struct cla_call_env env;
     struct cla_route_rules rules;
     struct cla_http_limits http_limits;
-    struct cla_link conns;                /* not yet freed */
-    struct cla_link exchanges;            /* in use */
-    struct cla_link exchange_pool;        /* idle */
+    struct cla_link conns;         /* not yet freed */
+    struct cla_link exchanges;     /* in use */
+    struct cla_link exchange_pool; /* idle */
+    unsigned exchange_pooled;
     struct cla_link advance;              /* connections with pending bytes to go on with */
     struct cla_link dirty;                /* connections with something to write */
     struct cla_buf log_buf;               /* log lines of this turn */
@@ -34,6 +36,7 @@ struct cla_worker {
     struct cla_http_date date;
     uint64_t wall_ns;             /* wall-clock time of this turn; 0: not yet read */
     struct cla_timer drain_timer; /* ends the drain, then the shutdown's grace */
+    struct cla_trim trim;
     unsigned conn_count;
     unsigned max_connections;
     unsigned json_depth, batch_items;

@@ -3,73 +3,11 @@
 #include "base/mem.h"
 #include "gateway/access.h"
 #include "gateway/conn.h"
+#include "gateway/exchange_pool.h"
 #include "gateway/socket.h"
 #include "gateway/worker.h"
 #include "rpc/connect.h"
 #include "rpc/jsonrpc.h"
-
-/* Memory that a pooled exchange keeps in each of its buffers. */
-#define KEEP_BYTES 4096
-/* Idle exchanges kept; what is above is freed at once. */
-#define POOL_MAX 1024
-
-/* --- Pool. --- */
-
-static struct cla_exchange *from_pool(struct cla_worker *worker)
-{
-    struct cla_link *link = cla_list_pop(&worker->exchange_pool);
-    struct cla_exchange *exchange;
-
-    if (link != NULL) {
-        worker->exchange_pooled--;
-        return CLA_CONTAINER(link, struct cla_exchange, link);
-    }
-    exchange = cla_mem_zalloc(sizeof *exchange);
-    if (exchange != NULL)
-        cla_list_init(&exchange->link);
-    return exchange;
-}
-
-static void empty(struct cla_buf *buf)
-{
-    buf->n = 0;
-    if (buf->cap > KEEP_BYTES)
-        cla_buf_fini(buf);
-}
-
-static void destroy(struct cla_exchange *x)
-{
-    cla_buf_fini(&x->head);
-    cla_buf_fini(&x->body);
-    cla_buf_fini(&x->reply);
-    cla_mem_free(x);
-}
-
-static void put(struct cla_exchange *x)
-{
-    cla_list_remove(&x->link);
-    if (x->origin != NULL)
-        cla_socket_release(x->origin);
-    x->origin = NULL;
-    if (x->worker->exchange_pooled == POOL_MAX) {
-        destroy(x);
-        return;
-    }
-    empty(&x->head);
-    empty(&x->body);
-    empty(&x->reply);
-    cla_list_push_front(&x->worker->exchange_pool, &x->link);
-    x->worker->exchange_pooled++;
-}
-
-bool cla_exchange_trim(struct cla_worker *worker, unsigned keep, unsigned most)
-{
-    while (worker->exchange_pooled > keep && most-- > 0) {
-        destroy(CLA_CONTAINER(cla_list_pop(&worker->exchange_pool), struct cla_exchange, link));
-        worker->exchange_pooled--;
-    }
-    return worker->exchange_pooled > keep;
-}
 
 /* The client is gone, or has its answer. */
 static bool let_go(const struct cla_exchange *x)
@@ -81,7 +19,7 @@ static bool let_go(const struct cla_exchange *x)
 static void maybe_put(struct cla_exchange *x)
 {
     if (let_go(x) && !x->reading && cla_list_empty(&x->calls))
-        put(x);
+        cla_exchange_pool_put(x);
 }
 
 static const struct cla_rpc_protocol *protocol_of(const struct cla_route *route)
@@ -123,13 +61,13 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
                                       uint64_t received_ns)
 {
     struct cla_worker *worker = conn->worker;
-    struct cla_exchange *x = from_pool(worker);
+    struct cla_exchange *x = cla_exchange_pool_take(worker);
 
     if (x == NULL)
         return NULL;
     reset(x, worker);
     if (cla_buf_add(&x->head, head->raw) != 0) {
-        put(x);
+        cla_exchange_pool_put(x);
         return NULL;
     }
     x->conn = conn;
@@ -492,13 +430,13 @@ static int run_jsonrpc(struct cla_exchange *x)
 int cla_exchange_run_text(struct cla_socket *socket, struct cla_slice text, uint64_t received_ns)
 {
     struct cla_worker *worker = socket->conn->worker;
-    struct cla_exchange *x = from_pool(worker);
+    struct cla_exchange *x = cla_exchange_pool_take(worker);
 
     if (x == NULL)
         return -CLA_ENOMEM;
     reset(x, worker);
     if (cla_buf_add(&x->body, text) != 0) {
-        put(x);
+        cla_exchange_pool_put(x);
         return -CLA_ENOMEM;
     }
     x->protocol = &cla_jsonrpc_protocol;

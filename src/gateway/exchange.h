@@ -74,7 +74,4 @@ void cla_exchange_run(struct cla_exchange *exchange);
  * back to the pool inside. */
 void cla_exchange_abandon(struct cla_exchange *exchange, enum cla_cancel_kind kind);
 
-/* Frees pooled exchanges beyond 'keep', at most 'most'. Returns true if there are more. */
-bool cla_exchange_trim(struct cla_worker *worker, unsigned keep, unsigned most);
-
 #endif

@@ -1,7 +1,8 @@
 /* Happy path: 101, texts in, texts out, the peer closes, its close is answered, the socket ends.
- * Failure modes: a broken frame or a limit is closed with its code; a peer that reads too slowly
- * with 1013; one that does not answer a ping, or is lost, is a disconnect.
- * On close: every call of every text is cancelled; the socket is freed when the last of them is. */
+ * Failure modes: a broken frame or a limit is closed with its code (resets_per_second: 1008); a
+ * peer that reads too slowly with 1013; one that does not answer a ping, or is lost, is a
+ * disconnect. On close: every call of every text is cancelled; the socket is freed when the last of
+ * them is. */
 #include "gateway/socket.h"
 
 #include "base/error.h"
@@ -272,12 +273,31 @@ struct cla_call *cla_socket_find(struct cla_socket *socket, struct cla_slice id)
     return call;
 }
 
+/* Calls that are started and reset at once cost the client next to nothing (CVE-2023-44487). Counts
+ * one; true: more than a second's worth have come. */
+static bool resets_too_often(struct cla_socket *socket)
+{
+    uint64_t now_ns = socket->conn->read_ns;
+
+    if (socket->resets_ns < now_ns)
+        socket->resets_ns = now_ns;
+    socket->resets_ns += socket->conn->worker->reset_interval_ns;
+    return socket->resets_ns > now_ns + CLA_NS_PER_S;
+}
+
 void cla_socket_reset(struct cla_socket *socket, struct cla_slice id)
 {
+    static const char why[] = "too many calls were reset (resets_per_second)";
     struct cla_call *call = cla_socket_find(socket, id);
+    struct cla_conn *conn = socket->conn;
 
-    if (call != NULL)
-        cla_call_cancel(call, CLA_CANCEL_RESET, cla_slice(NULL, 0));
+    if (call == NULL)
+        return;
+    cla_call_cancel(call, CLA_CANCEL_RESET, cla_slice(NULL, 0));
+    if (socket->conn == NULL || !cla_ws_conn_writable(&socket->ws) || !resets_too_often(socket))
+        return; /* the answer may have been the end of the connection */
+    cla_access_refused(&conn->worker->env, cla_slice(conn->peer, conn->peer_n), CLA_WS_POLICY, why);
+    cla_socket_close(socket, CLA_WS_POLICY, why, CLA_CANCEL_LIMIT);
 }
 
 void cla_socket_answer(struct cla_socket *socket, struct cla_slice reply, bool lost)

@@ -19,6 +19,7 @@ struct cla_socket {
     struct cla_buf head;   /* of the upgrade request */
     unsigned refs;         /* the connection's and the texts' */
     unsigned in_flight;    /* calls not released */
+    uint64_t resets_ns;    /* when its resets, one each worker->reset_interval_ns, would be over */
     bool pinged;           /* a ping is out, and nothing has come since … */
     uint64_t pinged_ns;    /* … from when on its pong is waited for */
 };
@@ -45,7 +46,8 @@ void cla_socket_answer(struct cla_socket *socket, struct cla_slice reply, bool l
 /* The call of any of its texts that has this id and has not ended, or NULL. */
 struct cla_call *cla_socket_find(struct cla_socket *socket, struct cla_slice id);
 
-/* Cancels (reset) the call that cla_socket_find() finds; no-op if there is none. */
+/* Cancels (reset) the call that cla_socket_find() finds; no-op if there is none. A client that does
+ * this more often than resets_per_second allows is closed. */
 void cla_socket_reset(struct cla_socket *socket, struct cla_slice id);
 
 /* Starts the closing handshake with 'code' and 'reason', and cancels what runs with 'kind'. */

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/mem_trim.h"
+#include "gateway/exchange_pool.h"
 
 /* How long a turn may go on starting and running calls before it writes what it has. */
 #define TURN_NS (2 * CLA_NS_PER_MS)
@@ -132,7 +133,7 @@ static bool trim_slice(struct cla_trim *trim)
     struct cla_worker *worker = CLA_CONTAINER(trim, struct cla_worker, trim);
     struct cla_app *app = worker->env.app;
 
-    if (cla_exchange_trim(worker, TRIM_EXCHANGES, TRIM_SLICE) || app->ops->trim(app))
+    if (cla_exchange_pool_trim(worker, TRIM_EXCHANGES, TRIM_SLICE) || app->ops->trim(app))
         return true;
     drop_pools(worker, TRIM_BUFS, TRIM_PARSERS);
     cla_mem_trim();
@@ -298,6 +299,7 @@ static void read_limits(struct cla_worker *worker, const struct cla_config *conf
     worker->json_depth = (unsigned)config->json_depth;
     worker->batch_items = (unsigned)config->batch_items;
     worker->calls_per_connection = (unsigned)config->calls_per_connection;
+    worker->reset_interval_ns = CLA_NS_PER_S / config->resets_per_second;
     worker->ws = (struct cla_ws_settings){
         .message_bytes = config->message_bytes,
         .fragments = (unsigned)config->message_fragments,
@@ -347,7 +349,7 @@ void cla_worker_fini(struct cla_worker *worker)
 {
     CLA_PRE(cla_list_empty(&worker->conns) && cla_list_empty(&worker->exchanges));
     cla_trim_fini(&worker->trim);
-    (void)cla_exchange_trim(worker, 0, worker->exchange_pooled);
+    (void)cla_exchange_pool_trim(worker, 0, worker->exchange_pooled);
     drop_pools(worker, 0, 0);
     worker->env.log->pending = NULL;
     cla_buf_fini(&worker->log_buf);

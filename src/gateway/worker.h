@@ -41,6 +41,7 @@ struct cla_worker {
     unsigned max_connections;
     unsigned json_depth, batch_items;
     unsigned calls_per_connection; /* of a WebSocket */
+    uint64_t reset_interval_ns;    /* between the resets of a WebSocket, on average of a second */
     struct cla_ws_settings ws;
     uint64_t ping_interval_ns, pong_timeout_ns;
     uint64_t header_timeout_ns, body_timeout_ns, idle_timeout_ns, write_timeout_ns;

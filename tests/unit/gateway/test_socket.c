@@ -128,6 +128,76 @@ static void calls_per_connection_counts_calls_until_they_are_released(void **sta
     socket_require_part(&c, "\"id\":3,\"result\"");
 }
 
+static void resets_per_second_admits_as_many_at_once_and_more_after_a_while(void **state)
+{
+    gate_set(&gate, "resets_per_second", "20");
+    open_socket();
+    for (int i = 0; i < 20; i++) {
+        socket_send(&c, SOCKET_CALL("hold", "1"));
+        socket_send(&c, SOCKET_CANCEL("1"));
+        socket_require_part(&c, "-32800");
+    }
+    gate_pass(&gate, 50);
+    socket_send(&c, SOCKET_CALL("hold", "1"));
+    socket_send(&c, SOCKET_CANCEL("1"));
+    socket_require_part(&c, "-32800");
+    socket_send(&c, SOCKET_CALL("echo", "2"));
+    socket_require_part(&c, "\"result\"");
+    gate_pass(&gate, 49);
+    socket_send(&c, SOCKET_CALL("hold", "1"));
+    socket_send(&c, SOCKET_CANCEL("1"));
+    socket_require_part(&c, "-32800");
+    socket_require_close(&c, CLA_WS_POLICY);
+}
+
+static void more_than_resets_per_second_closes_and_cancels_the_rest(void **state)
+{
+    gate_set(&gate, "resets_per_second", "2");
+    open_socket();
+    socket_send(&c, SOCKET_CALL("hold", "0"));
+    for (int i = 0; i < 2; i++) {
+        socket_send(&c, SOCKET_CALL("hold", "1"));
+        socket_send(&c, SOCKET_CANCEL("1"));
+        socket_require_part(&c, "-32800");
+    }
+    socket_send(&c, SOCKET_CANCEL("1")); /* of no live call: does not count */
+    socket_send(&c, SOCKET_CALL("echo", "2"));
+    socket_require_part(&c, "\"result\"");
+    socket_send(&c, SOCKET_CALL("hold", "3"));
+    socket_send(&c, SOCKET_CANCEL("3"));
+    socket_require_part(&c, "-32800");
+    socket_require_close(&c, CLA_WS_POLICY);
+    assert_int_equal(gate.app.cancels, 4);
+    assert_int_equal(gate.app.kind, CLA_CANCEL_LIMIT);
+    assert_int_equal(gate.worker.env.in_flight, 0);
+    client_close(&c);
+    require_gone();
+}
+
+static void what_a_burst_of_texts_left_is_given_back_when_it_is_quiet(void **state)
+{
+    struct cla_buf texts = {0};
+    char text[96];
+
+    open_socket();
+    for (int i = 0; i < 200; i++) {
+        snprintf(text, sizeof text, "{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"hold\"}", i);
+        socket_frame(&texts, CLA_WS_TEXT, text, strlen(text));
+    }
+    client_send_bytes(&c, texts.p, texts.n);
+    cla_buf_fini(&texts);
+    gate_turns(&gate);
+    assert_int_equal(gate.worker.env.in_flight, 200);
+    client_close(&c);
+    gate_turns(&gate);
+    assert_int_equal(gate.worker.exchange_pooled, 200);
+    assert_int_equal(gate.app.trims, 0);
+    gate_pass(&gate, 200);
+    assert_int_equal(gate.worker.exchange_pooled, 32);
+    assert_int_equal(gate.app.trims, 3);
+    assert_int_equal(gate.worker.parser_count, 1);
+}
+
 static void the_peers_close_cancels_and_is_answered(void **state)
 {
     open_socket();
@@ -300,6 +370,9 @@ int main(void)
         TEST(a_live_id_is_refused_without_settling_the_first_call),
         TEST(null_names_no_call_and_may_come_again),
         TEST(calls_per_connection_counts_calls_until_they_are_released),
+        TEST(resets_per_second_admits_as_many_at_once_and_more_after_a_while),
+        TEST(more_than_resets_per_second_closes_and_cancels_the_rest),
+        TEST(what_a_burst_of_texts_left_is_given_back_when_it_is_quiet),
         TEST(the_peers_close_cancels_and_is_answered),
         TEST(calls_may_clean_up_longer_than_their_socket_lives),
         TEST(a_broken_frame_closes_with_its_code_and_cancels),

@@ -402,6 +402,19 @@ static void keep(struct cla_conn *conn, struct cla_slice bytes)
         cla_stream_pause(&conn->stream);
 }
 
+/* Feeds bytes that lie in the loop's own buffer, so they may be changed. A client that sends more
+ * than is read at a time, or messages that take long, goes on in the next turn, after others. */
+static void feed_socket(struct cla_conn *conn, struct cla_slice bytes)
+{
+    size_t used = cla_socket_feed(conn->socket, (char *)bytes.p, bytes.n);
+
+    if (conn->state != CLA_CONN_OPEN || (used == bytes.n && bytes.n < CLA_LOOP_READ_BYTES))
+        return;
+    keep(conn, cla_slice(bytes.p + used, bytes.n - used));
+    cla_stream_rest(&conn->stream);
+    cla_worker_advance_later(conn->worker, conn);
+}
+
 static void on_read(struct cla_stream *stream, struct cla_slice bytes)
 {
     struct cla_conn *conn = conn_of(stream);
@@ -415,26 +428,35 @@ static void on_read(struct cla_stream *stream, struct cla_slice bytes)
     bytes = cla_slice(bytes.p + used, bytes.n - used);
     if (conn->socket == NULL)
         keep(conn, bytes);
-    else if (bytes.n > 0) /* they lie in the loop's own buffer, so they may be changed */
-        cla_socket_feed(conn->socket, (char *)bytes.p, bytes.n);
+    else if (bytes.n > 0)
+        feed_socket(conn, bytes);
     if (conn->state != CLA_CONN_CLOSED)
         update_due(conn, conn->read_ns);
 }
 
-/* What came behind the upgrade request, and waited with it, is for the socket. */
-static void feed_socket(struct cla_conn *conn)
+/* What came behind the upgrade request, and waited with it, or had to wait for its share. */
+static void advance_socket(struct cla_conn *conn)
 {
     if (pending_n(conn) > 0)
-        cla_socket_feed(conn->socket, conn->pending.p + conn->pending_at, pending_n(conn));
-    drop_pending(conn);
+        conn->pending_at +=
+            cla_socket_feed(conn->socket, conn->pending.p + conn->pending_at, pending_n(conn));
     if (conn->state != CLA_CONN_OPEN)
         return;
+    if (pending_n(conn) > 0) {
+        cla_worker_advance_later(conn->worker, conn);
+        return;
+    }
+    drop_pending(conn);
     cla_stream_read(&conn->stream);
     update_due(conn, conn->read_ns);
 }
 
 void cla_conn_advance(struct cla_conn *conn)
 {
+    if (conn->socket != NULL && conn->state == CLA_CONN_OPEN) {
+        advance_socket(conn);
+        return;
+    }
     if (conn->state != CLA_CONN_OPEN || busy(conn) ||
         conn->stream.queued + conn->out.n > conn->worker->out_bytes)
         return; /* more room, or the end of the request under way, brings us back */
@@ -442,7 +464,7 @@ void cla_conn_advance(struct cla_conn *conn)
     if (conn->state != CLA_CONN_OPEN)
         return;
     if (conn->socket != NULL) {
-        feed_socket(conn);
+        advance_socket(conn);
         return;
     }
     if (pending_n(conn) == 0)

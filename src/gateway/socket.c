@@ -11,6 +11,10 @@
 #include "gateway/conn.h"
 #include "gateway/worker.h"
 
+/* A connection's share of a turn: bytes of messages, decompressed, and what each costs besides. */
+#define SHARE_BYTES 262144
+#define MESSAGE_BYTES 256
+
 /* --- The handshake. --- */
 
 /* Where the value of a field goes that the handshake reads. */
@@ -110,6 +114,9 @@ static void on_message(void *arg, enum cla_ws_kind kind, struct cla_slice messag
     struct cla_socket *socket = arg;
 
     (void)kind; /* a JSON text is one in either kind of message */
+    socket->fed += MESSAGE_BYTES + (unsigned)message.n;
+    if (socket->fed >= SHARE_BYTES)
+        cla_ws_conn_pause(&socket->ws);
     if (cla_exchange_run_text(socket, message, socket->conn->read_ns) != 0)
         cla_socket_close(socket, CLA_WS_INTERNAL, "out of memory", CLA_CANCEL_LIMIT);
 }
@@ -248,17 +255,19 @@ static void act_on(struct cla_socket *socket, enum cla_ws_result result)
     }
 }
 
-void cla_socket_feed(struct cla_socket *socket, char *p, size_t n)
+size_t cla_socket_feed(struct cla_socket *socket, char *p, size_t n)
 {
     enum cla_ws_result result;
     size_t taken = 0;
 
     socket->pinged = false;
+    socket->fed = 0;
     (void)cla_socket_hold(socket); /* a message may be the end of the connection */
     result = cla_ws_conn_feed(&socket->ws, p, n, &taken);
     if (socket->conn != NULL)
         act_on(socket, result);
     cla_socket_release(socket);
+    return taken;
 }
 
 struct cla_call *cla_socket_find(struct cla_socket *socket, struct cla_slice id)

@@ -20,6 +20,7 @@ struct cla_socket {
     unsigned refs;         /* the connection's and the texts' */
     unsigned in_flight;    /* calls not released */
     uint64_t resets_ns;    /* when its resets, one each worker->reset_interval_ns, would be over */
+    unsigned fed;          /* what the messages of this feed cost, in bytes */
     bool pinged;           /* a ping is out, and nothing has come since … */
     uint64_t pinged_ns;    /* … from when on its pong is waited for */
 };
@@ -36,8 +37,9 @@ struct cla_socket *cla_socket_hold(struct cla_socket *socket);
 /* Drops a reference; the last one frees. */
 void cla_socket_release(struct cla_socket *socket);
 
-/* Bytes have arrived; they are changed. */
-void cla_socket_feed(struct cla_socket *socket, char *p, size_t n);
+/* Bytes have arrived; they are changed. Returns how many were used: once messages have had their
+ * share of the turn the rest is to be fed in a later one. */
+size_t cla_socket_feed(struct cla_socket *socket, char *p, size_t n);
 
 /* Sends what a text is answered with (empty: nothing). 'lost': it could not be built for want of
  * memory, so the connection must end. */

@@ -12,6 +12,8 @@
 
 /* How long a turn may go on starting and running calls before it writes what it has. */
 #define TURN_NS (2 * CLA_NS_PER_MS)
+/* Connections that go on between two looks at the clock. */
+#define ADVANCE_BATCH 4
 /* Buffers larger than this are not kept. */
 #define KEEP_BYTES 65536
 /* Exchanges, buffers and parsers that are kept when memory is given back after a burst … */
@@ -87,21 +89,23 @@ static void flush_all(struct cla_worker *worker)
         cla_conn_flush(CLA_CONTAINER(link, struct cla_conn, dirty));
 }
 
-/* Lets connections go on that have the next request in hand already. */
-static bool advance_all(struct cla_worker *worker)
+/* Lets connections go on that have the next request in hand already, each once, until time is up;
+ * the rest come first the next time. Returns false if time is up. */
+static bool advance_all(struct cla_worker *worker, uint64_t until_ns)
 {
     struct cla_link list, *link;
-    bool any = false;
+    unsigned n = 0;
+    bool in_time = true;
 
     cla_list_init(&list);
     cla_list_move(&list, &worker->advance);
-    while ((link = cla_list_pop(&list)) != NULL) {
-        struct cla_conn *conn = CLA_CONTAINER(link, struct cla_conn, advance);
-
-        cla_conn_advance(conn);
-        any = true;
+    while (in_time && (link = cla_list_pop(&list)) != NULL) {
+        cla_conn_advance(CLA_CONTAINER(link, struct cla_conn, advance));
+        in_time = ++n % ADVANCE_BATCH != 0 || cla_clock_monotonic_ns() < until_ns;
     }
-    return any;
+    cla_list_move(&list, &worker->advance);
+    cla_list_move(&worker->advance, &list);
+    return in_time && cla_clock_monotonic_ns() < until_ns;
 }
 
 static void maybe_finished(struct cla_worker *worker)
@@ -151,11 +155,11 @@ static bool turn(void *arg)
     cla_trim_turn_begins(&worker->trim, load_of(worker));
     for (;;) {
         more = app->ops->run(app);
-        if (!advance_all(worker))
+        if (cla_list_empty(&worker->advance))
             break; /* the app has had its share of the turn */
         if (until == 0)
             until = cla_clock_monotonic_ns() + TURN_NS;
-        else if (cla_clock_monotonic_ns() >= until)
+        if (!advance_all(worker, until))
             break;
     }
     flush_all(worker);

@@ -25,7 +25,7 @@ export function descriptors() {
 }
 
 // Opens one connection, with 'text' sent at once and its answer awaited, if there is to be one.
-async function openOne(gateway, text, answer) {
+export async function openOne(gateway, text, answer) {
   const socket = connect({ host: '127.0.0.1', port: gateway.port });
   await once(socket, 'connect');
   socket.setNoDelay(true);

@@ -232,17 +232,24 @@ static void on_error(struct cla_call *call, const struct cla_rpc_error *error)
     one_answered(x);
 }
 
-static void on_release(struct cla_call *call)
+static void forget_call(struct cla_exchange *x, struct cla_call *call)
 {
-    struct cla_exchange *x = exchange_of(call);
-
     cla_list_remove(&call->link);
+    if (call->indexed)
+        cla_call_index_remove(&x->origin->calls, call);
     if (x->origin != NULL)
         x->origin->in_flight--;
     if (call == &x->first)
         x->first_used = false;
     else
         cla_mem_free(call);
+}
+
+static void on_release(struct cla_call *call)
+{
+    struct cla_exchange *x = exchange_of(call);
+
+    forget_call(x, call);
     maybe_put(x);
 }
 
@@ -257,7 +264,24 @@ static const struct cla_call_sink sink = {
 
 /* --- Starting. --- */
 
-static struct cla_call *new_call(struct cla_exchange *x)
+/* Null names no call: clients use it for calls they do not tell apart. */
+static bool names_a_call(struct cla_slice id)
+{
+    return id.n > 0 && !cla_slice_eq(id, CLA_LIT("null"));
+}
+
+/* Calls of a socket can be found by their ids, by its later texts too. Returns 0 or -CLA_ENOMEM. */
+static int add_to_index(struct cla_exchange *x, struct cla_call *call)
+{
+    if (x->origin == NULL || !names_a_call(call->request_id))
+        return 0;
+    if (cla_call_index_add(&x->origin->calls, call) != 0)
+        return -CLA_ENOMEM;
+    call->indexed = true;
+    return 0;
+}
+
+static struct cla_call *new_call(struct cla_exchange *x, struct cla_slice id)
 {
     struct cla_call *call = &x->first;
 
@@ -268,11 +292,15 @@ static struct cla_call *new_call(struct cla_exchange *x)
     } else {
         x->first_used = true;
     }
-    *call = (struct cla_call){.sink = &sink, .env = &x->worker->env, .request = &x->request};
+    *call = (struct cla_call){
+        .sink = &sink, .env = &x->worker->env, .request = &x->request, .request_id = id};
     if (x->origin != NULL)
         x->origin->in_flight++;
     cla_list_push(&x->calls, &call->link);
-    return call;
+    if (add_to_index(x, call) == 0)
+        return call;
+    forget_call(x, call);
+    return NULL;
 }
 
 static void on_text(void *arg, const struct cla_rpc_text *text)
@@ -315,23 +343,17 @@ static void set_deadline(struct cla_call *call, const struct cla_route *route,
     cla_call_set_deadline(call, route->has_timeout || options->has_timeout, timeout_ms);
 }
 
-struct cla_call *cla_exchange_find(struct cla_exchange *exchange, struct cla_slice id)
+static struct cla_call *find_call(struct cla_exchange *x, struct cla_slice id)
 {
-    CLA_LIST_EACH (link, &exchange->calls) {
+    if (x->socket != NULL)
+        return cla_call_index_find(&x->socket->calls, id);
+    CLA_LIST_EACH (link, &x->calls) {
         struct cla_call *call = CLA_CONTAINER(link, struct cla_call, link);
 
         if (call->state == CLA_CALL_OPEN && cla_slice_eq(call->request_id, id))
             return call;
     }
     return NULL;
-}
-
-/* Null names no call: clients use it for calls they do not tell apart. */
-static bool id_is_live(struct cla_exchange *x, struct cla_slice id)
-{
-    if (cla_slice_eq(id, CLA_LIT("null")))
-        return false;
-    return (x->socket != NULL ? cla_socket_find(x->socket, id) : cla_exchange_find(x, id)) != NULL;
 }
 
 /* The id of a live call again. The answer carries it in its data only: as its id it would settle
@@ -356,7 +378,7 @@ static void start_request(struct cla_exchange *x, const struct cla_rpc_request *
     struct cla_app *app = x->worker->env.app;
     struct cla_call *call;
 
-    if (request->id.n > 0 && id_is_live(x, request->id)) {
+    if (names_a_call(request->id) && find_call(x, request->id) != NULL) {
         answer_id_taken(x, request->id);
         return;
     }
@@ -365,14 +387,13 @@ static void start_request(struct cla_exchange *x, const struct cla_rpc_request *
                            "too many calls in flight on this connection (calls_per_connection)");
         return;
     }
-    call = new_call(x);
+    call = new_call(x, request->id);
     if (call == NULL) {
         answer_unavailable(x, request->id, "out of memory");
         return;
     }
     call->procedure = app->ops->find(app, request->method);
     call->name = call->procedure != NULL ? call->procedure->name : request->method;
-    call->request_id = request->id;
     call->params = request->params;
     call->params_meta = request->params_meta;
     set_deadline(call, &x->route, &request->options);
@@ -486,10 +507,9 @@ static void run_unary(struct cla_exchange *x)
         answer_unary_error(x, CLA_CODE_INVALID_ARGUMENT, 400, why);
         return;
     }
-    call = new_call(x); /* the first: it is part of the exchange */
+    call = new_call(x, CLA_LIT("null")); /* the first: it is part of the exchange */
     call->procedure = x->route.procedure;
     call->name = call->procedure->name;
-    call->request_id = CLA_LIT("null");
     call->params = params;
     x->unanswered = 1;
     cla_call_set_deadline(call, x->route.has_timeout, x->route.timeout_ms);

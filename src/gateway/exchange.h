@@ -58,9 +58,6 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
  * -CLA_ENOMEM. */
 int cla_exchange_run_text(struct cla_socket *socket, struct cla_slice text, uint64_t received_ns);
 
-/* The call of this exchange that has this id and has not ended, or NULL. */
-struct cla_call *cla_exchange_find(struct cla_exchange *exchange, struct cla_slice id);
-
 /* True if the body is wanted: a client that waits for 100 Continue may send it. */
 bool cla_exchange_wants_body(const struct cla_exchange *exchange);
 

@@ -198,6 +198,7 @@ void cla_socket_release(struct cla_socket *socket)
     if (--socket->refs > 0)
         return;
     cla_ws_conn_fini(&socket->ws);
+    cla_call_index_fini(&socket->calls);
     cla_buf_fini(&socket->head);
     cla_mem_free(socket);
 }
@@ -270,18 +271,6 @@ size_t cla_socket_feed(struct cla_socket *socket, char *p, size_t n)
     return taken;
 }
 
-struct cla_call *cla_socket_find(struct cla_socket *socket, struct cla_slice id)
-{
-    struct cla_call *call = NULL;
-
-    CLA_LIST_EACH (link, &socket->texts) {
-        call = cla_exchange_find(CLA_CONTAINER(link, struct cla_exchange, of_socket), id);
-        if (call != NULL)
-            break;
-    }
-    return call;
-}
-
 /* Calls that are started and reset at once cost the client next to nothing (CVE-2023-44487). Counts
  * one; true: more than a second's worth have come. */
 static bool resets_too_often(struct cla_socket *socket)
@@ -297,7 +286,7 @@ static bool resets_too_often(struct cla_socket *socket)
 void cla_socket_reset(struct cla_socket *socket, struct cla_slice id)
 {
     static const char why[] = "too many calls were reset (resets_per_second)";
-    struct cla_call *call = cla_socket_find(socket, id);
+    struct cla_call *call = cla_call_index_find(&socket->calls, id);
     struct cla_conn *conn = socket->conn;
 
     if (call == NULL)

@@ -8,6 +8,7 @@
 #ifndef CLA_GATEWAY_SOCKET_H
 #define CLA_GATEWAY_SOCKET_H
 
+#include "gateway/call_index.h"
 #include "gateway/exchange.h"
 #include "ws/conn.h"
 #include "ws/handshake.h"
@@ -15,14 +16,15 @@
 struct cla_socket {
     struct cla_conn *conn; /* NULL once it is gone */
     struct cla_ws_conn ws;
-    struct cla_link texts; /* exchanges not yet answered */
-    struct cla_buf head;   /* of the upgrade request */
-    unsigned refs;         /* the connection's and the texts' */
-    unsigned in_flight;    /* calls not released */
-    uint64_t resets_ns;    /* when its resets, one each worker->reset_interval_ns, would be over */
-    unsigned fed;          /* what the messages of this feed cost, in bytes */
-    bool pinged;           /* a ping is out, and nothing has come since … */
-    uint64_t pinged_ns;    /* … from when on its pong is waited for */
+    struct cla_link texts;       /* exchanges not yet answered */
+    struct cla_buf head;         /* of the upgrade request */
+    struct cla_call_index calls; /* that have an id, not released */
+    unsigned refs;               /* the connection's and the texts' */
+    unsigned in_flight;          /* calls not released */
+    uint64_t resets_ns; /* when its resets, one each worker->reset_interval_ns, would be over */
+    unsigned fed;       /* what the messages of this feed cost, in bytes */
+    bool pinged;        /* a ping is out, and nothing has come since … */
+    uint64_t pinged_ns; /* … from when on its pong is waited for */
 };
 
 /* Judges the upgrade request whose raw head is 'head' and makes a socket of 'conn', with the field
@@ -45,11 +47,8 @@ size_t cla_socket_feed(struct cla_socket *socket, char *p, size_t n);
  * memory, so the connection must end. */
 void cla_socket_answer(struct cla_socket *socket, struct cla_slice reply, bool lost);
 
-/* The call of any of its texts that has this id and has not ended, or NULL. */
-struct cla_call *cla_socket_find(struct cla_socket *socket, struct cla_slice id);
-
-/* Cancels (reset) the call that cla_socket_find() finds; no-op if there is none. A client that does
- * this more often than resets_per_second allows is closed. */
+/* Cancels (reset) the call with this id that has not ended; no-op if there is none. A client that
+ * does this more often than resets_per_second allows is closed. */
 void cla_socket_reset(struct cla_socket *socket, struct cla_slice id);
 
 /* Starts the closing handshake with 'code' and 'reason', and cancels what runs with 'kind'. */

@@ -12,7 +12,7 @@
 
 /* How long a turn may go on starting and running calls before it writes what it has. */
 #define TURN_NS (2 * CLA_NS_PER_MS)
-/* Connections that go on between two looks at the clock. */
+/* HTTP connections that go on between two looks at the clock. */
 #define ADVANCE_BATCH 4
 /* Buffers larger than this are not kept. */
 #define KEEP_BYTES 65536
@@ -100,8 +100,11 @@ static bool advance_all(struct cla_worker *worker, uint64_t until_ns)
     cla_list_init(&list);
     cla_list_move(&list, &worker->advance);
     while (in_time && (link = cla_list_pop(&list)) != NULL) {
-        cla_conn_advance(CLA_CONTAINER(link, struct cla_conn, advance));
-        in_time = ++n % ADVANCE_BATCH != 0 || cla_clock_monotonic_ns() < until_ns;
+        struct cla_conn *conn = CLA_CONTAINER(link, struct cla_conn, advance);
+        bool look = conn->socket != NULL || ++n % ADVANCE_BATCH == 0;
+
+        cla_conn_advance(conn);
+        in_time = !look || cla_clock_monotonic_ns() < until_ns;
     }
     cla_list_move(&list, &worker->advance);
     cla_list_move(&worker->advance, &list);

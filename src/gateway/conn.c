@@ -18,6 +18,9 @@
  * unread bytes would cause (RFC 9112 section 9.6). */
 #define LINGER_NS (2 * CLA_NS_PER_S)
 
+/* Reads of less are never late. */
+#define LATE_BYTES 4096
+
 static struct cla_conn *conn_of(struct cla_stream *stream)
 {
     return CLA_CONTAINER(stream, struct cla_conn, stream);
@@ -402,12 +405,24 @@ static void keep(struct cla_conn *conn, struct cla_slice bytes)
         cla_stream_pause(&conn->stream);
 }
 
+/* Whether to leave bytes for later in the turn, when connections that have some take turns. */
+static bool is_late(struct cla_conn *conn, size_t n)
+{
+    struct cla_worker *worker = conn->worker;
+
+    if (worker->read_began_ns == 0)
+        worker->read_began_ns = conn->read_ns;
+    return n >= LATE_BYTES && conn->read_ns - worker->read_began_ns > CLA_WORKER_TURN_NS;
+}
+
 /* Feeds bytes that lie in the loop's own buffer, so they may be changed. A client that sends more
  * than is read at a time, or messages that take long, goes on in the next turn, after others. */
 static void feed_socket(struct cla_conn *conn, struct cla_slice bytes)
 {
-    size_t used = cla_socket_feed(conn->socket, (char *)bytes.p, bytes.n);
+    size_t used = 0;
 
+    if (!is_late(conn, bytes.n))
+        used = cla_socket_feed(conn->socket, (char *)bytes.p, bytes.n);
     if (conn->state != CLA_CONN_OPEN || (used == bytes.n && bytes.n < CLA_LOOP_READ_BYTES))
         return;
     keep(conn, cla_slice(bytes.p + used, bytes.n - used));

@@ -13,7 +13,7 @@
 
 /* A connection's share of a turn: bytes of messages, decompressed, and what each costs besides. */
 #define SHARE_BYTES 262144
-#define MESSAGE_BYTES 256
+#define MESSAGE_BYTES 2048
 
 /* --- The handshake. --- */
 

@@ -10,8 +10,6 @@
 #include "base/mem_trim.h"
 #include "gateway/exchange_pool.h"
 
-/* How long a turn may go on starting and running calls before it writes what it has. */
-#define TURN_NS (2 * CLA_NS_PER_MS)
 /* HTTP connections that go on between two looks at the clock. */
 #define ADVANCE_BATCH 4
 /* Buffers larger than this are not kept. */
@@ -161,10 +159,15 @@ static bool turn(void *arg)
         if (cla_list_empty(&worker->advance))
             break; /* the app has had its share of the turn */
         if (until == 0)
-            until = cla_clock_monotonic_ns() + TURN_NS;
-        if (!advance_all(worker, until))
+            until = cla_clock_monotonic_ns() + CLA_WORKER_TURN_NS;
+        /* What is ready comes before what would make more of it, and is not to stop that for ever.
+         */
+        if (more && cla_clock_monotonic_ns() < until)
+            continue;
+        if (!advance_all(worker, more ? 0 : until))
             break;
     }
+    worker->read_began_ns = 0;
     flush_all(worker);
     worker->wall_ns = 0;
     app->ops->tidy(app);

@@ -11,6 +11,8 @@
 #include "http/head.h"
 #include "ws/conn.h"
 
+/* How long a turn may go on reading, starting and running calls before it writes what it has. */
+#define CLA_WORKER_TURN_NS (2 * CLA_NS_PER_MS)
 /* Buffers kept for the next turns. */
 #define CLA_WORKER_BUFS 64
 /* Idle HTTP parsers kept. */
@@ -34,6 +36,7 @@ struct cla_worker {
     struct cla_http_parser *parsers[CLA_WORKER_PARSERS]; /* idle */
     unsigned parser_count;
     struct cla_http_date date;
+    uint64_t read_began_ns;       /* when this turn's reading began; 0: it has not */
     uint64_t wall_ns;             /* wall-clock time of this turn; 0: not yet read */
     struct cla_timer drain_timer; /* ends the drain, then the shutdown's grace */
     struct cla_trim trim;

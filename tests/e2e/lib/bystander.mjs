@@ -19,7 +19,7 @@ export async function watch(upgrade, call, port) {
     const [times] = await Promise.race([failed, once(worker, 'message')]);
     await worker.terminate();
     times.sort((a, b) => a - b);
-    const at = (share) => times[Math.floor((times.length - 1) * share)];
+    const at = (share) => times[Math.ceil(times.length * share) - 1];
     return { calls: times.length, p50: at(0.5), p99: at(0.99), max: at(1) };
   };
 }

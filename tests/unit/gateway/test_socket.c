@@ -174,6 +174,31 @@ static void more_than_resets_per_second_closes_and_cancels_the_rest(void **state
     require_gone();
 }
 
+static void many_texts_at_once_take_turns_with_those_of_others(void **state)
+{
+    struct cla_buf texts = {0};
+    struct client other;
+
+    open_socket();
+    socket_upgrade(&other, &gate);
+    for (int i = 0; i < 250; i++)
+        socket_frame(&texts, CLA_WS_TEXT, SOCKET_CALL("hold", "null"),
+                     strlen(SOCKET_CALL("hold", "null")));
+    assert_int_equal(write(c.fd, texts.p, texts.n), texts.n);
+    cla_buf_fini(&texts);
+    uv_run(&gate.loop.uv, UV_RUN_NOWAIT);    /* reads, and does no more of the turn */
+    assert_int_equal(gate.app.started, 126); /* 256 KiB, by their bytes and 2 KiB each */
+    socket_frame(&texts, CLA_WS_TEXT, SOCKET_CALL("echo", "1"), strlen(SOCKET_CALL("echo", "1")));
+    assert_int_equal(write(other.fd, texts.p, texts.n), texts.n);
+    cla_buf_fini(&texts);
+    uv_run(&gate.loop.uv, UV_RUN_NOWAIT);
+    assert_int_equal(gate.app.started, 127);
+    gate_turns(&gate);
+    assert_int_equal(gate.app.started, 251);
+    socket_require_part(&other, "\"id\":1,\"result\"");
+    client_close(&other);
+}
+
 static void what_a_burst_of_texts_left_is_given_back_when_it_is_quiet(void **state)
 {
     struct cla_buf texts = {0};
@@ -372,6 +397,7 @@ int main(void)
         TEST(calls_per_connection_counts_calls_until_they_are_released),
         TEST(resets_per_second_admits_as_many_at_once_and_more_after_a_while),
         TEST(more_than_resets_per_second_closes_and_cancels_the_rest),
+        TEST(many_texts_at_once_take_turns_with_those_of_others),
         TEST(what_a_burst_of_texts_left_is_given_back_when_it_is_quiet),
         TEST(the_peers_close_cancels_and_is_answered),
         TEST(calls_may_clean_up_longer_than_their_socket_lives),

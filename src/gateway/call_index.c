@@ -18,7 +18,7 @@ static unsigned hash(struct cla_slice id)
 
 static struct cla_call **slot_of(const struct cla_call_index *index, struct cla_slice id)
 {
-    return &index->slots[hash(id) & index->mask];
+    return &index->slots[hash(id) & index->mask].first;
 }
 
 static void push(struct cla_call_index *index, struct cla_call *call)
@@ -38,7 +38,7 @@ static int resize(struct cla_call_index *index, unsigned slots)
     if (larger.slots == NULL)
         return -CLA_ENOMEM;
     for (unsigned i = 0; index->slots != NULL && i <= index->mask; i++) {
-        struct cla_call *call = index->slots[i], *next;
+        struct cla_call *call = index->slots[i].first, *next;
 
         for (; call != NULL; call = next) {
             next = call->index_next;

@@ -7,10 +7,14 @@
 
 #include "gateway/call.h"
 
+struct cla_call_chain {
+    struct cla_call *first; /* and on through call->index_next */
+};
+
 /* All zeros is an empty one. */
 struct cla_call_index {
-    struct cla_call **slots; /* chains through call->index_next; NULL while there are none */
-    unsigned mask;           /* slots - 1 */
+    struct cla_call_chain *slots; /* by hash; NULL while there are none */
+    unsigned mask;                /* slots - 1 */
     unsigned count;
 };
 

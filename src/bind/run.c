@@ -353,6 +353,11 @@ static unsigned abandon(struct cla_app *app)
     return cla_sched_abandon(&script_of(app)->vm->sched);
 }
 
+static bool trim(struct cla_app *app)
+{
+    return cla_vm_trim(script_of(app)->vm);
+}
+
 const struct cla_app_ops cla_run_app_ops = {
     .find = find,
     .start = start,
@@ -369,4 +374,5 @@ const struct cla_app_ops cla_run_app_ops = {
     .tidy = tidy,
     .set_grace = set_grace,
     .abandon = abandon,
+    .trim = trim,
 };

@@ -66,6 +66,9 @@ struct cla_app_ops {
     void (*set_grace)(struct cla_app *app, uint64_t grace_ns);
     /* Ends the calls that are left, without letting them run; logs each. Returns how many. */
     unsigned (*abandon)(struct cla_app *app);
+    /* Gives back memory that calls have left, for about half a millisecond; the first call after it
+     * returned false begins anew. Returns true if there is more. */
+    bool (*trim)(struct cla_app *app);
 };
 
 struct cla_app {

@@ -90,12 +90,14 @@ struct cla_call {
     struct cla_writer writer;              /* the app's, while its result waits for room */
     uint64_t id;                           /* the gateway's own; 0: not started */
     uint64_t deadline_ns;                  /* on the loop's clock */
+    struct cla_call *index_next;           /* in its chain of a cla_call_index */
     void *task;                            /* the app's, while started */
     void *object;                          /* the app's: what scripts know the call by, or NULL */
     size_t reply_mark;                     /* where the result began, for a rollback */
     size_t reply_bytes;                    /* of the result, for the access log */
     enum cla_call_state state;
     bool begun;        /* the app has begun to run it */
+    bool indexed;      /* in a cla_call_index */
     bool params_meta;  /* params hold a member _meta that is not the script's */
     bool result_begun; /* result_begin was called: reply_mark counts */
 };

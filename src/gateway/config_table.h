@@ -53,6 +53,8 @@
     X(BYTES, body_bytes, "1MiB", 1, CLA_GIB, NULL, "largest body of a request")                   \
     X(COUNT, calls_per_connection, "1000", 1, 1000000, NULL,                                      \
       "most calls at a time on one WebSocket; more are answered 'unavailable'")                   \
+    X(COUNT, resets_per_second, "1000", 1, 1000000, NULL,                                         \
+      "most calls that a WebSocket client may reset in a second before it is closed")             \
     X(BYTES, message_bytes, "1MiB", 1, CLA_GIB, NULL, "largest WebSocket message, decompressed")  \
     X(COUNT, message_fragments, "1000", 1, 1000000, NULL, "most frames of a WebSocket message")   \
     X(BOOL, compression, "true", 0, 0, NULL,                                                      \

@@ -15,6 +15,9 @@
  * unread bytes would cause (RFC 9112 section 9.6). */
 #define LINGER_NS (2 * CLA_NS_PER_S)
 
+/* Reads of less are never late. */
+#define LATE_BYTES 4096
+
 static struct cla_conn *conn_of(struct cla_stream *stream)
 {
     return CLA_CONTAINER(stream, struct cla_conn, stream);
@@ -196,6 +199,43 @@ static void keep(struct cla_conn *conn, struct cla_slice bytes)
         cla_stream_pause(&conn->stream);
 }
 
+/* Whether to leave bytes for later in the turn, when connections that have some take turns. */
+static bool is_late(struct cla_conn *conn, size_t n)
+{
+    struct cla_worker *worker = conn->worker;
+
+    if (worker->read_began_ns == 0)
+        worker->read_began_ns = conn->read_ns;
+    return n >= LATE_BYTES && conn->read_ns - worker->read_began_ns > CLA_WORKER_TURN_NS;
+}
+
+/* The handler must take some messages first: until then only the end is watched for. */
+static void stop_reading(struct cla_conn *conn)
+{
+    cla_stream_read(&conn->stream); /* it may be resting, which is without a watch */
+    cla_stream_pause(&conn->stream);
+}
+
+/* Feeds bytes that lie in the loop's own buffer, so they may be changed. A client that sends more
+ * than is read at a time, or messages that take long, goes on in the next turn, after others. */
+static void feed_socket(struct cla_conn *conn, struct cla_slice bytes)
+{
+    size_t used = 0;
+
+    if (cla_conn_pending(conn) == 0 && !is_late(conn, bytes.n))
+        used = cla_socket_feed(conn->socket, (char *)bytes.p, bytes.n);
+    if (conn->state != CLA_CONN_OPEN)
+        return;
+    if (cla_socket_full(conn->socket)) {
+        keep(conn, cla_slice(bytes.p + used, bytes.n - used));
+        stop_reading(conn);
+    } else if (used < bytes.n || bytes.n == CLA_LOOP_READ_BYTES) {
+        keep(conn, cla_slice(bytes.p + used, bytes.n - used));
+        cla_stream_rest(&conn->stream);
+        cla_worker_advance_later(conn->worker, conn);
+    }
+}
+
 static void on_read(struct cla_stream *stream, struct cla_slice bytes)
 {
     struct cla_conn *conn = conn_of(stream);
@@ -207,37 +247,38 @@ static void on_read(struct cla_stream *stream, struct cla_slice bytes)
     if (conn->socket == NULL && !cla_conn_busy(conn) && cla_conn_pending(conn) == 0)
         used = feed(conn, bytes.p, bytes.n);
     bytes = cla_slice(bytes.p + used, bytes.n - used);
-    if (conn->socket != NULL && cla_conn_pending(conn) == 0 && bytes.n > 0) {
-        /* they lie in the loop's own buffer, so they may be changed */
-        used = cla_socket_feed(conn->socket, (char *)bytes.p, bytes.n);
-        bytes = cla_slice(bytes.p + used, bytes.n - used);
-        if (conn->state == CLA_CONN_OPEN && cla_socket_full(conn->socket))
-            cla_stream_pause(&conn->stream);
-    }
-    keep(conn, bytes);
+    if (conn->socket == NULL)
+        keep(conn, bytes);
+    else if (bytes.n > 0)
+        feed_socket(conn, bytes);
     if (conn->state != CLA_CONN_CLOSED)
         cla_conn_update_due(conn, conn->read_ns);
 }
 
-/* What came behind the upgrade request, and waited with it, or was too much for the handler. */
-static void feed_socket(struct cla_conn *conn)
+/* What came behind the upgrade request, and waited with it, was too much for the handler, or had to
+ * wait for its share. */
+static void advance_socket(struct cla_conn *conn)
 {
     if (cla_conn_pending(conn) > 0)
         conn->pending_at += cla_socket_feed(conn->socket, conn->pending.p + conn->pending_at,
                                             cla_conn_pending(conn));
     if (conn->state != CLA_CONN_OPEN)
         return;
-    if (cla_conn_pending(conn) == 0)
+    if (cla_socket_full(conn->socket)) {
+        stop_reading(conn);
+    } else if (cla_conn_pending(conn) > 0) {
+        cla_worker_advance_later(conn->worker, conn);
+    } else {
         drop_pending(conn);
-    if (!cla_socket_full(conn->socket))
         cla_stream_read(&conn->stream);
+    }
     cla_conn_update_due(conn, conn->read_ns);
 }
 
 void cla_conn_advance(struct cla_conn *conn)
 {
     if (conn->state == CLA_CONN_OPEN && conn->socket != NULL) {
-        feed_socket(conn);
+        advance_socket(conn);
         return;
     }
     if (conn->state != CLA_CONN_OPEN || cla_conn_busy(conn) ||
@@ -247,7 +288,7 @@ void cla_conn_advance(struct cla_conn *conn)
     if (conn->state != CLA_CONN_OPEN)
         return;
     if (conn->socket != NULL) {
-        feed_socket(conn);
+        advance_socket(conn);
         return;
     }
     if (cla_conn_pending(conn) == 0)

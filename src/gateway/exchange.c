@@ -4,48 +4,12 @@
 #include "gateway/access.h"
 #include "gateway/conn.h"
 #include "gateway/exchange_answer.h"
+#include "gateway/exchange_pool.h"
 #include "gateway/proxy.h"
 #include "gateway/socket_out.h"
 #include "gateway/worker.h"
 #include "rpc/connect.h"
 #include "rpc/jsonrpc.h"
-
-/* Memory that a pooled exchange keeps in each of its buffers. */
-#define KEEP_BYTES 4096
-
-/* --- Pool. --- */
-
-static struct cla_exchange *from_pool(struct cla_worker *worker)
-{
-    struct cla_link *link = cla_list_pop(&worker->exchange_pool);
-    struct cla_exchange *exchange;
-
-    if (link != NULL)
-        return CLA_CONTAINER(link, struct cla_exchange, link);
-    exchange = cla_mem_zalloc(sizeof *exchange);
-    if (exchange != NULL)
-        cla_list_init(&exchange->link);
-    return exchange;
-}
-
-static void empty(struct cla_buf *buf)
-{
-    buf->n = 0;
-    if (buf->cap > KEEP_BYTES)
-        cla_buf_fini(buf);
-}
-
-static void put(struct cla_exchange *x)
-{
-    empty(&x->head);
-    empty(&x->body);
-    empty(&x->reply);
-    cla_certificate_put(&x->request.certificate);
-    cla_list_remove(&x->link);
-    cla_list_push_front(&x->worker->exchange_pool, &x->link);
-    if (x->origin != NULL)
-        cla_socket_release(x->origin);
-}
 
 bool cla_exchange_let_go(const struct cla_exchange *x)
 {
@@ -55,15 +19,7 @@ bool cla_exchange_let_go(const struct cla_exchange *x)
 void cla_exchange_maybe_put(struct cla_exchange *x)
 {
     if (cla_exchange_let_go(x) && !x->reading && cla_list_empty(&x->calls))
-        put(x);
-}
-
-void cla_exchange_free(struct cla_exchange *exchange)
-{
-    cla_buf_fini(&exchange->head);
-    cla_buf_fini(&exchange->body);
-    cla_buf_fini(&exchange->reply);
-    cla_mem_free(exchange);
+        cla_exchange_pool_put(x);
 }
 
 static const struct cla_rpc_protocol *protocol_of(const struct cla_route *route)
@@ -106,13 +62,13 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
                                       uint64_t received_ns)
 {
     struct cla_worker *worker = conn->worker;
-    struct cla_exchange *x = from_pool(worker);
+    struct cla_exchange *x = cla_exchange_pool_take(worker);
 
     if (x == NULL)
         return NULL;
     reset(x, worker);
     if (cla_buf_add(&x->head, head->raw) != 0) {
-        put(x);
+        cla_exchange_pool_put(x);
         return NULL;
     }
     x->conn = conn;
@@ -132,7 +88,7 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
 
 /* --- Starting. --- */
 
-static struct cla_call *new_call(struct cla_exchange *x)
+static struct cla_call *new_call(struct cla_exchange *x, struct cla_slice id)
 {
     struct cla_call *call = &x->first;
 
@@ -143,8 +99,10 @@ static struct cla_call *new_call(struct cla_exchange *x)
     } else {
         x->first_used = true;
     }
-    *call = (struct cla_call){
-        .sink = &cla_exchange_sink, .env = &x->worker->env, .request = &x->request};
+    *call = (struct cla_call){.sink = &cla_exchange_sink,
+                              .env = &x->worker->env,
+                              .request = &x->request,
+                              .request_id = id};
     if (x->origin != NULL)
         x->origin->in_flight++;
     cla_list_push(&x->calls, &call->link);
@@ -191,24 +149,49 @@ static void set_deadline(struct cla_call *call, const struct cla_route *route,
     cla_call_set_deadline(call, route->has_timeout || options->has_timeout, timeout_ms);
 }
 
-struct cla_call *cla_exchange_find(struct cla_exchange *exchange, struct cla_slice id)
+/* Null names no call: clients use it for calls they do not tell apart. */
+static bool names_a_call(struct cla_slice id)
 {
-    CLA_LIST_EACH (link, &exchange->calls) {
+    return id.n > 0 && !cla_slice_eq(id, CLA_LIT("null"));
+}
+
+/* The live call with this id, or NULL. */
+static const struct cla_call *find_live(struct cla_exchange *x, struct cla_slice id)
+{
+    if (!names_a_call(id))
+        return NULL;
+    if (x->socket != NULL)
+        return cla_call_index_find(&x->socket->calls, id);
+    CLA_LIST_EACH (link, &x->calls) {
         struct cla_call *call = CLA_CONTAINER(link, struct cla_call, link);
 
-        if (call->id != 0 && call->state == CLA_CALL_OPEN && cla_slice_eq(call->request_id, id))
+        if (call->state == CLA_CALL_OPEN && cla_slice_eq(call->request_id, id))
             return call;
     }
     return NULL;
 }
 
-/* The live call with this id, or NULL. Null names no call: clients use it for calls they do not
- * tell apart. */
-static const struct cla_call *find_live(struct cla_exchange *x, struct cla_slice id)
+/* From now on the call is found by its id, by later texts too. Returns 0 or -CLA_ENOMEM. */
+static int add_to_index(struct cla_exchange *x, struct cla_call *call)
 {
-    if (id.n == 0 || cla_slice_eq(id, CLA_LIT("null")))
-        return NULL;
-    return x->socket != NULL ? cla_socket_find(x->socket, id) : cla_exchange_find(x, id);
+    if (x->origin == NULL || !names_a_call(call->request_id))
+        return 0;
+    if (cla_call_index_add(&x->origin->calls, call) != 0)
+        return -CLA_ENOMEM;
+    call->indexed = true;
+    return 0;
+}
+
+static void start_call(struct cla_exchange *x, struct cla_call *call)
+{
+    struct cla_slice id = call->request_id;
+
+    if (add_to_index(x, call) == 0) {
+        cla_call_start(call);
+        return;
+    }
+    cla_exchange_forget_call(x, call);
+    answer_unavailable(x, id, "out of memory");
 }
 
 /* The id of a live call again. The answer carries it in its data only: as its id it would settle
@@ -251,7 +234,7 @@ bool cla_exchange_judge(struct cla_exchange *x)
     cla_list_remove(&x->of_socket);
     cla_list_push(&x->socket->texts, &x->of_socket);
     if (live == NULL) {
-        cla_call_start(call);
+        start_call(x, call);
     } else {
         call->sink->release(call);
         answer_id_taken(x, id);
@@ -274,21 +257,20 @@ static void start_request(struct cla_exchange *x, const struct cla_rpc_request *
                            "too many calls in flight on this connection (calls_per_connection)");
         return;
     }
-    call = new_call(x);
+    call = new_call(x, request->id);
     if (call == NULL) {
         answer_unavailable(x, request->id, "out of memory");
         return;
     }
     call->procedure = app->ops->find(app, request->method);
     call->name = call->procedure != NULL ? call->procedure->name : request->method;
-    call->request_id = request->id;
     call->params = request->params;
     call->params_meta = request->params_meta;
     set_deadline(call, &x->route, &request->options);
     if (live != NULL)
         postpone(x);
     else
-        cla_call_start(call);
+        start_call(x, call);
 }
 
 /* A notification of the protocol itself: of those that there may be only cancels mean something. */
@@ -342,13 +324,13 @@ static int run_jsonrpc(struct cla_exchange *x)
 int cla_exchange_run_text(struct cla_socket *socket, struct cla_slice text, uint64_t received_ns)
 {
     struct cla_worker *worker = socket->conn->worker;
-    struct cla_exchange *x = from_pool(worker);
+    struct cla_exchange *x = cla_exchange_pool_take(worker);
 
     if (x == NULL)
         return -CLA_ENOMEM;
     reset(x, worker);
     if (cla_buf_add(&x->body, text) != 0) {
-        put(x);
+        cla_exchange_pool_put(x);
         return -CLA_ENOMEM;
     }
     x->protocol = &cla_jsonrpc_protocol;
@@ -399,10 +381,9 @@ static void run_unary(struct cla_exchange *x)
         answer_unary_error(x, CLA_CODE_INVALID_ARGUMENT, 400, why);
         return;
     }
-    call = new_call(x); /* the first: it is part of the exchange */
+    call = new_call(x, CLA_LIT("null")); /* the first: it is part of the exchange */
     call->procedure = x->route.procedure;
     call->name = call->procedure->name;
-    call->request_id = CLA_LIT("null");
     call->params = params;
     x->unanswered = 1;
     cla_call_set_deadline(call, x->route.has_timeout, x->route.timeout_ms);

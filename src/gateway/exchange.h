@@ -59,9 +59,6 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
  * -CLA_ENOMEM. */
 int cla_exchange_run_text(struct cla_socket *socket, struct cla_slice text, uint64_t received_ns);
 
-/* The call of this exchange that has this id and has not ended, or NULL. */
-struct cla_call *cla_exchange_find(struct cla_exchange *exchange, struct cla_slice id);
-
 /* Looks again at an exchange that is postponed: false if it still is. If the other call has begun,
  * and not ended, its id is taken; if it is over, or gone, this one starts. */
 bool cla_exchange_judge(struct cla_exchange *exchange);
@@ -78,8 +75,5 @@ void cla_exchange_run(struct cla_exchange *exchange);
 /* The client is gone: cancels what is running. The exchange lets go of its connection and may go
  * back to the pool inside. */
 void cla_exchange_abandon(struct cla_exchange *exchange, enum cla_cancel_kind kind);
-
-/* Frees a pooled exchange. */
-void cla_exchange_free(struct cla_exchange *exchange);
 
 #endif

@@ -165,17 +165,24 @@ static void on_error(struct cla_call *call, const struct cla_rpc_error *error)
     cla_exchange_one_answered(x);
 }
 
-static void on_release(struct cla_call *call)
+void cla_exchange_forget_call(struct cla_exchange *x, struct cla_call *call)
 {
-    struct cla_exchange *x = exchange_of(call);
-
     cla_list_remove(&call->link);
+    if (call->indexed)
+        cla_call_index_remove(&x->origin->calls, call);
     if (x->origin != NULL)
         x->origin->in_flight--;
     if (call == &x->first)
         x->first_used = false;
     else
         cla_mem_free(call);
+}
+
+static void on_release(struct cla_call *call)
+{
+    struct cla_exchange *x = exchange_of(call);
+
+    cla_exchange_forget_call(x, call);
     cla_exchange_maybe_put(x);
 }
 

@@ -26,6 +26,9 @@ void cla_exchange_one_answered(struct cla_exchange *x);
 void cla_exchange_write_error(struct cla_exchange *x, struct cla_slice id,
                               const struct cla_rpc_error *error);
 
+/* A call is over, or never was: frees it. */
+void cla_exchange_forget_call(struct cla_exchange *x, struct cla_call *call);
+
 /* True if the client is gone, or has its answer. */
 bool cla_exchange_let_go(const struct cla_exchange *x);
 

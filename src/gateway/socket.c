@@ -1,6 +1,7 @@
 /* Happy path: texts in, texts out, the peer closes, its close is answered, the connection ends.
- * Failure modes: a broken frame or a limit is closed with its code; a peer that reads too slowly
- * with 1013; one that does not answer a ping, or is lost, is a disconnect.
+ * Failure modes: a broken frame or a limit is closed with its code (resets_per_second: 1008); a
+ * peer that reads too slowly with 1013; one that does not answer a ping, or is lost, is a
+ * disconnect.
  * On close: every call of every text is cancelled, the handler stopped, on_disconnect begins; the
  * socket is freed when the last of them has let go. */
 #include "gateway/socket.h"
@@ -13,6 +14,10 @@
 #include "gateway/socket_out.h"
 #include "gateway/worker.h"
 
+/* A connection's share of a turn: bytes of messages, decompressed, and what each costs besides. */
+#define SHARE_BYTES 262144
+#define MESSAGE_BYTES 2048
+
 /* --- Events of the protocol. --- */
 
 static void on_message(void *arg, enum cla_ws_kind kind, struct cla_slice message)
@@ -22,6 +27,9 @@ static void on_message(void *arg, enum cla_ws_kind kind, struct cla_slice messag
                  ? cla_socket_in_put(socket, kind, message)
                  : cla_exchange_run_text(socket, message, socket->conn->read_ns);
 
+    socket->fed += MESSAGE_BYTES + (unsigned)message.n;
+    if (socket->fed >= SHARE_BYTES)
+        cla_ws_conn_pause(&socket->ws);
     if (rc != 0)
         cla_socket_close(socket, CLA_WS_INTERNAL, CLA_LIT("out of memory"), CLA_CANCEL_LIMIT);
 }
@@ -101,6 +109,7 @@ void cla_socket_release(struct cla_socket *socket)
     if (--socket->refs > 0)
         return;
     cla_ws_conn_fini(&socket->ws);
+    cla_call_index_fini(&socket->calls);
     cla_socket_in_clear(socket);
     cla_mem_free(socket->inbox);
     cla_socket_data_fini(&socket->data);
@@ -183,6 +192,7 @@ size_t cla_socket_feed(struct cla_socket *socket, char *p, size_t n)
     size_t taken = 0;
 
     socket->pinged = false;
+    socket->fed = 0;
     (void)cla_socket_hold(socket); /* a message may be the end of the connection */
     socket->feeding = true;
     result = cla_ws_conn_feed(&socket->ws, p, n, &taken);
@@ -200,16 +210,16 @@ bool cla_socket_full(const struct cla_socket *socket)
     return socket->inbox != NULL && socket->inbox->full;
 }
 
-struct cla_call *cla_socket_find(struct cla_socket *socket, struct cla_slice id)
+/* Calls that are started and reset at once cost the client next to nothing (CVE-2023-44487). Counts
+ * one; true: more than a second's worth have come. */
+static bool resets_too_often(struct cla_socket *socket)
 {
-    struct cla_call *call = NULL;
+    uint64_t now_ns = socket->conn->read_ns;
 
-    CLA_LIST_EACH (link, &socket->texts) {
-        call = cla_exchange_find(CLA_CONTAINER(link, struct cla_exchange, of_socket), id);
-        if (call != NULL)
-            break;
-    }
-    return call;
+    if (socket->resets_ns < now_ns)
+        socket->resets_ns = now_ns;
+    socket->resets_ns += socket->conn->worker->reset_interval_ns;
+    return socket->resets_ns > now_ns + CLA_NS_PER_S;
 }
 
 static struct cla_exchange *first_postponed(struct cla_socket *socket)
@@ -245,10 +255,17 @@ bool cla_socket_judge(struct cla_socket *socket)
 
 void cla_socket_reset(struct cla_socket *socket, struct cla_slice id)
 {
-    struct cla_call *call = cla_socket_find(socket, id);
+    static const char why[] = "too many calls were reset (resets_per_second)";
+    struct cla_call *call = cla_call_index_find(&socket->calls, id);
+    struct cla_conn *conn = socket->conn;
 
-    if (call != NULL)
-        cla_call_cancel(call, CLA_CANCEL_RESET, cla_slice(NULL, 0));
+    if (call == NULL)
+        return;
+    cla_call_cancel(call, CLA_CANCEL_RESET, cla_slice(NULL, 0));
+    if (socket->conn == NULL || !cla_ws_conn_writable(&socket->ws) || !resets_too_often(socket))
+        return; /* the answer may have been the end of the connection */
+    cla_access_refused(&conn->worker->env, socket->peer, CLA_WS_POLICY, why);
+    cla_socket_close(socket, CLA_WS_POLICY, cla_slice_str(why), CLA_CANCEL_LIMIT);
 }
 
 /* --- Silence. --- */

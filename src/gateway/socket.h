@@ -14,6 +14,7 @@
 #define CLA_GATEWAY_SOCKET_H
 
 #include "cancel/reason.h"
+#include "gateway/call_index.h"
 #include "gateway/exchange.h"
 #include "gateway/socket_data.h"
 #include "ws/conn.h"
@@ -36,6 +37,7 @@ struct cla_socket {
     struct cla_link postponed;      /* exchanges whose call's id is that of one not begun */
     struct cla_link judge;          /* in worker->judge, or in none */
     struct cla_link writers;        /* who waits for room */
+    struct cla_call_index calls;    /* that have an id, not released */
     struct cla_socket_inbox *inbox; /* messages for the handler; NULL: JSON-RPC */
     struct cla_socket_data data;    /* what scripts keep here */
     struct cla_buf head;            /* of the upgrade request, then path, peer and subprotocol */
@@ -46,11 +48,13 @@ struct cla_socket {
     void *reader;                          /* the app's: who waits for a message */
     unsigned char stage;                   /* the app's: how far its handler is */
     uint64_t id;
-    size_t forced_n;         /* bytes that went out though there was no room, since there was */
-    uint64_t pinged_ns;      /* from when on the pong is waited for */
-    unsigned refs;           /* the connection's, the texts', the jobs', the script's */
-    unsigned in_flight;      /* calls not released */
-    unsigned code;           /* OVER: the close code, CLA_WS_ABNORMAL if there was none … */
+    size_t forced_n;    /* bytes that went out though there was no room, since there was */
+    uint64_t pinged_ns; /* from when on the pong is waited for */
+    uint64_t resets_ns; /* when its resets, one each worker->reset_interval_ns, would be over */
+    unsigned fed;       /* what the messages of this feed cost, in bytes */
+    unsigned refs;      /* the connection's, the texts', the jobs', the script's */
+    unsigned in_flight; /* calls not released */
+    unsigned code;      /* OVER: the close code, CLA_WS_ABNORMAL if there was none … */
     struct cla_reason cause; /* … and why it ended */
     enum cla_socket_state state;
     bool clean;   /* OVER, by the peer's close frame: what came before it may still be read */
@@ -99,15 +103,12 @@ void cla_socket_job_begins(struct cla_socket *socket);
 /* Ends cla_socket_job_begins(). */
 void cla_socket_job_over(struct cla_socket *socket);
 
-/* Bytes have arrived; they are changed. Returns how many were used: fewer than n if the handler
- * must read some of its messages first. */
+/* Bytes have arrived; they are changed. Returns how many were used: once messages have had their
+ * share of the turn, or the handler must take some first, the rest is to be fed later. */
 size_t cla_socket_feed(struct cla_socket *socket, char *p, size_t n);
 
 /* True if its handler must take some messages before more is read. */
 bool cla_socket_full(const struct cla_socket *socket);
-
-/* The call of any of its texts that has this id and has not ended, or NULL. */
-struct cla_call *cla_socket_find(struct cla_socket *socket, struct cla_slice id);
 
 /* A text was answered: the first that is postponed may be able to start. For the exchange. */
 void cla_socket_answered(struct cla_socket *socket);
@@ -115,7 +116,8 @@ void cla_socket_answered(struct cla_socket *socket);
 /* Looks again at all that is postponed. Returns true if something is no longer. For the worker. */
 bool cla_socket_judge(struct cla_socket *socket);
 
-/* Cancels (reset) the call that cla_socket_find() finds; no-op if there is none. */
+/* Cancels (reset) the call with this id that has not ended; no-op if there is none. A client that
+ * does this more often than resets_per_second allows is closed. */
 void cla_socket_reset(struct cla_socket *socket, struct cla_slice id);
 
 /* Starts the closing handshake with 'code' and 'reason', cancels what runs with 'kind', and the

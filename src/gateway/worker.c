@@ -7,13 +7,21 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mem_trim.h"
 #include "gateway/admission.h"
+#include "gateway/exchange_pool.h"
 #include "gateway/socket.h"
 
-/* How long a turn may go on starting and running calls before it writes what it has. */
-#define TURN_NS (2 * CLA_NS_PER_MS)
+/* HTTP connections that go on between two looks at the clock. */
+#define ADVANCE_BATCH 4
 /* Buffers larger than this are not kept. */
 #define KEEP_BYTES 65536
+/* Exchanges, buffers and parsers that are kept when memory is given back after a burst … */
+#define TRIM_EXCHANGES 32
+#define TRIM_BUFS 4
+#define TRIM_PARSERS 8
+/* … and how many exchanges are freed in a slice of that. */
+#define TRIM_SLICE 256
 /* Calls that end at the deadline of their grace get this long to be noticed. */
 #define ABANDON_MARGIN_NS (100 * CLA_NS_PER_MS)
 
@@ -87,21 +95,26 @@ static void flush_all(struct cla_worker *worker)
         cla_conn_flush(CLA_CONTAINER(link, struct cla_conn, dirty));
 }
 
-/* Lets connections go on that have the next request in hand already. */
-static bool advance_all(struct cla_worker *worker)
+/* Lets connections go on that have the next request in hand already, each once, until time is up;
+ * the rest come first the next time. Returns false if time is up. */
+static bool advance_all(struct cla_worker *worker, uint64_t until_ns)
 {
     struct cla_link list, *link;
-    bool any = false;
+    unsigned n = 0;
+    bool in_time = true;
 
     cla_list_init(&list);
     cla_list_move(&list, &worker->advance);
-    while ((link = cla_list_pop(&list)) != NULL) {
+    while (in_time && (link = cla_list_pop(&list)) != NULL) {
         struct cla_conn *conn = CLA_CONTAINER(link, struct cla_conn, advance);
+        bool look = conn->socket != NULL || ++n % ADVANCE_BATCH == 0;
 
         cla_conn_advance(conn);
-        any = true;
+        in_time = !look || cla_clock_monotonic_ns() < until_ns;
     }
-    return any;
+    cla_list_move(&list, &worker->advance);
+    cla_list_move(&worker->advance, &list);
+    return in_time && cla_clock_monotonic_ns() < until_ns;
 }
 
 /* Lets texts go on whose calls waited for another to begin. Returns false if none could. */
@@ -128,6 +141,34 @@ static void maybe_finished(struct cla_worker *worker)
     cla_loop_stop(worker->loop);
 }
 
+/* --- Giving memory back after a burst. --- */
+
+static unsigned load_of(const struct cla_worker *worker)
+{
+    return worker->env.in_flight + worker->conn_count;
+}
+
+static void drop_pools(struct cla_worker *worker, unsigned bufs, unsigned parsers)
+{
+    while (worker->buf_count > bufs)
+        cla_buf_fini(&worker->bufs[--worker->buf_count]);
+    while (worker->parser_count > parsers)
+        cla_http_parser_free(worker->parsers[--worker->parser_count]);
+    cla_buf_fini(&worker->scratch);
+}
+
+static bool trim_slice(struct cla_trim *trim)
+{
+    struct cla_worker *worker = CLA_CONTAINER(trim, struct cla_worker, trim);
+    struct cla_app *app = worker->env.app;
+
+    if (cla_exchange_pool_trim(worker, TRIM_EXCHANGES, TRIM_SLICE) || app->ops->trim(app))
+        return true;
+    drop_pools(worker, TRIM_BUFS, TRIM_PARSERS);
+    cla_mem_trim();
+    return false;
+}
+
 /* The end of a loop turn: runs what is ready, and the requests behind it, then writes once. */
 static bool turn(void *arg)
 {
@@ -136,15 +177,22 @@ static bool turn(void *arg)
     uint64_t until = 0;
     bool more;
 
+    cla_trim_turn_begins(&worker->trim, load_of(worker));
     for (;;) {
         more = app->ops->run(app);
-        if (!(judge_all(worker) | advance_all(worker)))
+        more |= judge_all(worker);
+        if (cla_list_empty(&worker->advance))
             break; /* the app has had its share of the turn */
         if (until == 0)
-            until = cla_clock_monotonic_ns() + TURN_NS;
-        else if (cla_clock_monotonic_ns() >= until)
+            until = cla_clock_monotonic_ns() + CLA_WORKER_TURN_NS;
+        /* What is ready comes before what would make more of it, and is not to stop that for ever.
+         */
+        if (more && cla_clock_monotonic_ns() < until)
+            continue;
+        if (!advance_all(worker, more ? 0 : until))
             break;
     }
+    worker->read_began_ns = 0;
     worker->woken = false;
     flush_all(worker);
     worker->wall_ns = 0;
@@ -152,8 +200,9 @@ static bool turn(void *arg)
     if (worker->log_buf.n > 0)
         cla_log_flush(worker->env.log, &worker->log_buf);
     maybe_finished(worker);
-    return more || worker->woken || !cla_list_empty(&worker->advance) ||
+    more = more || worker->woken || !cla_list_empty(&worker->advance) ||
            !cla_list_empty(&worker->dirty);
+    return cla_trim_turn_ends(&worker->trim, load_of(worker), !more) || more;
 }
 
 /* --- Draining. --- */
@@ -321,6 +370,7 @@ static void read_limits(struct cla_worker *worker, const struct cla_config *conf
     worker->json_depth = (unsigned)config->json_depth;
     worker->batch_items = (unsigned)config->batch_items;
     worker->calls_per_connection = (unsigned)config->calls_per_connection;
+    worker->reset_interval_ns = CLA_NS_PER_S / config->resets_per_second;
     worker->ws = (struct cla_ws_settings){
         .message_bytes = config->message_bytes,
         .fragments = (unsigned)config->message_fragments,
@@ -352,6 +402,7 @@ void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cl
     cla_list_init(&worker->dirty);
     cla_list_init(&worker->judge);
     cla_timer_init(&worker->drain_timer, on_drain_timer);
+    cla_trim_init(&worker->trim, loop, trim_slice);
     cla_call_env_init(&worker->env, app, loop, log, &worker->log_buf, config);
     log->pending = &worker->log_buf;
     read_limits(worker, config);
@@ -367,16 +418,10 @@ void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cl
 
 void cla_worker_fini(struct cla_worker *worker)
 {
-    struct cla_link *link;
-
     CLA_PRE(cla_list_empty(&worker->conns) && cla_list_empty(&worker->exchanges));
-    while ((link = cla_list_pop(&worker->exchange_pool)) != NULL)
-        cla_exchange_free(CLA_CONTAINER(link, struct cla_exchange, link));
-    while (worker->buf_count > 0)
-        cla_buf_fini(&worker->bufs[--worker->buf_count]);
+    cla_trim_fini(&worker->trim);
+    (void)cla_exchange_pool_trim(worker, 0, worker->exchange_pooled);
+    drop_pools(worker, 0, 0);
     worker->env.log->pending = NULL;
     cla_buf_fini(&worker->log_buf);
-    cla_buf_fini(&worker->scratch);
-    while (worker->parser_count > 0)
-        cla_http_parser_free(worker->parsers[--worker->parser_count]);
 }

@@ -7,9 +7,12 @@
 #include "gateway/config.h"
 #include "gateway/conn.h"
 #include "gateway/mailbox.h"
+#include "gateway/trim.h"
 #include "http/head.h"
 #include "ws/conn.h"
 
+/* How long a turn may go on reading, starting and running calls before it writes what it has. */
+#define CLA_WORKER_TURN_NS (2 * CLA_NS_PER_MS)
 /* Buffers kept for the next turns. */
 #define CLA_WORKER_BUFS 64
 /* Idle HTTP parsers kept. */
@@ -20,9 +23,10 @@ struct cla_worker {
     struct cla_call_env env;
     struct cla_route_rules rules;
     struct cla_http_limits http_limits;
-    struct cla_link conns;                /* not yet freed */
-    struct cla_link exchanges;            /* in use */
-    struct cla_link exchange_pool;        /* idle */
+    struct cla_link conns;         /* not yet freed */
+    struct cla_link exchanges;     /* in use */
+    struct cla_link exchange_pool; /* idle */
+    unsigned exchange_pooled;
     struct cla_link advance;              /* connections with pending bytes to go on with */
     struct cla_link judge;                /* sockets with texts that are postponed */
     struct cla_link dirty;                /* connections with something to write */
@@ -33,12 +37,15 @@ struct cla_worker {
     struct cla_http_parser *parsers[CLA_WORKER_PARSERS]; /* idle */
     unsigned parser_count;
     struct cla_http_date date;
+    uint64_t read_began_ns;       /* when this turn's reading began; 0: it has not */
     uint64_t wall_ns;             /* wall-clock time of this turn; 0: not yet read */
     struct cla_timer drain_timer; /* ends the drain, then the shutdown's grace */
-    unsigned conn_count;          /* not yet freed */
+    struct cla_trim trim;
+    unsigned conn_count;  /* not yet freed */
     atomic_uint admitted; /* connections handed over and not yet gone; the control thread reads */
     unsigned json_depth, batch_items;
     unsigned calls_per_connection; /* of a WebSocket */
+    uint64_t reset_interval_ns;    /* between the resets of a WebSocket, on average of a second */
     struct cla_ws_settings ws;
     uint64_t ping_interval_ns, pong_timeout_ns;
     uint64_t handshake_timeout_ns;

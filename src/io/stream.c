@@ -178,6 +178,14 @@ void cla_stream_pause(struct cla_stream *stream)
         cla_stream_end(stream, rc);
 }
 
+void cla_stream_rest(struct cla_stream *stream)
+{
+    if (!stream->reading || stream->closing)
+        return;
+    stream->reading = false;
+    uv_read_stop((uv_stream_t *)&stream->tcp);
+}
+
 static void on_written(uv_write_t *req, int status)
 {
     struct write *write = req->data;

@@ -105,6 +105,10 @@ static inline size_t cla_stream_unwritten(const struct cla_stream *stream)
     return uv_stream_get_write_queue_size((const uv_stream_t *)&stream->tcp) + stream->held;
 }
 
+/* Stops reading for a moment, without cla_stream_pause()'s watch: cla_stream_read() must follow in
+ * this turn or the next. */
+void cla_stream_rest(struct cla_stream *stream);
+
 /* Sends FIN, and with TLS close_notify before it, once everything is written; reading goes on. */
 void cla_stream_shutdown(struct cla_stream *stream);
 

@@ -11,6 +11,15 @@
 /* A tight VM looks again whether calls that have ended gave memory back, but not before this many
  * times as long as the last look took. */
 #define COLLECT_SHARE 4
+/* Idle tasks that a trimming keeps. */
+#define TRIM_TASKS 32
+/* One cycle may have begun before the garbage was; the next runs finalizers; the last frees what
+ * they belonged to. */
+#define TRIM_CYCLES 3
+/* How long a slice of a trimming takes, and the collector's step multiplier for it: with the
+ * default one, a single step of its may sweep for 10 ms. */
+#define TRIM_NS (CLA_NS_PER_MS / 2)
+#define TRIM_STEP_MULTIPLIER 1
 
 /* Lua's own objects do not go through the memory seam: Lua copes with a failed allocation by
  * collecting, and its tests are not ours to repeat. */
@@ -128,6 +137,46 @@ void cla_vm_relieve(struct cla_vm *vm)
                  "allocated most (vm_memory sets the limit)",
                  vm->used, vm->cap);
     cla_scope_cancel(most->root, CLA_CANCEL_LIMIT, CLA_LIT("the VM's memory is nearly used up"));
+}
+
+static int l_mark(lua_State *L)
+{
+    static char key;
+
+    lua_newtable(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+    return 0;
+}
+
+/* Puts a live object before all others, for a cycle begins to sweep by freeing everything up to the
+ * first live one, in a single step. */
+static void begin_cycle(struct cla_vm *vm)
+{
+    if (!lua_checkstack(vm->L, 4))
+        return;
+    lua_pushcfunction(vm->L, l_mark);
+    if (lua_pcall(vm->L, 0, 0, 0) != LUA_OK)
+        lua_pop(vm->L, 1); /* no memory: then it is a long step */
+}
+
+bool cla_vm_trim(struct cla_vm *vm)
+{
+    uint64_t until_ns = cla_clock_monotonic_ns() + TRIM_NS;
+    int multiplier = lua_gc(vm->L, LUA_GCSETSTEPMUL, TRIM_STEP_MULTIPLIER);
+
+    if (vm->trimming == 0) {
+        cla_sched_trim(&vm->sched, TRIM_TASKS);
+        vm->trimming = TRIM_CYCLES;
+        begin_cycle(vm);
+    }
+    do {
+        if (lua_gc(vm->L, LUA_GCSTEP, 0) == 0)
+            continue;
+        vm->trimming--;
+        begin_cycle(vm);
+    } while (vm->trimming > 0 && cla_clock_monotonic_ns() < until_ns);
+    lua_gc(vm->L, LUA_GCSETSTEPMUL, multiplier);
+    return vm->trimming > 0;
 }
 
 void cla_vm_free(struct cla_vm *vm)

@@ -14,6 +14,8 @@ struct cla_vm {
     size_t tight_above; /* bytes at which the VM is 'tight' again; set after each relief */
     bool tight;         /* no new calls: memory is short even after a collection */
     uint64_t again_ns;  /* while tight: when to collect again, on the loop's clock */
+    unsigned
+        trimming; /* cycles of the collector that are left of a trimming; 0: none is going on */
 };
 
 /* Makes a state with Lua's standard library, capped at 'cap' bytes. The clean-up of cancelled
@@ -24,6 +26,11 @@ int cla_vm_new(struct cla_vm **out, struct cla_loop *loop, struct cla_log *log, 
 /* To be called between turns: above 80% of the cap collects garbage; if that does not help, cancels
  * (limit) the call that allocated most and makes the VM tight until memory is back. */
 void cla_vm_relieve(struct cla_vm *vm);
+
+/* Gives back what a burst of tasks has left: frees most idle tasks, then collects garbage for about
+ * half a millisecond. Returns true if there is more; the first call after it returned false begins
+ * anew. Not while Lua runs. */
+bool cla_vm_trim(struct cla_vm *vm);
 
 /* Closes the state. No task may be live. NULL is fine. */
 void cla_vm_free(struct cla_vm *vm);

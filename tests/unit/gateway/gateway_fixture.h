@@ -37,7 +37,7 @@ struct gate_app {
     struct cla_call *held[GATE_CALLS_MAX];
     struct cla_call *over[GATE_CALLS_MAX]; /* cancelled: to be released by the next run */
     unsigned queued_n, held_n, over_n;
-    unsigned started, cancels, tidied;
+    unsigned started, cancels, tidied, trims;
     enum cla_cancel_kind kind; /* of the last cancel */
     uint64_t grace_ns;         /* as set */
     bool slow_cleanup;         /* cancelled calls are not released */
@@ -206,6 +206,12 @@ static inline unsigned gate_abandon(struct cla_app *base)
     return n;
 }
 
+/* A trimming takes three slices. */
+static inline bool gate_trim(struct cla_app *app)
+{
+    return ++gate_app_of(app)->trims % 3 != 0;
+}
+
 /* --- Its WebSocket handler at /feed, driven by the test; on_connect admits, or waits for it. ---
  */
 
@@ -283,6 +289,7 @@ static const struct cla_app_ops gate_app_ops = {
     .tidy = gate_tidy,
     .set_grace = gate_set_grace,
     .abandon = gate_abandon,
+    .trim = gate_trim,
 };
 
 /* --- The worker. --- */

@@ -199,6 +199,101 @@ static void calls_per_connection_counts_calls_until_they_are_released(void **sta
     socket_require_part(&c, "\"id\":3,\"result\"");
 }
 
+static void resets_per_second_admits_as_many_at_once_and_more_after_a_while(void **state)
+{
+    gate_set(&gate, "resets_per_second", "20");
+    open_socket();
+    for (int i = 0; i < 20; i++) {
+        socket_send(&c, SOCKET_CALL("hold", "1"));
+        socket_send(&c, SOCKET_CANCEL("1"));
+        socket_require_part(&c, "-32800");
+    }
+    gate_pass(&gate, 50);
+    socket_send(&c, SOCKET_CALL("hold", "1"));
+    socket_send(&c, SOCKET_CANCEL("1"));
+    socket_require_part(&c, "-32800");
+    socket_send(&c, SOCKET_CALL("echo", "2"));
+    socket_require_part(&c, "\"result\"");
+    gate_pass(&gate, 49);
+    socket_send(&c, SOCKET_CALL("hold", "1"));
+    socket_send(&c, SOCKET_CANCEL("1"));
+    socket_require_part(&c, "-32800");
+    socket_require_close(&c, CLA_WS_POLICY);
+}
+
+static void more_than_resets_per_second_closes_and_cancels_the_rest(void **state)
+{
+    gate_set(&gate, "resets_per_second", "2");
+    open_socket();
+    socket_send(&c, SOCKET_CALL("hold", "0"));
+    for (int i = 0; i < 2; i++) {
+        socket_send(&c, SOCKET_CALL("hold", "1"));
+        socket_send(&c, SOCKET_CANCEL("1"));
+        socket_require_part(&c, "-32800");
+    }
+    socket_send(&c, SOCKET_CANCEL("1")); /* of no live call: does not count */
+    socket_send(&c, SOCKET_CALL("echo", "2"));
+    socket_require_part(&c, "\"result\"");
+    socket_send(&c, SOCKET_CALL("hold", "3"));
+    socket_send(&c, SOCKET_CANCEL("3"));
+    socket_require_part(&c, "-32800");
+    socket_require_close(&c, CLA_WS_POLICY);
+    assert_int_equal(gate.app.cancels, 4);
+    assert_int_equal(gate.app.kind, CLA_CANCEL_LIMIT);
+    assert_int_equal(gate.worker.env.in_flight, 0);
+    client_close(&c);
+    require_gone();
+}
+
+static void many_texts_at_once_take_turns_with_those_of_others(void **state)
+{
+    struct cla_buf texts = {0};
+    struct client other;
+
+    open_socket();
+    socket_upgrade(&other, &gate);
+    for (int i = 0; i < 250; i++)
+        socket_frame(&texts, CLA_WS_TEXT, SOCKET_CALL("hold", "null"),
+                     strlen(SOCKET_CALL("hold", "null")));
+    assert_int_equal(write(c.fd, texts.p, texts.n), texts.n);
+    cla_buf_fini(&texts);
+    uv_run(&gate.loop.uv, UV_RUN_NOWAIT);    /* reads, and does no more of the turn */
+    assert_int_equal(gate.app.started, 126); /* 256 KiB, by their bytes and 2 KiB each */
+    socket_frame(&texts, CLA_WS_TEXT, SOCKET_CALL("echo", "1"), strlen(SOCKET_CALL("echo", "1")));
+    assert_int_equal(write(other.fd, texts.p, texts.n), texts.n);
+    cla_buf_fini(&texts);
+    uv_run(&gate.loop.uv, UV_RUN_NOWAIT);
+    assert_int_equal(gate.app.started, 127);
+    gate_turns(&gate);
+    assert_int_equal(gate.app.started, 251);
+    socket_require_part(&other, "\"id\":1,\"result\"");
+    client_close(&other);
+}
+
+static void what_a_burst_of_texts_left_is_given_back_when_it_is_quiet(void **state)
+{
+    struct cla_buf texts = {0};
+    char text[96];
+
+    open_socket();
+    for (int i = 0; i < 200; i++) {
+        snprintf(text, sizeof text, "{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"hold\"}", i);
+        socket_frame(&texts, CLA_WS_TEXT, text, strlen(text));
+    }
+    client_send_bytes(&c, texts.p, texts.n);
+    cla_buf_fini(&texts);
+    gate_turns(&gate);
+    assert_int_equal(gate.worker.env.in_flight, 200);
+    client_close(&c);
+    gate_turns(&gate);
+    assert_int_equal(gate.worker.exchange_pooled, 200);
+    assert_int_equal(gate.app.trims, 0);
+    gate_pass(&gate, 200);
+    assert_int_equal(gate.worker.exchange_pooled, 32);
+    assert_int_equal(gate.app.trims, 3);
+    assert_int_equal(gate.worker.parser_count, 1);
+}
+
 static void the_peers_close_cancels_and_is_answered(void **state)
 {
     open_socket();
@@ -399,6 +494,10 @@ int main(void)
         TEST(a_call_that_waits_for_its_id_is_dropped_with_the_connection),
         TEST(null_names_no_call_and_may_come_again),
         TEST(calls_per_connection_counts_calls_until_they_are_released),
+        TEST(resets_per_second_admits_as_many_at_once_and_more_after_a_while),
+        TEST(more_than_resets_per_second_closes_and_cancels_the_rest),
+        TEST(many_texts_at_once_take_turns_with_those_of_others),
+        TEST(what_a_burst_of_texts_left_is_given_back_when_it_is_quiet),
         TEST(the_peers_close_cancels_and_is_answered),
         TEST(calls_may_clean_up_longer_than_their_socket_lives),
         TEST(a_broken_frame_closes_with_its_code_and_cancels),

@@ -273,6 +273,24 @@ static void paused_stream_reads_nothing(void **state)
     assert_memory_equal(f->got.p, "unread", 6);
 }
 
+static void resting_stream_reads_on_when_it_is_told_to(void **state)
+{
+    struct fixture *f = *state;
+
+    cla_stream_read(&f->stream);
+    cla_stream_rest(&f->stream);
+    cla_stream_rest(&f->stream);
+    assert_int_equal(f->stream.handles, 1); /* it has no watch */
+    peer_writes(f, "unread");
+    for (int i = 0; i < 3; i++)
+        cla_loop_step(&f->loop, false);
+    assert_int_equal(f->got.n, 0);
+    cla_stream_read(&f->stream);
+    while (f->got.n < 6)
+        cla_loop_step(&f->loop, true);
+    assert_memory_equal(f->got.p, "unread", 6);
+}
+
 static void paused_stream_sees_the_orderly_end_behind_unread_bytes(void **state)
 {
     struct fixture *f = *state;
@@ -438,6 +456,7 @@ int main(void)
         TEST(can_write_after_the_peer_ended),
         TEST(reset_is_an_error),
         TEST(paused_stream_reads_nothing),
+        TEST(resting_stream_reads_on_when_it_is_told_to),
         TEST(paused_stream_sees_the_orderly_end_behind_unread_bytes),
         TEST(paused_stream_sees_a_reset),
         TEST(end_is_not_hidden_for_want_of_memory_to_watch_for_it),

@@ -136,6 +136,25 @@ static void task_that_cannot_be_made_leaks_nothing(void **state)
     assert_in_range(f->vm->used, 1, before + 1024);
 }
 
+static void trimming_leaves_a_few_tasks_and_no_garbage(void **state)
+{
+    struct fixture *f = *state;
+    static struct body bodies[300];
+    size_t before;
+
+    cla_sched_trim(f->sched, 0);
+    lua_gc(f->vm->L, LUA_GCCOLLECT);
+    before = f->vm->used;
+    for (int i = 0; i < 300; i++)
+        fixture_start(f, &bodies[i], "local t = ('x'):rep(9000) sleep(1) return #t", 0);
+    fixture_run(f);
+    assert_int_equal(f->sched->pooled, 300);
+    while (cla_vm_trim(f->vm))
+        continue;
+    assert_int_equal(f->sched->pooled, 32);
+    assert_in_range(f->vm->used, 1, before + 131072);
+}
+
 static void vm_too_small_for_its_library_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -159,6 +178,7 @@ int main(void)
         TEST(vm_is_tight_until_memory_is_back),
         TEST(call_that_gives_memory_back_slowly_costs_no_other_its_life),
         TEST(task_that_cannot_be_made_leaks_nothing),
+        TEST(trimming_leaves_a_few_tasks_and_no_garbage),
         TEST(vm_too_small_for_its_library_is_refused),
     };
 

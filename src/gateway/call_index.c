@@ -1,0 +1,89 @@
+#include "gateway/call_index.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+
+#define LEAST_SLOTS 8
+/* More than these are not kept when the last call has gone. */
+#define KEEP_SLOTS 64
+
+static unsigned hash(struct cla_slice id)
+{
+    uint32_t h = UINT32_C(2166136261); /* FNV-1a */
+
+    for (size_t i = 0; i < id.n; i++)
+        h = (h ^ (unsigned char)id.p[i]) * UINT32_C(16777619);
+    return h ^ h >> 15;
+}
+
+static struct cla_call **slot_of(const struct cla_call_index *index, struct cla_slice id)
+{
+    return &index->slots[hash(id) & index->mask].first;
+}
+
+static void push(struct cla_call_index *index, struct cla_call *call)
+{
+    struct cla_call **slot = slot_of(index, call->request_id);
+
+    call->index_next = *slot;
+    *slot = call;
+}
+
+/* Moves all calls to 'slots' chains. Returns 0 or -CLA_ENOMEM. */
+static int resize(struct cla_call_index *index, unsigned slots)
+{
+    struct cla_call_index larger = {.mask = slots - 1, .count = index->count};
+
+    larger.slots = cla_mem_zalloc(slots * sizeof *larger.slots);
+    if (larger.slots == NULL)
+        return -CLA_ENOMEM;
+    for (unsigned i = 0; index->slots != NULL && i <= index->mask; i++) {
+        struct cla_call *call = index->slots[i].first, *next;
+
+        for (; call != NULL; call = next) {
+            next = call->index_next;
+            push(&larger, call);
+        }
+    }
+    cla_mem_free(index->slots);
+    *index = larger;
+    return 0;
+}
+
+int cla_call_index_add(struct cla_call_index *index, struct cla_call *call)
+{
+    if (index->slots == NULL && resize(index, LEAST_SLOTS) != 0)
+        return -CLA_ENOMEM;
+    if (index->count > index->mask)
+        (void)resize(index, (index->mask + 1) * 2); /* else its chains are longer */
+    push(index, call);
+    index->count++;
+    return 0;
+}
+
+struct cla_call *cla_call_index_find(const struct cla_call_index *index, struct cla_slice id)
+{
+    struct cla_call *call = index->count > 0 ? *slot_of(index, id) : NULL;
+
+    while (call != NULL && (call->state != CLA_CALL_OPEN || !cla_slice_eq(call->request_id, id)))
+        call = call->index_next;
+    return call;
+}
+
+void cla_call_index_remove(struct cla_call_index *index, struct cla_call *call)
+{
+    struct cla_call **at = slot_of(index, call->request_id);
+
+    while (*at != call)
+        at = &(*at)->index_next;
+    *at = call->index_next;
+    if (--index->count == 0 && index->mask >= KEEP_SLOTS)
+        cla_call_index_fini(index);
+}
+
+void cla_call_index_fini(struct cla_call_index *index)
+{
+    CLA_PRE(index->count == 0);
+    cla_mem_free(index->slots);
+    *index = (struct cla_call_index){0};
+}

@@ -1,0 +1,33 @@
+/* The calls of a WebSocket by their request ids.
+ *
+ * Worker thread. Depends on: gateway/call. A client may have a thousand calls in flight, and each
+ * of its messages must be told whether its id is one of them. */
+#ifndef CLA_GATEWAY_CALL_INDEX_H
+#define CLA_GATEWAY_CALL_INDEX_H
+
+#include "gateway/call.h"
+
+struct cla_call_chain {
+    struct cla_call *first; /* and on through call->index_next */
+};
+
+/* All zeros is an empty one. */
+struct cla_call_index {
+    struct cla_call_chain *slots; /* by hash; NULL while there are none */
+    unsigned mask;                /* slots - 1 */
+    unsigned count;
+};
+
+/* Adds a call, whose request_id is set; several may have the same. Returns 0 or -CLA_ENOMEM. */
+int cla_call_index_add(struct cla_call_index *index, struct cla_call *call);
+
+/* The OPEN call with this id, or NULL. */
+struct cla_call *cla_call_index_find(const struct cla_call_index *index, struct cla_slice id);
+
+/* Takes a call out that was added. */
+void cla_call_index_remove(struct cla_call_index *index, struct cla_call *call);
+
+/* Frees the slots; no call may be left. */
+void cla_call_index_fini(struct cla_call_index *index);
+
+#endif

@@ -1,0 +1,18 @@
+/* Idle exchanges of a worker, with the memory of their buffers.
+ *
+ * Worker thread. Depends on: gateway/exchange, gateway/worker. */
+#ifndef CLA_GATEWAY_EXCHANGE_POOL_H
+#define CLA_GATEWAY_EXCHANGE_POOL_H
+
+#include "gateway/exchange.h"
+
+/* An exchange whose buffers are empty; the rest is as its last use left it. NULL: out of memory. */
+struct cla_exchange *cla_exchange_pool_take(struct cla_worker *worker);
+
+/* Takes back an exchange that nobody refers to; lets go of its origin. */
+void cla_exchange_pool_put(struct cla_exchange *exchange);
+
+/* Frees idle exchanges beyond 'keep', at most 'most'. Returns true if there are more. */
+bool cla_exchange_pool_trim(struct cla_worker *worker, unsigned keep, unsigned most);
+
+#endif

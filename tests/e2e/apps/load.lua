@@ -1,0 +1,31 @@
+-- What load tests call: a procedure that waits until it is cancelled, and one that tells how many
+-- wait and how many were seen to be cancelled.
+local cancela = require "cancela"
+
+local active, cancels, closed = 0, 0, 0
+
+local leaving = setmetatable({}, {
+    __close = function(_, err)
+        active = active - 1
+        if cancela.is_cancel(err) then closed = closed + 1 end
+    end,
+})
+
+local function count() cancels = cancels + 1 end
+
+return cancela.app {
+    procedures = {
+        add = function(params) return params.a + params.b end,
+        big = function(params) return ("x"):rep(params.bytes) end,
+
+        wait = function(_, call)
+            active = active + 1
+            local _ <close> = leaving
+            call.token:on_cancel(count)
+            cancela.sleep(60)
+        end,
+
+        -- How many wait, how many had their on_cancel function run, and how many their clean-up.
+        seen = function() return { active = active, cancels = cancels, closed = closed } end,
+    },
+}

@@ -1,0 +1,96 @@
+/* Calls by their ids. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+
+#include "base/error.h"
+#include "gateway/call_index.h"
+#include "mem_fault.h"
+
+#define CALLS 3000
+
+static struct cla_call calls[CALLS];
+static char ids[CALLS][12];
+
+static int make_calls(void **state)
+{
+    (void)state;
+    for (int i = 0; i < CALLS; i++) {
+        snprintf(ids[i], sizeof ids[i], "%d", i);
+        calls[i] = (struct cla_call){.request_id = cla_slice_str(ids[i]), .state = CLA_CALL_OPEN};
+    }
+    return 0;
+}
+
+static void every_call_is_found_until_it_is_removed(void **state)
+{
+    struct cla_call_index index = {0};
+
+    (void)state;
+    assert_null(cla_call_index_find(&index, calls[0].request_id));
+    for (int i = 0; i < CALLS; i++)
+        assert_int_equal(cla_call_index_add(&index, &calls[i]), 0);
+    for (int i = 0; i < CALLS; i += 2)
+        cla_call_index_remove(&index, &calls[i]);
+    for (int i = 0; i < CALLS; i++)
+        assert_ptr_equal(cla_call_index_find(&index, calls[i].request_id),
+                         i % 2 == 0 ? NULL : &calls[i]);
+    for (int i = 1; i < CALLS; i += 2)
+        cla_call_index_remove(&index, &calls[i]);
+    assert_null(index.slots); /* so many are not kept for an idle connection */
+    cla_call_index_fini(&index);
+}
+
+static void call_that_has_ended_hides_no_other_of_its_id(void **state)
+{
+    struct cla_call_index index = {0};
+
+    (void)state;
+    calls[1].request_id = calls[2].request_id = calls[0].request_id;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(cla_call_index_add(&index, &calls[i]), 0);
+        assert_ptr_equal(cla_call_index_find(&index, calls[0].request_id), &calls[i]);
+        calls[i].state = CLA_CALL_CANCELLED;
+    }
+    assert_null(cla_call_index_find(&index, calls[0].request_id));
+    for (int i = 0; i < 3; i++)
+        cla_call_index_remove(&index, &calls[i]);
+    cla_call_index_fini(&index);
+}
+
+static void without_memory_the_first_call_is_refused_and_later_ones_are_found(void **state)
+{
+    struct cla_call_index index = {0};
+
+    (void)state;
+    mem_fault_after(0);
+    assert_int_equal(cla_call_index_add(&index, &calls[0]), -CLA_ENOMEM);
+    assert_int_equal(index.count, 0);
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(cla_call_index_add(&index, &calls[i]), 0);
+        mem_fault_after(0);
+    }
+    mem_fault_off();
+    for (int i = 0; i < 100; i++)
+        assert_ptr_equal(cla_call_index_find(&index, calls[i].request_id), &calls[i]);
+    for (int i = 0; i < 100; i++)
+        cla_call_index_remove(&index, &calls[i]);
+    cla_call_index_fini(&index);
+    assert_int_equal(mem_fault.live, 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(name, make_calls)
+    const struct CMUnitTest tests[] = {
+        TEST(every_call_is_found_until_it_is_removed),
+        TEST(call_that_has_ended_hides_no_other_of_its_id),
+        TEST(without_memory_the_first_call_is_refused_and_later_ones_are_found),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

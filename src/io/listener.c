@@ -7,7 +7,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -75,7 +74,7 @@ static void rest(struct cla_listener *listener)
 /* The lowest free descriptor tells how many are in use. */
 static bool has_room(const struct cla_listener *listener)
 {
-    int fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (fd >= 0)
         close(fd);

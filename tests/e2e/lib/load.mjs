@@ -1,6 +1,6 @@
 // Many connections at a time, by hand, and what the gateway's process takes for them.
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import { binary } from './gateway.mjs';
@@ -17,6 +17,27 @@ export const sanitized = ['__asan_init', '__tsan_init'].some((name) => readFileS
 // Bytes of memory that the gateway holds now.
 export function rss(gateway) {
   return Number(readFileSync(`/proc/${gateway.child.pid}/statm`, 'utf8').split(' ')[1]) * PAGE_BYTES;
+}
+
+// How many times longer things take than on a machine of the gateway's own: its threads' time on a
+// CPU and in wait of one, from now until the returned function is called. 1 where nobody tells.
+export function stretch(gateway) {
+  const times = () => {
+    let ran = 0, waited = 0;
+    try {
+      for (const id of readdirSync(`/proc/${gateway.child.pid}/task`)) {
+        const [run, wait] = readFileSync(`/proc/${gateway.child.pid}/task/${id}/schedstat`, 'utf8').split(' ');
+        ran += Number(run);
+        waited += Number(wait);
+      }
+    } catch { /* a kernel without it, or a thread that has just ended */ }
+    return { ran, waited };
+  };
+  const from = times();
+  return () => {
+    const to = times();
+    return 1 + Math.max(0, to.waited - from.waited) / Math.max(1e6, to.ran - from.ran);
+  };
 }
 
 // How many descriptors this process may open, and so may the gateway that it starts.

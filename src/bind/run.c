@@ -281,7 +281,8 @@ static enum cla_wait_cancel cancel_hold(struct cla_task *task)
     return CLA_WAIT_CANCELLED;
 }
 
-/* The client has not read what went before this result: it waits, unencoded. */
+/* The client has not read what went before: the call waits to begin, or its result, unencoded, to
+ * be written. */
 static cla_wait_cancel_fn *hold(struct cla_task *task)
 {
     struct cla_call *call = task->owner;

@@ -29,8 +29,8 @@ enum cla_call_state {
 
 /* Where a call came from and its reply goes to. */
 struct cla_call_sink {
-    /* True: writer->on_room will be called when the result may be written. False: write now, or,
-     * if the call has ended, leave the turn to others. */
+    /* For a call about to begin, and for its result. True: writer->on_room will be called when
+     * there is room to write it. False: go on. */
     bool (*wait_room)(struct cla_call *call, struct cla_writer *writer);
     /* The buffer its result is to be appended to, with what goes before it already in place.
      * NULL: nobody will read it, or out of memory. */
@@ -127,8 +127,8 @@ void cla_call_set_deadline(struct cla_call *call, bool has_timeout, uint64_t tim
  * draining, deadline already passed. The sink's functions may run inside. */
 void cla_call_start(struct cla_call *call);
 
-/* True if the result cannot be taken now: the client has not read what went before, and
- * writer->on_room will be called. Then look again. */
+/* True if the call must wait before it begins, or before its result is written: the client has not
+ * read what went before, and writer->on_room will be called. Then look again. */
 bool cla_call_wait_room(struct cla_call *call, struct cla_writer *writer);
 
 /* The buffer for the result's JSON text; NULL: the reply is not wanted (any more). */

@@ -135,17 +135,19 @@ static int result_end(struct cla_call *call)
     return 0;
 }
 
-/* Over HTTP the next request is not looked at before this one's answer has been taken. */
+/* Over HTTP the next request is not looked at before this one's answer has been taken. So here: a
+ * call does not begin, and a result is not encoded, before there is room. */
 static bool wait_room(struct cla_call *call, struct cla_writer *writer)
 {
     struct cla_exchange *x = exchange_of(call);
 
     if (x->origin == NULL)
         return false;
-    if (call->state == CLA_CALL_OPEN && x->socket != NULL)
-        return !cla_socket_take_turn(x->socket, writer);
-    if (writer->called)
-        cla_socket_pass(x->origin);
+    if (call->state == CLA_CALL_OPEN && x->socket != NULL &&
+        !cla_socket_take_turn(x->socket, writer))
+        return true;
+    if (call->state != CLA_CALL_OPEN || !call->begun)
+        cla_socket_pass(x->origin); /* it does not write now */
     return false;
 }
 

@@ -62,6 +62,7 @@ static void append_traceback(lua_State *L)
 }
 
 static int boot_k(lua_State *L, int status, lua_KContext context);
+static int begin_k(lua_State *L, int status, lua_KContext context);
 
 /* Whatever ended the wait, 'hold' looks at it again. */
 static int held_k(lua_State *L, int status, lua_KContext context)
@@ -74,11 +75,11 @@ static int held_k(lua_State *L, int status, lua_KContext context)
     return boot_k(L, LUA_OK, context);
 }
 
-static int hold(lua_State *L, struct cla_task *task, cla_wait_cancel_fn *cancel)
+static int hold(lua_State *L, struct cla_task *task, cla_wait_cancel_fn *cancel, lua_KFunction k)
 {
     task->wait_cancel = cancel;
     task->state = CLA_TASK_WAITING;
-    return lua_yieldk(L, 0, (lua_KContext)task, held_k);
+    return lua_yieldk(L, 0, (lua_KContext)task, k);
 }
 
 static int boot_k(lua_State *L, int status, lua_KContext context)
@@ -89,7 +90,7 @@ static int boot_k(lua_State *L, int status, lua_KContext context)
     if (status == LUA_YIELD)
         status = LUA_OK;
     if (status == LUA_OK && task->ops->hold != NULL && (cancel = task->ops->hold(task)) != NULL)
-        return hold(L, task, cancel);
+        return hold(L, task, cancel, held_k);
     if (status != LUA_OK)
         append_traceback(L);
     task->ops->leave(task, L, status, HANDLER + 1);
@@ -97,16 +98,40 @@ static int boot_k(lua_State *L, int status, lua_KContext context)
     return 0;
 }
 
-static int boot(lua_State *L)
+/* A task that was cancelled while it was held does not enter the script. */
+static int begin(lua_State *L, struct cla_task *task)
 {
-    struct cla_task *task = lua_touserdata(L, 1);
+    cla_wait_cancel_fn *cancel;
     int arguments;
 
-    lua_settop(L, 0);
+    if (cla_scope_to_raise(task) != NULL) {
+        task->sched->counters.skipped++;
+        return 0;
+    }
+    if (task->ops->hold != NULL && (cancel = task->ops->hold(task)) != NULL)
+        return hold(L, task, cancel, begin_k);
     lua_pushcfunction(L, handle_error);
     arguments = task->ops->enter(task, L);
     return boot_k(L, lua_pcallk(L, arguments, LUA_MULTRET, HANDLER, (lua_KContext)task, boot_k),
                   (lua_KContext)task);
+}
+
+static int begin_k(lua_State *L, int status, lua_KContext context)
+{
+    struct cla_task *task = (struct cla_task *)context;
+
+    (void)status;
+    task->wait_cancel = NULL;
+    task->cancelled_by = NULL;
+    return begin(L, task);
+}
+
+static int boot(lua_State *L)
+{
+    struct cla_task *task = lua_touserdata(L, 1);
+
+    lua_settop(L, 0);
+    return begin(L, task);
 }
 
 static void on_timer(struct cla_timer *timer)

@@ -40,9 +40,9 @@ typedef enum cla_wait_cancel cla_wait_cancel_fn(struct cla_task *task);
 struct cla_task_ops {
     /* Pushes the body and its arguments; returns how many arguments. May raise. */
     int (*enter)(struct cla_task *task, lua_State *L);
-    /* The body returned. Returns NULL, or, if what it returned cannot be taken now, how to withdraw
-     * the wait that it has begun, which cla_task_wake() ends; then it is asked again, cancelled or
-     * not. May be NULL. */
+    /* The body is about to begin, or has returned. Returns NULL, or, if the task must wait before
+     * it goes on, how to withdraw the wait that it has begun, which cla_task_wake() ends; then it
+     * is asked again, unless the task was cancelled before it began. May be NULL. */
     cla_wait_cancel_fn *(*hold)(struct cla_task *task);
     /* The body ended. LUA_OK: its results are at 'first' and up; else the error is on top, a string
      * with its traceback appended unless it is a Cancel or another object. May raise. */

@@ -18,9 +18,36 @@ local app = {}
 
 ---@class cancela.Procedure: cancela.ProcedureSpec
 
+--- A WebSocket handler: one function that takes its messages itself, or one for each event. Events
+--- of a socket run one after the other, each for at most `call_timeout`.
+---@class cancela.SocketSpec
+---@field run? fun(socket: cancela.Client) the socket is closed when it returns
+---@field on_open? fun(socket: cancela.Client)
+---@field on_message? fun(socket: cancela.Client, message: string, kind: "text"|"binary")
+---@field on_close? fun(socket: cancela.Client, code: integer, reason: cancela.Reason)
+---@field message_bytes? integer|string largest message, as 65536 or "64KiB"; default: the setting
+---@field message_fragments? integer most frames of a message; default: the setting
+---@field protocols? string[] subprotocols; the client's first that is listed is chosen
+
+---@class cancela.Request
+---@field method string
+---@field path string
+---@field query table<string, string> decoded; of a repeated name the last
+---@field headers table<string, string> by lower-case name
+---@field peer string "ip:port" of the client
+
+---@class cancela.DisconnectReason: cancela.Reason
+---@field code integer the WebSocket's close code; 1006 if there was none
+
 ---@class cancela.AppSpec
 ---@field procedures table<string, cancela.Run|cancela.Procedure|table>
 ---@field authorize? fun(call: cancela.Call): any true or an identity admits; nil, false or an error refuses
+---@field on_connect? fun(client: cancela.Client, request: cancela.Request): any before a WebSocket
+--- is answered; may await for `handshake_timeout`. A typed error refuses with its HTTP status; false, or
+--- any other error, with 403
+---@field on_disconnect? fun(client: cancela.Client, reason: cancela.DisconnectReason) once for each
+--- WebSocket that `on_connect` admitted; may await for `call_timeout`
+---@field sockets? table<string, fun(socket: cancela.Client)|cancela.SocketSpec> by path
 
 ---@class cancela.App: cancela.AppSpec
 
@@ -82,6 +109,44 @@ local procedure_options = {
 local app_options = {
   procedures = is "table",
   authorize = is "function",
+  on_connect = is "function",
+  on_disconnect = is "function",
+  sockets = is "table",
+}
+
+local function size(value)
+  local bytes, wrong = core.bytes(value)
+  if not bytes then
+    return wrong
+  end
+end
+
+local function count(value)
+  if math.type(value) ~= "integer" or value < 1 or value > 1000000 then
+    return "must be an integer from 1 to 1000000"
+  end
+end
+
+--- RFC 6455 section 4.1: names are tokens.
+local function names(value)
+  if type(value) ~= "table" then
+    return "must be a list of names, not a " .. type(value)
+  end
+  for _, name in ipairs(value) do
+    if type(name) ~= "string" or not name:find("^[%w!#$%%&'*+%-.^_`|~]+$") then
+      return ("must be names without spaces and separators: '%s' is none"):format(tostring(name))
+    end
+  end
+end
+
+local socket_options = {
+  run = is "function",
+  on_open = is "function",
+  on_message = is "function",
+  on_close = is "function",
+  message_bytes = size,
+  message_fragments = count,
+  protocols = names,
 }
 
 
@@ -193,8 +258,48 @@ local function check_names(list)
   end
 end
 
---- The app that C takes: `list` of procedures in the order of their names, and `authorize`. A script
---- may return just a table of procedures.
+--- The path of the gateway's own calls is not to be taken.
+local function check_path(path)
+  if type(path) ~= "string" or path:sub(1, 1) ~= "/" or path:find("[?#%s%c]") then
+    error(("sockets: '%s' is not a path: it begins with '/' and holds no query"):format(tostring(path)), 0)
+  elseif path == "/rpc" or path:sub(1, 5) == "/rpc/" then
+    error(("sockets: '%s' is the path of procedures: choose another"):format(path), 0)
+  end
+end
+
+local function socket_entry(path, value)
+  local what = ("sockets['%s']"):format(path)
+  if type(value) == "function" then
+    value = { run = value }
+  elseif type(value) ~= "table" then
+    error(("%s must be a function or a table of options, not a %s"):format(what, type(value)), 0)
+  end
+  check(what, value, socket_options)
+  local events = value.on_open or value.on_message or value.on_close
+  if value.run and events then
+    error(("%s: give 'run' or functions for events, not both"):format(what), 0)
+  elseif not value.run and not value.on_message then
+    error(("%s: 'run' or 'on_message' is missing"):format(what), 0)
+  end
+  local result = copy(value)
+  result.path = path
+  result.message_bytes = value.message_bytes and core.bytes(value.message_bytes) or 0
+  result.message_fragments = value.message_fragments or 0
+  result.protocols = value.protocols or {}
+  return result
+end
+
+local function collect_sockets(sockets)
+  local list = {}
+  for path, value in pairs(sockets or {}) do
+    check_path(path)
+    list[#list + 1] = socket_entry(path, value)
+  end
+  return list
+end
+
+--- The app that C takes: `list` of procedures in the order of their names, the functions for all
+--- calls and connections, and a list of `sockets`. A script may return just a table of procedures.
 ---@param value any what the script returned
 function app.normalise(value)
   if type(value) ~= "table" or getmetatable(value) == Procedure then
@@ -208,7 +313,13 @@ function app.normalise(value)
     return a.name < b.name
   end)
   check_names(list)
-  return { list = list, authorize = spec.authorize }
+  return {
+    list = list,
+    authorize = spec.authorize,
+    on_connect = spec.on_connect,
+    on_disconnect = spec.on_disconnect,
+    sockets = collect_sockets(spec.sockets),
+  }
 end
 
 return app

@@ -2,6 +2,8 @@
 
 #include <lauxlib.h>
 
+#include "bind/client.h"
+#include "bind/headers.h"
 #include "bind/json_codec.h"
 #include "bind/reason.h"
 #include "bind/script.h"
@@ -58,43 +60,6 @@ static void push_slice(lua_State *L, struct cla_slice s)
     lua_pushlstring(L, s.p, s.n);
 }
 
-static void push_lower(lua_State *L, struct cla_slice s)
-{
-    luaL_Buffer buffer;
-    char *to = luaL_buffinitsize(L, &buffer, s.n);
-
-    for (size_t i = 0; i < s.n; i++)
-        to[i] = s.p[i] >= 'A' && s.p[i] <= 'Z' ? (char)(s.p[i] + 'a' - 'A') : s.p[i];
-    luaL_pushresultsize(&buffer, s.n);
-}
-
-/* call.headers: a table of lower-case names; values of repeated fields are joined by ", ". The head
- * was checked when it was read: lines end in CRLF and hold a colon. */
-static void push_headers(lua_State *L, struct cla_slice head)
-{
-    struct cla_slice line, name;
-
-    lua_newtable(L);
-    (void)cla_slice_next(&head, '\n', &line); /* the request line */
-    while (cla_slice_next(&head, '\n', &line)) {
-        if (line.n > 0 && line.p[line.n - 1] == '\r')
-            line.n--;
-        if (!cla_slice_next(&line, ':', &name) || name.n == 0)
-            continue;
-        push_lower(L, name);
-        lua_pushvalue(L, -1);
-        if (lua_rawget(L, -3) == LUA_TSTRING) {
-            lua_pushliteral(L, ", ");
-            push_slice(L, cla_slice_trim(line));
-            lua_concat(L, 3);
-        } else {
-            lua_pop(L, 1);
-            push_slice(L, cla_slice_trim(line));
-        }
-        lua_rawset(L, -3);
-    }
-}
-
 static void push_request_id(lua_State *L, const struct cla_call *call)
 {
     struct cla_json_decode_fault fault;
@@ -122,6 +87,14 @@ static void p_procedure(lua_State *L, struct cla_call *call)
     push_slice(L, call->name);
 }
 
+static void p_client(lua_State *L, struct cla_call *call)
+{
+    if (call->request->socket != NULL)
+        cla_client_push(L, call->request->socket);
+    else
+        lua_pushnil(L);
+}
+
 static void p_peer(lua_State *L, struct cla_call *call)
 {
     push_slice(L, call->request->peer);
@@ -129,7 +102,7 @@ static void p_peer(lua_State *L, struct cla_call *call)
 
 static void p_headers(lua_State *L, struct cla_call *call)
 {
-    push_headers(L, call->request->head);
+    cla_headers_push(L, call->request->head);
 }
 
 static void p_protocol(lua_State *L, struct cla_call *call)
@@ -178,7 +151,7 @@ static const struct property {
     {"peer", p_peer},           {"headers", p_headers},
     {"protocol", p_protocol},   {"generation", p_generation},
     {"identity", p_identity},   {"is_notification", p_is_notification},
-    {"token", push_token},
+    {"token", push_token},      {"client", p_client},
 };
 
 /* Upvalues: table of properties (light userdata), table of methods. */

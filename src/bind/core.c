@@ -3,10 +3,14 @@
 #include <lauxlib.h>
 
 #include "base/suggest.h"
+#include "base/units.h"
 #include "bind/args.h"
 #include "bind/reason.h"
 #include "bind/token.h"
 #include "task/await.h"
+
+/* As of the setting message_bytes. */
+#define MESSAGE_BYTES_MAX (UINT64_C(1) << 30)
 
 static int sleep_k(lua_State *L, int status, lua_KContext context)
 {
@@ -208,7 +212,25 @@ static int l_suggest(lua_State *L)
     return 1;
 }
 
+/* bytes(size) -> bytes of an integer or of "64KiB", or nil and what is wrong. */
+static int l_bytes(lua_State *L)
+{
+    struct cla_slice text;
+    uint64_t bytes;
+
+    luaL_checkany(L, 1);
+    text.p = luaL_tolstring(L, 1, &text.n);
+    if (cla_units_bytes(text, &bytes) == 0 && bytes > 0 && bytes <= MESSAGE_BYTES_MAX) {
+        lua_pushinteger(L, (lua_Integer)bytes);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushliteral(L, "must be a size from 1 to 1GiB, such as 65536 or '64KiB'");
+    return 2;
+}
+
 static const luaL_Reg functions[] = {
+    {"bytes", l_bytes},
     {"sleep", l_sleep},
     {"now", l_now},
     {"token", l_token},

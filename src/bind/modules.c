@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 
 #include "bind/call.h"
+#include "bind/client.h"
 #include "bind/core.h"
 #include "bind/embed.h"
 #include "bind/error.h"
@@ -45,6 +46,7 @@ void cla_modules_open(lua_State *L, const char *version)
     cla_token_setup(L);
     cla_error_setup(L);
     cla_call_setup(L);
+    cla_client_setup(L);
     cla_json_codec_open(L);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     for (size_t i = 0; i < cla_embedded_count; i++) {

@@ -11,6 +11,7 @@
 #include "bind/call.h"
 #include "bind/error.h"
 #include "bind/json_codec.h"
+#include "bind/socket_jobs.h"
 #include "task/await.h"
 
 static struct cla_script *script_of(struct cla_app *app)
@@ -261,7 +262,41 @@ static void on_release(struct cla_task *task)
     cla_call_release(call);
 }
 
-static const struct cla_task_ops task_ops = {enter, leave, on_cancel, on_end, on_release};
+static struct cla_call *call_of(struct cla_writer *writer)
+{
+    return CLA_CONTAINER(writer, struct cla_call, writer);
+}
+
+static void on_room(struct cla_writer *writer)
+{
+    cla_task_wake(call_of(writer)->task);
+}
+
+static enum cla_wait_cancel cancel_hold(struct cla_task *task)
+{
+    struct cla_call *call = task->owner;
+
+    cla_list_remove(&call->writer.link);
+    return CLA_WAIT_CANCELLED;
+}
+
+/* The client has not read what went before this result: it waits, unencoded. */
+static cla_wait_cancel_fn *hold(struct cla_task *task)
+{
+    struct cla_call *call = task->owner;
+
+    call->writer.on_room = on_room;
+    return cla_call_wait_room(call, &call->writer) ? cancel_hold : NULL;
+}
+
+static const struct cla_task_ops task_ops = {
+    .enter = enter,
+    .hold = hold,
+    .leave = leave,
+    .on_cancel = on_cancel,
+    .on_end = on_end,
+    .on_release = on_release,
+};
 
 /* --- The app's functions. --- */
 
@@ -321,6 +356,14 @@ const struct cla_app_ops cla_run_app_ops = {
     .find = find,
     .start = start,
     .cancel = cancel,
+    .find_socket = cla_socket_jobs_find,
+    .connect = cla_socket_jobs_connect,
+    .open = cla_socket_jobs_open,
+    .readable = cla_socket_jobs_readable,
+    .idle = cla_socket_jobs_idle,
+    .stop = cla_socket_jobs_stop,
+    .over = cla_socket_jobs_over,
+    .stop_jobs = cla_socket_jobs_stop_all,
     .run = run,
     .tidy = tidy,
     .set_grace = set_grace,

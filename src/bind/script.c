@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "bind/modules.h"
 #include "bind/run.h"
+#include "bind/script_sockets.h"
 #include "bind/token.h"
 
 struct cla_script *cla_script_of(lua_State *L)
@@ -30,7 +31,7 @@ int cla_script_new(struct cla_script **out, const struct cla_script_options *opt
         return -CLA_ENOMEM;
     script->app.ops = &cla_run_app_ops;
     script->log = options->log;
-    script->authorize = LUA_NOREF;
+    script->authorize = script->on_connect = script->on_disconnect = LUA_NOREF;
     script->json_depth = options->json_depth;
     script->expose_errors = options->expose_errors;
     script->generation = 1;
@@ -63,7 +64,7 @@ int cla_script_new_beside(struct cla_script **out, const struct cla_script *scri
     beside->app.ops = &cla_run_app_ops;
     beside->vm = script->vm;
     beside->log = script->log;
-    beside->authorize = LUA_NOREF;
+    beside->authorize = beside->on_connect = beside->on_disconnect = LUA_NOREF;
     beside->json_depth = script->json_depth;
     beside->expose_errors = script->expose_errors;
     beside->generation = script->generation;
@@ -189,6 +190,17 @@ static void take_one(struct cla_script *script, lua_State *L)
     add_to_index(script, script->procedure_count - 1);
 }
 
+/* The member 'name' of the table on top, if it is a function, takes the place of '*ref'. */
+static void take_function(lua_State *L, const char *name, int *ref)
+{
+    luaL_unref(L, LUA_REGISTRYINDEX, *ref);
+    *ref = LUA_NOREF;
+    if (lua_getfield(L, -1, name) == LUA_TFUNCTION)
+        *ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    else
+        lua_pop(L, 1);
+}
+
 void cla_script_take(struct cla_script *script, lua_State *L, int index)
 {
     lua_Integer count;
@@ -204,12 +216,12 @@ void cla_script_take(struct cla_script *script, lua_State *L, int index)
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
-    luaL_unref(L, LUA_REGISTRYINDEX, script->authorize);
-    script->authorize = LUA_NOREF;
-    if (lua_getfield(L, index, "authorize") == LUA_TFUNCTION)
-        script->authorize = luaL_ref(L, LUA_REGISTRYINDEX);
-    else
-        lua_pop(L, 1);
+    lua_pushvalue(L, index);
+    take_function(L, "authorize", &script->authorize);
+    take_function(L, "on_connect", &script->on_connect);
+    take_function(L, "on_disconnect", &script->on_disconnect);
+    cla_script_take_sockets(script, L);
+    lua_pop(L, 1);
 }
 
 void cla_script_free(struct cla_script *script)
@@ -217,7 +229,10 @@ void cla_script_free(struct cla_script *script)
     if (script == NULL)
         return;
     forget_procedures(script);
+    cla_script_forget_sockets(script);
     luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->authorize);
+    luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->on_connect);
+    luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->on_disconnect);
     if (script->owns_vm)
         cla_vm_free(script->vm);
     cla_buf_fini(&script->scratch);

@@ -18,6 +18,13 @@ struct cla_script_procedure {
     char *summary;             /* owned; NULL: none */
 };
 
+/* A WebSocket handler as the script declared it. */
+struct cla_script_socket {
+    struct cla_socket_route base; /* its path and the names of protocols are owned */
+    int run;                      /* registry references or LUA_NOREF: the whole handler, or … */
+    int on_open, on_message, on_close; /* … these */
+};
+
 struct cla_script {
     struct cla_app app; /* what the gateway sees */
     struct cla_vm *vm;
@@ -27,7 +34,10 @@ struct cla_script {
     size_t procedure_count;
     uint32_t *index;   /* hash table of positions in 'procedures', plus 1; 0: free */
     size_t index_mask; /* slots - 1 */
-    int authorize;     /* registry reference of the function, or LUA_NOREF */
+    struct cla_script_socket *sockets;
+    size_t socket_count;
+    int authorize; /* registry references of functions, or LUA_NOREF */
+    int on_connect, on_disconnect;
     unsigned json_depth;
     bool expose_errors;
     uint64_t generation;

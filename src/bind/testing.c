@@ -39,6 +39,12 @@ static struct test_call *test_call_of(struct cla_call *call)
     return CLA_CONTAINER(call, struct test_call, call);
 }
 
+static bool wait_room(struct cla_call *call, struct cla_writer *writer)
+{
+    (void)call, (void)writer;
+    return false;
+}
+
 static struct cla_buf *result_begin(struct cla_call *call)
 {
     call->result_begun = true;
@@ -81,8 +87,15 @@ static void on_release(struct cla_call *call)
         cla_task_wake(t->waiting);
 }
 
-static const struct cla_call_sink sink = {result_begin,    result_end, completed,
-                                          result_rollback, on_error,   on_release};
+static const struct cla_call_sink sink = {
+    .wait_room = wait_room,
+    .result_begin = result_begin,
+    .result_end = result_end,
+    .completed = completed,
+    .result_rollback = result_rollback,
+    .error = on_error,
+    .release = on_release,
+};
 
 static int l_call_gc(lua_State *L)
 {

@@ -10,12 +10,23 @@
 
 struct cla_app;
 struct cla_call;
+struct cla_socket;
 
 /* What the gateway knows of a procedure; embedded in the app's own struct. */
 struct cla_procedure {
     struct cla_slice name; /* dotted: "chat.join" */
     uint64_t timeout_ns;   /* 0: the server's call_timeout */
     bool read_only;        /* may be called by GET */
+};
+
+/* Where a handler of the script takes WebSockets; embedded in the app's own struct. */
+struct cla_socket_route {
+    struct cla_slice path;
+    size_t message_bytes;              /* 0: the setting */
+    unsigned fragments;                /* 0: the setting */
+    const struct cla_slice *protocols; /* subprotocols */
+    size_t protocol_count;
+    bool streams; /* the handler takes its messages itself, rather than being called for each */
 };
 
 struct cla_app_ops {
@@ -28,6 +39,25 @@ struct cla_app_ops {
     /* Cancels a call that was started and not released. */
     void (*cancel)(struct cla_app *app, struct cla_call *call, enum cla_cancel_kind kind,
                    struct cla_slice message);
+    /* The handler's route at 'path'; NULL: there is none. */
+    const struct cla_socket_route *(*find_socket)(struct cla_app *app, struct cla_slice path);
+    /* Asks the script about a socket. Returns 1: on_connect will run and end in cla_socket_admit()
+     * or cla_socket_refuse(); 0: there is none; or -CLA_ENOMEM. */
+    int (*connect)(struct cla_app *app, struct cla_socket *socket);
+    /* The socket of a handler is OPEN: it may begin. Returns 0 or -CLA_ENOMEM. */
+    int (*open)(struct cla_app *app, struct cla_socket *socket);
+    /* A message was queued for the handler. */
+    void (*readable)(struct cla_app *app, struct cla_socket *socket);
+    /* True if the handler waits for messages. */
+    bool (*idle)(struct cla_app *app, struct cla_socket *socket);
+    /* Cancels on_connect or the handler. */
+    void (*stop)(struct cla_app *app, struct cla_socket *socket, enum cla_cancel_kind kind,
+                 struct cla_slice message);
+    /* The socket is OVER (its code and cause say how): the handler is stopped, unless it has
+     * messages to read, and on_disconnect begins. */
+    void (*over)(struct cla_app *app, struct cla_socket *socket);
+    /* Cancels all jobs for sockets: the server is shutting down. */
+    void (*stop_jobs)(struct cla_app *app);
     /* Runs what is ready, for about a millisecond. Returns true if there is more. */
     bool (*run)(struct cla_app *app);
     /* Once a turn, after run(): housekeeping. */

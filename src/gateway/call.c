@@ -16,6 +16,7 @@ void cla_call_env_init(struct cla_call_env *env, struct cla_app *app, struct cla
         .access_log = config->access_log,
         .expose_errors = config->expose_errors,
         .call_timeout_ns = config->call_timeout_ns,
+        .handshake_timeout_ns = config->handshake_timeout_ns,
         .max_call_timeout_ns = config->max_call_timeout_ns,
         .max_in_flight = (unsigned)config->max_calls,
     };
@@ -83,6 +84,11 @@ void cla_call_start(struct cla_call *call)
         refuse(call, CLA_CODE_DEADLINE_EXCEEDED, "the deadline had passed before the call began");
     else if (env->app->ops->start(env->app, call) != 0)
         refuse(call, CLA_CODE_UNAVAILABLE, "overloaded: memory is short (vm_memory)");
+}
+
+bool cla_call_wait_room(struct cla_call *call, struct cla_writer *writer)
+{
+    return call->state == CLA_CALL_OPEN && call->sink->wait_room(call, writer);
 }
 
 struct cla_buf *cla_call_result_begin(struct cla_call *call)

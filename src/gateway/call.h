@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "gateway/app.h"
 #include "gateway/config.h"
+#include "gateway/writer.h"
 #include "io/loop.h"
 #include "rpc/protocol.h"
 
@@ -25,6 +26,8 @@ enum cla_call_state {
 
 /* Where a call came from and its reply goes to. */
 struct cla_call_sink {
+    /* Has writer->on_room called when there is room for the result; false: there is now. */
+    bool (*wait_room)(struct cla_call *call, struct cla_writer *writer);
     /* The buffer its result is to be appended to, with what goes before it already in place.
      * NULL: nobody will read it, or out of memory. */
     struct cla_buf *(*result_begin)(struct cla_call *call);
@@ -42,10 +45,11 @@ struct cla_call_sink {
 
 /* What a request brought along; lives as long as its calls. */
 struct cla_request {
-    struct cla_slice peer; /* "ip:port" */
-    struct cla_slice head; /* the raw HTTP head; empty: none. For call.headers */
-    const char *protocol;  /* "jsonrpc", "connect" */
-    uint64_t received_ns;  /* on the loop's clock: when its first byte was read */
+    struct cla_slice peer;     /* "ip:port" */
+    struct cla_slice head;     /* the raw HTTP head; empty: none. For call.headers */
+    const char *protocol;      /* "jsonrpc", "connect" */
+    uint64_t received_ns;      /* on the loop's clock: when its first byte was read */
+    struct cla_socket *socket; /* the WebSocket it came by; NULL: HTTP */
 };
 
 /* What all calls of a worker share. */
@@ -60,9 +64,11 @@ struct cla_call_env {
     uint64_t call_timeout_ns;     /* where neither client nor procedure says */
     uint64_t max_call_timeout_ns; /* no call may ask for more */
     uint64_t next_id;
-    unsigned in_flight;     /* calls not released */
-    unsigned max_in_flight; /* max_calls */
-    uint64_t late_resets;   /* cancels that came after the result */
+    uint64_t handshake_timeout_ns; /* of on_connect */
+    unsigned jobs;                 /* of the script for WebSockets, besides calls */
+    unsigned in_flight;            /* calls not released */
+    unsigned max_in_flight;        /* max_calls */
+    uint64_t late_resets;          /* cancels that came after the result */
 };
 
 struct cla_call {
@@ -74,6 +80,7 @@ struct cla_call {
     struct cla_slice request_id;           /* the client's, raw JSON; empty: a notification */
     struct cla_slice params;               /* raw JSON; empty: none */
     struct cla_link link;                  /* in the sink's list of calls */
+    struct cla_writer writer;              /* the app's, while its result waits for room */
     uint64_t id;                           /* the gateway's own */
     uint64_t deadline_ns;                  /* on the loop's clock */
     void *task;                            /* the app's, while started */
@@ -99,6 +106,10 @@ void cla_call_set_deadline(struct cla_call *call, bool has_timeout, uint64_t tim
 /* Gives the call an id and hands it to the app, or ends it at once: no such procedure, overload,
  * draining, deadline already passed. The sink's functions may run inside. */
 void cla_call_start(struct cla_call *call);
+
+/* True if the result cannot be taken now: the client has not read what went before, and
+ * writer->on_room will be called. Then look again. */
+bool cla_call_wait_room(struct cla_call *call, struct cla_writer *writer);
 
 /* The buffer for the result's JSON text; NULL: the reply is not wanted (any more). */
 struct cla_buf *cla_call_result_begin(struct cla_call *call);

@@ -54,6 +54,8 @@
       "time that a WebSocket has to answer that")                                                 \
     X(COUNT, batch_items, "100", 1, 100000, NULL, "most requests in a JSON-RPC batch")            \
     X(COUNT, json_depth, "128", 1, 1024, NULL, "deepest nesting of JSON arrays and objects")      \
+    X(DURATION, handshake_timeout, "10s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                        \
+      "time that on_connect has to decide about a WebSocket")                                     \
     X(DURATION, header_timeout, "10s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                           \
       "time from the first byte of a request to the end of its headers")                          \
     X(DURATION, body_timeout, "30s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                             \

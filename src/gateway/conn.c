@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "gateway/access.h"
 #include "gateway/origin.h"
-#include "gateway/socket.h"
+#include "gateway/socket_out.h"
 #include "gateway/worker.h"
 
 /* How long a closing connection goes on reading, so that the answer is not lost to a reset that
@@ -90,6 +90,18 @@ static void await_writing(struct cla_conn *conn)
     set_due(conn, cla_clock_add(now_of(conn), conn->worker->write_timeout_ns));
 }
 
+/* The peer has taken nothing for write_timeout. A WebSocket's close frame may still get through. */
+static void writing_stalled(struct cla_conn *conn)
+{
+    if (conn->state != CLA_CONN_OPEN || conn->socket == NULL) {
+        cla_conn_close(conn, CLA_CANCEL_SLOW_CONSUMER);
+        return;
+    }
+    cla_socket_slow(conn->socket, "the client takes nothing (write_timeout)");
+    if (conn->state != CLA_CONN_CLOSED)
+        await_writing(conn);
+}
+
 /* Nothing has come on a WebSocket for as long as may be. */
 static void socket_is_silent(struct cla_conn *conn)
 {
@@ -110,7 +122,7 @@ static void on_timer(struct cla_timer *timer)
     else if (conn->stream.queued > 0 && cla_stream_unwritten(&conn->stream) < conn->unwritten)
         await_writing(conn); /* it took some */
     else if (conn->state != CLA_CONN_OPEN || conn->stream.queued > 0)
-        cla_conn_close(conn, CLA_CANCEL_SLOW_CONSUMER);
+        writing_stalled(conn);
     else if (conn->socket != NULL)
         socket_is_silent(conn);
     else if (conn->exchange != NULL)
@@ -177,9 +189,7 @@ void cla_conn_finish(struct cla_conn *conn)
 void cla_conn_drain(struct cla_conn *conn)
 {
     if (conn->socket != NULL) {
-        if (conn->state == CLA_CONN_OPEN && cla_list_empty(&conn->socket->texts))
-            cla_socket_close(conn->socket, CLA_WS_GOING_AWAY, "the server is shutting down",
-                             CLA_CANCEL_SHUTDOWN);
+        cla_socket_drain(conn->socket);
         return;
     }
     if (conn->state == CLA_CONN_OPEN && conn->exchange == NULL && pending_n(conn) == 0 &&
@@ -271,9 +281,8 @@ void cla_conn_refuse(struct cla_conn *conn, int status, const char *why)
     write_reply(conn, &reply, text);
 }
 
-/* The handshake is refused: the body says why, and 'fields' what else the client must know. */
-static void refuse_upgrade(struct cla_conn *conn, int status, const char *why,
-                           struct cla_slice fields)
+void cla_conn_refuse_upgrade(struct cla_conn *conn, int status, const char *why,
+                             struct cla_slice fields)
 {
     const struct cla_http_reply reply = {
         .status = status,
@@ -291,19 +300,30 @@ static void refuse_upgrade(struct cla_conn *conn, int status, const char *why,
 void cla_conn_upgrade(struct cla_conn *conn, struct cla_exchange *exchange)
 {
     struct cla_buf fields = {0};
-    struct cla_http_reply reply = {.status = 101};
     const char *why = NULL;
-    int status = cla_socket_open(conn, cla_buf_slice(&exchange->head), &fields, &why);
+    int status =
+        cla_socket_new(&exchange->upgrade, exchange, exchange->route.socket, &fields, &why);
 
-    conn->exchange = NULL;
-    cla_exchange_abandon(exchange, CLA_CANCEL_DISCONNECT);
-    if (status != 0) {
-        refuse_upgrade(conn, status, why, cla_buf_slice(&fields));
+    if (status == 0) {
+        cla_socket_ask(exchange->upgrade);
     } else {
-        reply.fields = cla_buf_slice(&fields);
-        write_reply(conn, &reply, cla_slice("", 0));
+        conn->exchange = NULL;
+        cla_exchange_abandon(exchange, CLA_CANCEL_DISCONNECT);
+        cla_conn_refuse_upgrade(conn, status, why, cla_buf_slice(&fields));
     }
     cla_buf_fini(&fields);
+}
+
+void cla_conn_switch(struct cla_conn *conn, struct cla_socket *socket, struct cla_slice fields)
+{
+    const struct cla_http_reply reply = {.status = 101, .fields = fields};
+
+    conn->socket = socket;
+    write_reply(conn, &reply, cla_slice("", 0));
+    if (conn->state == CLA_CONN_OPEN && pending_n(conn) > 0)
+        cla_worker_advance_later(conn->worker, conn);
+    if (conn->state == CLA_CONN_OPEN)
+        update_due(conn, conn->read_ns);
 }
 
 /* --- Requests. --- */
@@ -413,28 +433,39 @@ static void on_read(struct cla_stream *stream, struct cla_slice bytes)
     if (conn->socket == NULL && !busy(conn) && pending_n(conn) == 0)
         used = feed(conn, bytes.p, bytes.n);
     bytes = cla_slice(bytes.p + used, bytes.n - used);
-    if (conn->socket == NULL)
-        keep(conn, bytes);
-    else if (bytes.n > 0) /* they lie in the loop's own buffer, so they may be changed */
-        cla_socket_feed(conn->socket, (char *)bytes.p, bytes.n);
+    if (conn->socket != NULL && pending_n(conn) == 0 && bytes.n > 0) {
+        /* they lie in the loop's own buffer, so they may be changed */
+        used = cla_socket_feed(conn->socket, (char *)bytes.p, bytes.n);
+        bytes = cla_slice(bytes.p + used, bytes.n - used);
+        if (conn->state == CLA_CONN_OPEN && bytes.n > 0)
+            cla_stream_pause(&conn->stream); /* the handler must take some messages first */
+    }
+    keep(conn, bytes);
     if (conn->state != CLA_CONN_CLOSED)
         update_due(conn, conn->read_ns);
 }
 
-/* What came behind the upgrade request, and waited with it, is for the socket. */
+/* What came behind the upgrade request, and waited with it, or was too much for the handler. */
 static void feed_socket(struct cla_conn *conn)
 {
     if (pending_n(conn) > 0)
-        cla_socket_feed(conn->socket, conn->pending.p + conn->pending_at, pending_n(conn));
-    drop_pending(conn);
+        conn->pending_at +=
+            cla_socket_feed(conn->socket, conn->pending.p + conn->pending_at, pending_n(conn));
     if (conn->state != CLA_CONN_OPEN)
         return;
-    cla_stream_read(&conn->stream);
+    if (pending_n(conn) == 0) {
+        drop_pending(conn);
+        cla_stream_read(&conn->stream);
+    }
     update_due(conn, conn->read_ns);
 }
 
 void cla_conn_advance(struct cla_conn *conn)
 {
+    if (conn->state == CLA_CONN_OPEN && conn->socket != NULL) {
+        feed_socket(conn);
+        return;
+    }
     if (conn->state != CLA_CONN_OPEN || busy(conn) ||
         conn->stream.queued + conn->out.n > conn->worker->out_bytes)
         return; /* more room, or the end of the request under way, brings us back */
@@ -461,7 +492,8 @@ static void on_stream_end(struct cla_stream *stream, int rc)
 {
     struct cla_conn *conn = conn_of(stream);
     bool answering = conn->out.n + stream->queued > 0;
-    bool in_use = conn->socket != NULL && conn->state == CLA_CONN_OPEN;
+    bool upgrading = conn->exchange != NULL && conn->exchange->upgrade != NULL;
+    bool in_use = upgrading || (conn->socket != NULL && conn->state == CLA_CONN_OPEN);
 
     if (rc == 0 && !in_use && (busy(conn) ? conn->worker->half_close_allowed : answering))
         conn->peer_ended = true;
@@ -477,7 +509,9 @@ static void written(struct cla_conn *conn)
         linger(conn);
     } else if (conn->state == CLA_CONN_OPEN) {
         update_due(conn, now_of(conn));
-        if (pending_n(conn) > 0 && !busy(conn))
+        if (conn->socket != NULL)
+            cla_socket_drained(conn->socket);
+        else if (pending_n(conn) > 0 && !busy(conn))
             cla_worker_advance_later(conn->worker, conn);
         if (conn->worker->env.draining)
             cla_conn_drain(conn);
@@ -504,8 +538,6 @@ static void on_drained(struct cla_stream *stream)
 {
     struct cla_conn *conn = conn_of(stream);
 
-    if (conn->socket != NULL)
-        cla_socket_taken(conn->socket);
     if (conn->out.n == 0)
         written(conn);
 }

@@ -59,9 +59,17 @@ int cla_conn_open(struct cla_worker *worker, int fd, struct cla_slice peer);
 void cla_conn_answer(struct cla_conn *conn, const struct cla_exchange *exchange,
                      const char *content_type);
 
-/* Makes a WebSocket of the connection, as 'exchange' asks, or refuses. For the exchange, which is
- * over with this. */
+/* Begins to make a WebSocket of the connection, as 'exchange' asks: refuses, or asks the script.
+ * For the exchange, which may be over with this. */
 void cla_conn_upgrade(struct cla_conn *conn, struct cla_exchange *exchange);
+
+/* Answers 101 with 'fields': from here on the connection is that of 'socket', whose reference it
+ * takes. */
+void cla_conn_switch(struct cla_conn *conn, struct cla_socket *socket, struct cla_slice fields);
+
+/* Refuses the upgrade: the body is 'why', and 'fields' what else the client must know. */
+void cla_conn_refuse_upgrade(struct cla_conn *conn, int status, const char *why,
+                             struct cla_slice fields);
 
 /* Writes what there is to write, then closes; nothing more is read. */
 void cla_conn_finish(struct cla_conn *conn);

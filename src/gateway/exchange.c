@@ -3,7 +3,8 @@
 #include "base/mem.h"
 #include "gateway/access.h"
 #include "gateway/conn.h"
-#include "gateway/socket.h"
+#include "gateway/exchange_answer.h"
+#include "gateway/socket_out.h"
 #include "gateway/worker.h"
 #include "rpc/connect.h"
 #include "rpc/jsonrpc.h"
@@ -45,16 +46,14 @@ static void put(struct cla_exchange *x)
     x->origin = NULL;
 }
 
-/* The client is gone, or has its answer. */
-static bool let_go(const struct cla_exchange *x)
+bool cla_exchange_let_go(const struct cla_exchange *x)
 {
-    return x->conn == NULL && x->socket == NULL;
+    return x->conn == NULL && x->socket == NULL && x->upgrade == NULL;
 }
 
-/* Back to the pool once neither the connection nor a call refers to it. */
-static void maybe_put(struct cla_exchange *x)
+void cla_exchange_maybe_put(struct cla_exchange *x)
 {
-    if (let_go(x) && !x->reading && cla_list_empty(&x->calls))
+    if (cla_exchange_let_go(x) && !x->reading && cla_list_empty(&x->calls))
         put(x);
 }
 
@@ -77,7 +76,7 @@ static void reset(struct cla_exchange *x, struct cla_worker *worker)
 {
     x->worker = worker;
     x->conn = NULL;
-    x->socket = x->origin = NULL;
+    x->socket = x->upgrade = x->origin = NULL;
     x->route = (struct cla_route){0};
     cla_list_init(&x->calls);
     cla_list_init(&x->of_socket);
@@ -119,6 +118,7 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
     x->version_1_0 = head->version_minor == 0;
     x->head_only = head->method == CLA_HTTP_HEAD;
     cla_route_find(&x->route, head, &worker->rules, &worker->scratch);
+    move_into_copy(&x->route.path, x, head);
     move_into_copy(&x->route.query, x, head);
     move_into_copy(&x->route.origin, x, head);
     x->protocol = protocol_of(&x->route);
@@ -127,177 +127,6 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
     take_peer(x, conn);
     return x;
 }
-
-/* --- Answering. --- */
-
-/* The response is complete in status and reply. */
-static void answer(struct cla_exchange *x, const char *content_type)
-{
-    struct cla_conn *conn = x->conn;
-
-    x->conn = NULL;
-    x->busy = false;
-    cla_conn_answer(conn, x, content_type);
-    maybe_put(x);
-}
-
-static void answer_text(struct cla_exchange *x, int status, const char *text)
-{
-    x->status = status;
-    x->reply.n = 0;
-    if (cla_buf_append(&x->reply, text, strlen(text)) == 0)
-        (void)cla_buf_push(&x->reply, '\n');
-    answer(x, "text/plain; charset=utf-8");
-}
-
-static void end_batch(struct cla_exchange *x)
-{
-    if (x->batch && x->replies > 0 && cla_buf_push(&x->reply, ']') != 0)
-        x->lost = true;
-}
-
-/* Every element has been read and every call has ended. */
-static void answer_calls(struct cla_exchange *x)
-{
-    end_batch(x);
-    if (x->lost) {
-        answer_text(x, 503, "out of memory");
-    } else if (x->replies == 0) {
-        x->status = 204;
-        answer(x, NULL);
-    } else {
-        answer(x, "application/json");
-    }
-}
-
-/* Every call of a text has ended. */
-static void answer_socket(struct cla_exchange *x)
-{
-    struct cla_socket *socket = x->socket;
-
-    x->socket = NULL;
-    cla_list_remove(&x->of_socket);
-    end_batch(x);
-    cla_socket_answer(socket, x->lost ? cla_slice(NULL, 0) : cla_buf_slice(&x->reply), x->lost);
-    maybe_put(x);
-}
-
-static void one_answered(struct cla_exchange *x)
-{
-    if (--x->unanswered > 0)
-        return;
-    if (x->conn != NULL)
-        answer_calls(x);
-    else if (x->socket != NULL)
-        answer_socket(x);
-}
-
-/* What stands before a reply in a batch. */
-static int begin_element(struct cla_exchange *x)
-{
-    return x->batch ? cla_buf_push(&x->reply, x->replies == 0 ? '[' : ',') : 0;
-}
-
-static void write_error(struct cla_exchange *x, struct cla_slice id,
-                        const struct cla_rpc_error *error)
-{
-    size_t mark = x->reply.n;
-
-    if (begin_element(x) == 0 && x->protocol->error(&x->reply, id, error) == 0) {
-        x->replies++;
-    } else {
-        x->reply.n = mark;
-        x->lost = true;
-    }
-    if (x->protocol->status_of_code)
-        x->status = cla_code_info(error->code)->http;
-}
-
-/* --- The sink of its calls. --- */
-
-static struct cla_exchange *exchange_of(struct cla_call *call)
-{
-    return CLA_CONTAINER(call->request, struct cla_exchange, request);
-}
-
-static void result_rollback(struct cla_call *call)
-{
-    if (call->result_begun)
-        exchange_of(call)->reply.n = call->reply_mark;
-}
-
-static bool reply_wanted(const struct cla_exchange *x, const struct cla_call *call)
-{
-    return call->request_id.n > 0 && !let_go(x);
-}
-
-static struct cla_buf *result_begin(struct cla_call *call)
-{
-    struct cla_exchange *x = exchange_of(call);
-
-    if (!reply_wanted(x, call))
-        return NULL;
-    call->reply_mark = x->reply.n;
-    call->result_begun = true;
-    if (begin_element(x) == 0 && x->protocol->reply_begin(&x->reply, call->request_id) == 0)
-        return &x->reply;
-    result_rollback(call);
-    return NULL;
-}
-
-static int result_end(struct cla_call *call)
-{
-    struct cla_exchange *x = exchange_of(call);
-
-    if (!reply_wanted(x, call))
-        return 0;
-    if (x->reply.n == call->reply_mark) /* result_begin had no memory */
-        return -CLA_ENOMEM;
-    if (x->protocol->reply_end(&x->reply, call->request_id) != 0)
-        return -CLA_ENOMEM;
-    x->replies++;
-    call->reply_bytes = x->reply.n - call->reply_mark;
-    return 0;
-}
-
-static void on_completed(struct cla_call *call)
-{
-    one_answered(exchange_of(call));
-}
-
-static void on_error(struct cla_call *call, const struct cla_rpc_error *error)
-{
-    struct cla_exchange *x = exchange_of(call);
-    size_t mark = x->reply.n;
-
-    if (reply_wanted(x, call))
-        write_error(x, call->request_id, error);
-    call->reply_bytes = x->reply.n - mark;
-    one_answered(x);
-}
-
-static void on_release(struct cla_call *call)
-{
-    struct cla_exchange *x = exchange_of(call);
-
-    cla_list_remove(&call->link);
-    if (x->origin != NULL)
-        x->origin->in_flight--;
-    if (call == &x->first)
-        x->first_used = false;
-    else
-        cla_mem_free(call);
-    maybe_put(x);
-}
-
-static const struct cla_call_sink sink = {
-    .result_begin = result_begin,
-    .result_end = result_end,
-    .result_rollback = result_rollback,
-    .completed = on_completed,
-    .error = on_error,
-    .release = on_release,
-};
 
 /* --- Starting. --- */
 
@@ -312,7 +141,8 @@ static struct cla_call *new_call(struct cla_exchange *x)
     } else {
         x->first_used = true;
     }
-    *call = (struct cla_call){.sink = &sink, .env = &x->worker->env, .request = &x->request};
+    *call = (struct cla_call){
+        .sink = &cla_exchange_sink, .env = &x->worker->env, .request = &x->request};
     if (x->origin != NULL)
         x->origin->in_flight++;
     cla_list_push(&x->calls, &call->link);
@@ -335,8 +165,8 @@ static void answer_invalid(struct cla_exchange *x, const struct cla_rpc_request 
 
     cla_access_refused(&x->worker->env, x->request.peer, 200, request->error);
     if (request->id.n > 0) /* else a notification, which is never answered */
-        write_error(x, request->id, &error);
-    one_answered(x);
+        cla_exchange_write_error(x, request->id, &error);
+    cla_exchange_one_answered(x);
 }
 
 static void answer_unavailable(struct cla_exchange *x, struct cla_slice id, const char *why)
@@ -344,8 +174,8 @@ static void answer_unavailable(struct cla_exchange *x, struct cla_slice id, cons
     struct cla_rpc_error error = {.code = CLA_CODE_UNAVAILABLE, .message = cla_slice_str(why)};
 
     if (id.n > 0)
-        write_error(x, id, &error);
-    one_answered(x);
+        cla_exchange_write_error(x, id, &error);
+    cla_exchange_one_answered(x);
 }
 
 /* The client's timeout: of the header and of _meta the smaller. */
@@ -390,9 +220,9 @@ static void answer_id_taken(struct cla_exchange *x, struct cla_slice id)
     if (cla_buf_printf(&data, "{\"id\":%.*s}", (int)id.n, id.p) == 0)
         error.data = cla_buf_slice(&data);
     cla_access_refused(&x->worker->env, x->request.peer, 200, "a call with this id is in flight");
-    write_error(x, CLA_LIT("null"), &error);
+    cla_exchange_write_error(x, CLA_LIT("null"), &error);
     cla_buf_fini(&data);
-    one_answered(x);
+    cla_exchange_one_answered(x);
 }
 
 static void start_request(struct cla_exchange *x, const struct cla_rpc_request *request)
@@ -433,14 +263,14 @@ static void run_protocol_notification(struct cla_exchange *x, const struct cla_r
          cla_slice_eq(request->method, CLA_LIT("$/cancel_request"))) &&
         cla_jsonrpc_cancel_id(request->params, &id) == 0)
         cla_socket_reset(x->socket, id);
-    one_answered(x);
+    cla_exchange_one_answered(x);
 }
 
 static void on_request(void *arg, const struct cla_rpc_request *request)
 {
     struct cla_exchange *x = arg;
 
-    if (let_go(x))
+    if (cla_exchange_let_go(x))
         return; /* an element before this one had the socket closed */
     if (request->kind == CLA_RPC_INVALID)
         answer_invalid(x, request);
@@ -465,9 +295,9 @@ static int run_jsonrpc(struct cla_exchange *x)
     if (rc != 0 && x->socket != NULL)
         return rc;
     if (rc != 0 && x->conn != NULL)
-        answer_text(x, 503, "out of memory");
+        cla_exchange_answer_text(x, 503, "out of memory");
     else
-        maybe_put(x);
+        cla_exchange_maybe_put(x);
     return 0;
 }
 
@@ -484,9 +314,10 @@ int cla_exchange_run_text(struct cla_socket *socket, struct cla_slice text, uint
         return -CLA_ENOMEM;
     }
     x->protocol = &cla_jsonrpc_protocol;
-    x->request = (struct cla_request){.head = cla_buf_slice(&socket->head),
+    x->request = (struct cla_request){.head = cla_socket_head(socket),
                                       .protocol = x->protocol->name,
-                                      .received_ns = received_ns};
+                                      .received_ns = received_ns,
+                                      .socket = socket};
     take_peer(x, socket->conn);
     x->socket = x->origin = cla_socket_hold(socket);
     cla_list_push(&socket->texts, &x->of_socket);
@@ -499,9 +330,9 @@ static void answer_unary_error(struct cla_exchange *x, enum cla_code code, int s
     struct cla_rpc_error error = {.code = code, .message = cla_slice_str(why)};
 
     cla_access_refused(&x->worker->env, x->request.peer, status, why);
-    write_error(x, CLA_LIT("null"), &error);
+    cla_exchange_write_error(x, CLA_LIT("null"), &error);
     x->status = status;
-    answer_calls(x);
+    cla_exchange_answer_calls(x);
 }
 
 static int read_unary_params(struct cla_exchange *x, struct cla_slice *params, const char **why)
@@ -523,7 +354,7 @@ static void run_unary(struct cla_exchange *x)
     int rc = read_unary_params(x, &params, &why);
 
     if (rc == -CLA_ENOMEM) {
-        answer_text(x, 503, "out of memory");
+        cla_exchange_answer_text(x, 503, "out of memory");
         return;
     }
     if (rc != 0) {
@@ -549,7 +380,7 @@ static void refuse(struct cla_exchange *x)
         return;
     }
     cla_access_refused(&x->worker->env, x->request.peer, route->status, route->why);
-    answer_text(x, route->status, route->why);
+    cla_exchange_answer_text(x, route->status, route->why);
 }
 
 bool cla_exchange_wants_body(const struct cla_exchange *exchange)
@@ -578,7 +409,7 @@ void cla_exchange_run(struct cla_exchange *exchange)
         break;
     case CLA_ROUTE_OPTIONS:
         exchange->status = 204;
-        answer(exchange, NULL);
+        cla_exchange_answer(exchange, NULL);
         break;
     case CLA_ROUTE_REFUSE:
         refuse(exchange);
@@ -591,8 +422,11 @@ void cla_exchange_abandon(struct cla_exchange *exchange, enum cla_cancel_kind ki
     exchange->conn = NULL;
     exchange->socket = NULL;
     cla_list_remove(&exchange->of_socket);
+    if (exchange->upgrade != NULL)
+        cla_socket_forsaken(exchange->upgrade, kind);
+    exchange->upgrade = NULL;
     CLA_LIST_EACH (link, &exchange->calls) {
         cla_call_cancel(CLA_CONTAINER(link, struct cla_call, link), kind, cla_slice(NULL, 0));
     }
-    maybe_put(exchange);
+    cla_exchange_maybe_put(exchange);
 }

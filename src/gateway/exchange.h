@@ -24,8 +24,9 @@ struct cla_worker;
 struct cla_exchange {
     struct cla_link link; /* in worker->exchanges, or its pool */
     struct cla_worker *worker;
-    struct cla_conn *conn;     /* of HTTP; NULL once answered or the client is gone */
-    struct cla_socket *socket; /* of a text; NULL likewise */
+    struct cla_conn *conn;      /* of HTTP; NULL once answered or the client is gone */
+    struct cla_socket *socket;  /* of a text; NULL likewise */
+    struct cla_socket *upgrade; /* the socket that is asked for, until the script has decided */
     struct cla_socket *origin; /* the socket that a text came by, held: its head is the request's */
     struct cla_link of_socket; /* in socket->texts, while 'socket' is set */
     struct cla_request request;

@@ -1,5 +1,6 @@
 #include "gateway/route.h"
 
+#include "base/base64.h"
 #include "gateway/origin.h"
 #include "http/url.h"
 #include "rpc/timeout.h"
@@ -188,6 +189,18 @@ static void find_jsonrpc(struct cla_route *route, const struct cla_http_head *he
     }
 }
 
+/* A path of the script's WebSocket handlers. */
+static void find_socket(struct cla_route *route, const struct cla_http_head *head)
+{
+    route->allow = "GET";
+    if (head->method != CLA_HTTP_GET)
+        refuse(route, 405, "connect a WebSocket here");
+    else if (!head->upgrade)
+        refuse(route, 426, "connect a WebSocket here");
+    else
+        route->kind = CLA_ROUTE_WEBSOCKET;
+}
+
 static void find_method(struct cla_route *route, const struct cla_http_head *head,
                         const struct fields *fields)
 {
@@ -262,6 +275,8 @@ void cla_route_find(struct cla_route *route, const struct cla_http_head *head,
     } else if (!check_origin(route, head->host, rules, fields.origin)) {
         return;
     } else if (cla_slice_eq(target.path, CLA_LIT("/rpc"))) {
+        route->path = target.path;
+        route->query = target.query;
         find_jsonrpc(route, head, &fields);
     } else if (cla_slice_starts(target.path, prefix)) {
         route->query = target.query;
@@ -270,48 +285,13 @@ void cla_route_find(struct cla_route *route, const struct cla_http_head *head,
     } else if (cla_slice_eq(target.path, CLA_LIT("*"))) {
         route->kind = CLA_ROUTE_OPTIONS;
         route->allow = "GET, HEAD, POST, OPTIONS";
+    } else if ((route->socket = rules->app->ops->find_socket(rules->app, target.path)) != NULL) {
+        route->path = target.path;
+        route->query = target.query;
+        find_socket(route, head);
     } else {
         refuse(route, 404, "nothing here: procedures are called at /rpc");
     }
-}
-
-static int base64_value(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == '+' || c == '-')
-        return 62;
-    return c == '/' || c == '_' ? 63 : -1;
-}
-
-/* Decodes base64 or base64url, padded or not, in place (RFC 4648). */
-static int base64_decode(struct cla_buf *buf)
-{
-    size_t n = 0, digits = buf->n;
-    unsigned bits = 0, held = 0;
-
-    while (digits > 0 && buf->p[digits - 1] == '=')
-        digits--;
-    for (size_t i = 0; i < digits; i++) {
-        int value = base64_value(buf->p[i]);
-
-        if (value < 0)
-            return -CLA_EINVAL;
-        held = (held << 6 | (unsigned)value) & 0xffff;
-        bits += 6;
-        if (bits >= 8) {
-            bits -= 8;
-            buf->p[n++] = (char)(held >> bits);
-        }
-    }
-    if (digits % 4 == 1)
-        return -CLA_EINVAL;
-    buf->n = n;
-    return 0;
 }
 
 struct get_query {
@@ -348,7 +328,7 @@ int cla_route_query_params(struct cla_slice query, struct cla_buf *out, const ch
     if (rc == -CLA_EINVAL)
         *why = "message holds a malformed percent escape";
     if (rc == 0 && get.base64) {
-        rc = base64_decode(out);
+        rc = cla_base64_decode(out);
         if (rc != 0)
             *why = "message is not base64";
     }

@@ -15,7 +15,7 @@ enum cla_route_kind {
     CLA_ROUTE_JSONRPC,   /* POST /rpc: the body is a JSON-RPC text */
     CLA_ROUTE_UNARY,     /* POST /rpc/NAME: the body is the params */
     CLA_ROUTE_GET,       /* GET /rpc/NAME: the query holds the params */
-    CLA_ROUTE_WEBSOCKET, /* GET /rpc, with an upgrade: JSON-RPC texts on a WebSocket */
+    CLA_ROUTE_WEBSOCKET, /* GET with an upgrade, of /rpc or of a handler's path */
 };
 
 struct cla_route {
@@ -26,7 +26,9 @@ struct cla_route {
     enum cla_code code;                    /* REFUSE with unary_error */
     const char *allow;                     /* the methods there are; NULL: nothing is there */
     const struct cla_procedure *procedure; /* UNARY, GET */
-    struct cla_slice query;                /* GET; points into the head */
+    const struct cla_socket_route *socket; /* WEBSOCKET: of a handler; NULL: JSON-RPC */
+    struct cla_slice path;                 /* WEBSOCKET; points into the head */
+    struct cla_slice query;                /* GET, WEBSOCKET; points into the head */
     struct cla_slice origin;               /* of a page that is to be told that it may call; else
                                               empty; points into the head */
     bool has_timeout;                      /* a timeout header was sent */

@@ -1,138 +1,34 @@
-/* Happy path: 101, texts in, texts out, the peer closes, its close is answered, the socket ends.
+/* Happy path: texts in, texts out, the peer closes, its close is answered, the connection ends.
  * Failure modes: a broken frame or a limit is closed with its code; a peer that reads too slowly
  * with 1013; one that does not answer a ping, or is lost, is a disconnect.
- * On close: every call of every text is cancelled; the socket is freed when the last of them is. */
+ * On close: every call of every text is cancelled, the handler stopped, on_disconnect begins; the
+ * socket is freed when the last of them has let go. */
 #include "gateway/socket.h"
 
 #include "base/error.h"
 #include "base/mem.h"
 #include "gateway/access.h"
 #include "gateway/conn.h"
+#include "gateway/socket_in.h"
+#include "gateway/socket_out.h"
 #include "gateway/worker.h"
 
-/* --- The handshake. --- */
-
-/* Where the value of a field goes that the handshake reads. */
-static struct cla_slice *value_of(struct cla_ws_request *request, struct cla_slice name)
-{
-    const struct {
-        struct cla_slice name;
-        struct cla_slice *value;
-    } fields[] = {
-        {CLA_LIT("connection"), &request->connection},
-        {CLA_LIT("upgrade"), &request->upgrade},
-        {CLA_LIT("sec-websocket-key"), &request->key},
-        {CLA_LIT("sec-websocket-version"), &request->version},
-        {CLA_LIT("sec-websocket-protocol"), &request->protocol},
-        {CLA_LIT("sec-websocket-extensions"), &request->extensions},
-    };
-
-    for (size_t i = 0; i < CLA_ARRAY_LEN(fields); i++) {
-        if (cla_slice_eq_nocase(name, fields[i].name))
-            return fields[i].value;
-    }
-    return NULL;
-}
-
-/* Joins a repeated field's values in 'joined', which has room for all that a head can hold. */
-static void add_value(struct cla_slice *to, struct cla_slice value, struct cla_buf *joined)
-{
-    size_t at = joined->n;
-
-    if (to->n > 0) {
-        (void)cla_buf_add(joined, *to);
-        (void)cla_buf_add(joined, CLA_LIT(", "));
-    }
-    (void)cla_buf_add(joined, value);
-    *to = cla_slice(joined->p + at, joined->n - at);
-}
-
-/* Reads the fields from the raw head, which the parser has checked. Returns 0 or -CLA_ENOMEM. */
-static int read_request(struct cla_slice head, struct cla_ws_request *request,
-                        struct cla_buf *joined)
-{
-    struct cla_slice line, name, *to;
-
-    *request = (struct cla_ws_request){.method = CLA_LIT("GET"), .version_minor = 1};
-    if (cla_buf_reserve(joined, head.n * 8) != 0) /* values may be joined again and again */
-        return -CLA_ENOMEM;
-    (void)cla_slice_next(&head, '\n', &line);
-    while (cla_slice_next(&head, '\n', &line)) {
-        if (line.n > 0 && line.p[line.n - 1] == '\r')
-            line.n--;
-        if (!cla_slice_next(&line, ':', &name) || (to = value_of(request, name)) == NULL)
-            continue;
-        if (joined->cap - joined->n < to->n + line.n + 2)
-            return -CLA_ENOMEM;
-        add_value(to, cla_slice_trim(line), joined);
-    }
-    return 0;
-}
-
-static int accept_request(struct cla_worker *worker, struct cla_slice head,
-                          struct cla_ws_accept *accept, struct cla_buf *fields, const char **why)
-{
-    static const struct cla_slice protocols[] = {{"jsonrpc", 7}};
-    const struct cla_ws_offer offer = {.protocols = protocols,
-                                       .protocol_count = CLA_ARRAY_LEN(protocols),
-                                       .deflate = worker->ws.deflate};
-    struct cla_ws_request request;
-    struct cla_buf joined = {0};
-    int status = 503;
-
-    if (read_request(head, &request, &joined) == 0) {
-        status = cla_ws_handshake_read(&request, &offer, accept, why);
-        if (status == 0 && cla_ws_handshake_answer(fields, accept) != 0)
-            status = 503;
-    }
-    cla_buf_fini(&joined);
-    if (status == 426)
-        (void)cla_buf_add(fields, CLA_LIT(CLA_WS_UPGRADE_REQUIRED));
-    return status;
-}
-
 /* --- Events of the protocol. --- */
-
-/* Where frames go; they leave with the end of the turn. */
-static struct cla_buf *out_of(struct cla_socket *socket)
-{
-    struct cla_conn *conn = socket->conn;
-
-    if (conn->out.cap == 0)
-        cla_worker_take_buf(conn->worker, &conn->out);
-    cla_worker_flush_later(conn->worker, conn);
-    return &conn->out;
-}
 
 static void on_message(void *arg, enum cla_ws_kind kind, struct cla_slice message)
 {
     struct cla_socket *socket = arg;
+    int rc = socket->route != NULL /* a JSON text is one in either kind of message */
+                 ? cla_socket_in_put(socket, kind, message)
+                 : cla_exchange_run_text(socket, message, socket->conn->read_ns);
 
-    (void)kind; /* a JSON text is one in either kind of message */
-    if (cla_exchange_run_text(socket, message, socket->conn->read_ns) != 0)
-        cla_socket_close(socket, CLA_WS_INTERNAL, "out of memory", CLA_CANCEL_LIMIT);
-}
-
-/* The peer leaves more unread than may wait for it. */
-static bool reads_too_slowly(const struct cla_socket *socket)
-{
-    return socket->conn->stream.queued > socket->conn->worker->out_bytes;
-}
-
-static void close_slow(struct cla_socket *socket)
-{
-    cla_socket_close(socket, CLA_WS_TRY_LATER, "the client reads too slowly (out_bytes)",
-                     CLA_CANCEL_SLOW_CONSUMER);
+    if (rc != 0)
+        cla_socket_close(socket, CLA_WS_INTERNAL, CLA_LIT("out of memory"), CLA_CANCEL_LIMIT);
 }
 
 static void on_ping(void *arg, struct cla_slice payload)
 {
-    struct cla_socket *socket = arg;
-
-    if (reads_too_slowly(socket))
-        close_slow(socket);
-    else
-        (void)cla_ws_conn_pong(&socket->ws, out_of(socket), payload);
+    cla_socket_pong(arg, payload);
 }
 
 static void on_pong(void *arg, struct cla_slice payload)
@@ -140,44 +36,56 @@ static void on_pong(void *arg, struct cla_slice payload)
     (void)arg, (void)payload; /* that something came was noticed before */
 }
 
+/* Marks every call of every text before any of them runs on. */
+static void abandon_texts(struct cla_socket *socket, enum cla_cancel_kind kind)
+{
+    struct cla_link *link;
+
+    while ((link = cla_list_pop(&socket->texts)) != NULL)
+        cla_exchange_abandon(CLA_CONTAINER(link, struct cla_exchange, of_socket), kind);
+}
+
+/* The socket is OVER. 'clean': by the peer's close frame, so a handler may read what came before
+ * it. */
+static void end(struct cla_socket *socket, enum cla_cancel_kind kind, unsigned code,
+                struct cla_slice reason, bool clean)
+{
+    struct cla_app *app = socket->worker->env.app;
+
+    if (socket->state != CLA_SOCKET_OPEN)
+        return;
+    socket->state = CLA_SOCKET_OVER;
+    socket->code = code;
+    socket->clean = clean;
+    socket->cause = cla_reason_make(kind, cla_loop_now_ns(socket->worker->loop), reason);
+    abandon_texts(socket, kind);
+    cla_socket_drained(socket);
+    if (clean)
+        cla_socket_in_closed(socket);
+    else
+        cla_socket_in_clear(socket);
+    app->ops->over(app, socket);
+}
+
 static void on_close(void *arg, unsigned code, struct cla_slice reason)
 {
     struct cla_socket *socket = arg;
 
-    (void)reason;
-    (void)cla_ws_conn_close(&socket->ws, out_of(socket), code, cla_slice("", 0));
+    (void)cla_ws_conn_close(&socket->ws, cla_socket_out(socket), code, cla_slice("", 0));
+    end(socket, CLA_CANCEL_DISCONNECT, code, reason, true);
 }
 
 static const struct cla_ws_events events = {on_message, on_ping, on_pong, on_close};
 
-/* --- Life. --- */
-
-int cla_socket_open(struct cla_conn *conn, struct cla_slice head, struct cla_buf *fields,
-                    const char **why)
+void cla_socket_agree(struct cla_socket *socket, const struct cla_ws_agreed *agreed)
 {
-    struct cla_socket *socket = cla_mem_zalloc(sizeof *socket);
-    struct cla_ws_accept accept;
-    int status = 503;
+    const struct cla_ws_settings *settings =
+        socket->inbox != NULL ? &socket->inbox->settings : &socket->worker->ws;
 
-    if (socket != NULL)
-        status = accept_request(conn->worker, head, &accept, fields, why);
-    if (status == 0 && cla_buf_add(&socket->head, head) != 0)
-        status = 503;
-    if (status != 0) {
-        if (status == 503)
-            *why = "out of memory";
-        if (socket != NULL)
-            cla_buf_fini(&socket->head);
-        cla_mem_free(socket);
-        return status;
-    }
-    socket->conn = conn;
-    socket->refs = 1;
-    cla_list_init(&socket->texts);
-    cla_ws_conn_init(&socket->ws, false, &conn->worker->ws, &accept.agreed, &events, socket);
-    conn->socket = socket;
-    return 0;
+    cla_ws_conn_init(&socket->ws, false, settings, agreed, &events, socket);
 }
+
+/* --- Life. --- */
 
 struct cla_socket *cla_socket_hold(struct cla_socket *socket)
 {
@@ -190,40 +98,59 @@ void cla_socket_release(struct cla_socket *socket)
     if (--socket->refs > 0)
         return;
     cla_ws_conn_fini(&socket->ws);
+    cla_socket_in_clear(socket);
+    cla_mem_free(socket->inbox);
+    cla_socket_data_fini(&socket->data);
+    cla_reason_fini(&socket->cause);
     cla_buf_fini(&socket->head);
+    cla_buf_fini(&socket->fields);
     cla_mem_free(socket);
 }
 
-/* Marks every call of every text before any of them runs on. */
-static void abandon_texts(struct cla_socket *socket, enum cla_cancel_kind kind)
+void cla_socket_job_begins(struct cla_socket *socket)
 {
-    struct cla_link *link;
-
-    while ((link = cla_list_pop(&socket->texts)) != NULL)
-        cla_exchange_abandon(CLA_CONTAINER(link, struct cla_exchange, of_socket), kind);
+    socket->worker->env.jobs++;
+    (void)cla_socket_hold(socket);
 }
 
-void cla_socket_close(struct cla_socket *socket, unsigned code, const char *reason,
+void cla_socket_job_over(struct cla_socket *socket)
+{
+    socket->worker->env.jobs--;
+    cla_socket_release(socket);
+}
+
+void cla_socket_close(struct cla_socket *socket, unsigned code, struct cla_slice reason,
                       enum cla_cancel_kind kind)
 {
-    switch (cla_ws_conn_close(&socket->ws, out_of(socket), code, cla_slice_str(reason))) {
-    case 0:
-        abandon_texts(socket, kind);
-        cla_conn_finish(socket->conn);
-        break;
-    case -CLA_ENOMEM:
+    if (socket->state != CLA_SOCKET_OPEN)
+        return;
+    if (cla_ws_conn_close(&socket->ws, cla_socket_out(socket), code, reason) == -CLA_ENOMEM) {
         cla_conn_close(socket->conn, kind);
-        break;
-    default: /* it was closed before */
-        break;
+        return;
     }
+    cla_conn_finish(socket->conn);
+    end(socket, kind, code, reason, false);
+}
+
+void cla_socket_drain(struct cla_socket *socket)
+{
+    struct cla_app *app = socket->worker->env.app;
+    bool idle =
+        socket->route != NULL ? app->ops->idle(app, socket) : cla_list_empty(&socket->texts);
+
+    if (idle)
+        cla_socket_close(socket, CLA_WS_GOING_AWAY, CLA_LIT("the server is shutting down"),
+                         CLA_CANCEL_SHUTDOWN);
 }
 
 void cla_socket_gone(struct cla_socket *socket, enum cla_cancel_kind kind)
 {
-    abandon_texts(socket, kind);
+    end(socket, kind, CLA_WS_ABNORMAL, cla_slice(NULL, 0), false);
     socket->conn = NULL;
-    cla_ws_conn_pause(&socket->ws); /* this may be inside its feed */
+    if (socket->feeding)
+        cla_ws_conn_pause(&socket->ws);
+    else
+        cla_ws_conn_fini(&socket->ws); /* scripts may hold the rest for long */
     cla_socket_release(socket);
 }
 
@@ -236,28 +163,32 @@ static void act_on(struct cla_socket *socket, enum cla_ws_result result)
     case CLA_WS_PAUSED:
         break;
     case CLA_WS_PEER_CLOSED:
-        abandon_texts(socket, CLA_CANCEL_DISCONNECT);
         cla_conn_finish(conn);
         break;
     case CLA_WS_FAILED:
-        cla_access_refused(&conn->worker->env, cla_slice(conn->peer, conn->peer_n), socket->ws.code,
-                           socket->ws.error);
-        cla_socket_close(socket, socket->ws.code, socket->ws.error, CLA_CANCEL_DISCONNECT);
+        cla_access_refused(&conn->worker->env, socket->peer, socket->ws.code, socket->ws.error);
+        cla_socket_close(socket, socket->ws.code, cla_slice_str(socket->ws.error),
+                         CLA_CANCEL_DISCONNECT);
         break;
     }
 }
 
-void cla_socket_feed(struct cla_socket *socket, char *p, size_t n)
+size_t cla_socket_feed(struct cla_socket *socket, char *p, size_t n)
 {
     enum cla_ws_result result;
     size_t taken = 0;
 
     socket->pinged = false;
     (void)cla_socket_hold(socket); /* a message may be the end of the connection */
+    socket->feeding = true;
     result = cla_ws_conn_feed(&socket->ws, p, n, &taken);
+    socket->feeding = false;
     if (socket->conn != NULL)
         act_on(socket, result);
+    else
+        cla_ws_conn_fini(&socket->ws);
     cla_socket_release(socket);
+    return taken;
 }
 
 struct cla_call *cla_socket_find(struct cla_socket *socket, struct cla_slice id)
@@ -280,39 +211,27 @@ void cla_socket_reset(struct cla_socket *socket, struct cla_slice id)
         cla_call_cancel(call, CLA_CANCEL_RESET, cla_slice(NULL, 0));
 }
 
-void cla_socket_answer(struct cla_socket *socket, struct cla_slice reply, bool lost)
-{
-    struct cla_conn *conn = socket->conn;
-
-    if (reads_too_slowly(socket))
-        close_slow(socket);
-    else if (lost || (reply.n > 0 && cla_ws_conn_send(&socket->ws, out_of(socket), CLA_WS_KIND_TEXT,
-                                                      reply) == -CLA_ENOMEM))
-        cla_socket_close(socket, CLA_WS_INTERNAL, "out of memory", CLA_CANCEL_LIMIT);
-    else if (conn->worker->env.draining)
-        cla_conn_drain(conn);
-}
+/* --- Silence. --- */
 
 uint64_t cla_socket_due(const struct cla_socket *socket)
 {
-    const struct cla_worker *worker = socket->conn->worker;
+    const struct cla_worker *worker = socket->worker;
 
     if (socket->pinged)
         return cla_clock_add(socket->pinged_ns, worker->pong_timeout_ns);
     return cla_clock_add(socket->conn->read_ns, worker->ping_interval_ns);
 }
 
-void cla_socket_taken(struct cla_socket *socket)
-{
-    socket->pinged_ns = cla_loop_now_ns(socket->conn->worker->loop);
-}
-
 bool cla_socket_still_there(struct cla_socket *socket)
 {
+    if (socket->inbox != NULL && socket->inbox->full) { /* it is we who do not read */
+        socket->conn->read_ns = cla_loop_now_ns(socket->worker->loop);
+        return true;
+    }
     if (socket->pinged)
         return false;
     socket->pinged = true;
-    socket->pinged_ns = cla_loop_now_ns(socket->conn->worker->loop);
-    (void)cla_ws_conn_ping(&socket->ws, out_of(socket), cla_slice("", 0));
+    socket->pinged_ns = cla_loop_now_ns(socket->worker->loop);
+    (void)cla_ws_conn_ping(&socket->ws, cla_socket_out(socket), cla_slice("", 0));
     return true;
 }

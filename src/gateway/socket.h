@@ -1,46 +1,104 @@
-/* A connection that has become a WebSocket and speaks JSON-RPC: one text a message.
+/* A connection that has become a WebSocket: it speaks JSON-RPC, one text a message, or belongs to a
+ * handler of the script.
  *
  * Worker thread. Depends on: ws, gateway/exchange, gateway/conn.
  *
- * Texts run beside each other; each is answered, in one frame, as soon as its calls have ended. The
- * connection owns the socket until it closes; texts hold it a little longer, for its head is that
- * of their calls. */
+ *   ASKED -- cla_socket_admit() --> OPEN -- a close frame, either way; or lost --> OVER
+ *     |                                                                             ^
+ *     +-- cla_socket_refuse(), or the client has gone ------------------------------+
+ *
+ * JSON-RPC: texts run beside each other; each is answered, in one frame, as soon as its calls have
+ * ended. A handler takes its messages from a queue (gateway/socket_in.h). The connection owns the
+ * socket until it closes; texts, the script's jobs and the script's objects hold it longer. */
 #ifndef CLA_GATEWAY_SOCKET_H
 #define CLA_GATEWAY_SOCKET_H
 
+#include "cancel/reason.h"
 #include "gateway/exchange.h"
+#include "gateway/socket_data.h"
 #include "ws/conn.h"
-#include "ws/handshake.h"
 
-struct cla_socket {
-    struct cla_conn *conn; /* NULL once it is gone */
-    struct cla_ws_conn ws;
-    struct cla_link texts; /* exchanges not yet answered */
-    struct cla_buf head;   /* of the upgrade request */
-    unsigned refs;         /* the connection's and the texts' */
-    unsigned in_flight;    /* calls not released */
-    bool pinged;           /* a ping is out, and nothing has come since … */
-    uint64_t pinged_ns;    /* … from when on its pong is waited for */
+struct cla_socket_inbox;
+
+enum cla_socket_state {
+    CLA_SOCKET_ASKED,
+    CLA_SOCKET_OPEN,
+    CLA_SOCKET_OVER,
 };
 
-/* Judges the upgrade request whose raw head is 'head' and makes a socket of 'conn', with the field
- * lines of the answer 101 appended to 'fields'. Returns 0; else the status to refuse with, with
- * '*why', and field lines to go with it (426) in 'fields'. */
-int cla_socket_open(struct cla_conn *conn, struct cla_slice head, struct cla_buf *fields,
-                    const char **why);
+struct cla_socket {
+    struct cla_worker *worker;
+    struct cla_conn *conn;                /* NULL before the 101, and once it is gone */
+    const struct cla_socket_route *route; /* of the handler; NULL: JSON-RPC */
+    struct cla_exchange *upgrade;         /* the request, while ASKED */
+    struct cla_ws_conn ws;
+    struct cla_link texts;          /* exchanges not yet answered */
+    struct cla_link writers;        /* who waits for room */
+    struct cla_socket_inbox *inbox; /* messages for the handler; NULL: JSON-RPC */
+    struct cla_socket_data data;    /* what scripts keep here */
+    struct cla_buf head;            /* of the upgrade request, then path, peer and subprotocol */
+    struct cla_buf fields;          /* of the answer 101, while ASKED */
+    struct cla_slice path, peer, protocol; /* in 'head' */
+    void *task;                            /* the app's: on_connect, or the handler */
+    void *reader;                          /* the app's: who waits for a message */
+    unsigned char stage;                   /* the app's: how far its handler is */
+    uint64_t id;
+    size_t forced_n;         /* bytes that went out though there was no room, since there was */
+    uint64_t pinged_ns;      /* from when on the pong is waited for */
+    unsigned refs;           /* the connection's, the texts', the jobs', the script's */
+    unsigned in_flight;      /* calls not released */
+    unsigned code;           /* OVER: the close code, CLA_WS_ABNORMAL if there was none … */
+    struct cla_reason cause; /* … and why it ended */
+    enum cla_socket_state state;
+    bool clean;   /* OVER, by the peer's close frame: what came before it may still be read */
+    bool pinged;  /* a ping is out, and nothing has come since */
+    bool feeding; /* inside cla_ws_conn_feed() */
+};
+
+/* The raw head of the upgrade request. */
+static inline struct cla_slice cla_socket_head(const struct cla_socket *socket)
+{
+    return cla_slice(socket->head.p, (size_t)(socket->path.p - socket->head.p));
+}
+
+/* Sets up the protocol with what the handshake agreed on. For cla_socket_new(). */
+void cla_socket_agree(struct cla_socket *socket, const struct cla_ws_agreed *agreed);
+
+/* Makes the socket that the upgrade request 'exchange' asks for, on 'route' (NULL: JSON-RPC).
+ * 'fields' gets the field lines of a refusal. Returns 0 and '*out', ASKED, with one reference; else
+ * the status to refuse with and one line in '*why'. */
+int cla_socket_new(struct cla_socket **out, struct cla_exchange *exchange,
+                   const struct cla_socket_route *route, struct cla_buf *fields, const char **why);
+
+/* Lets the script judge an ASKED socket, and admits it at once if there is nobody to. For the
+ * exchange, which then belongs to the socket's fate; takes the reference of 'new'. */
+void cla_socket_ask(struct cla_socket *socket);
+
+/* The script admits it: answers 101, and it is OPEN. No-op if it is no longer ASKED. */
+void cla_socket_admit(struct cla_socket *socket);
+
+/* The script, or a limit, refuses it with an HTTP status and 'why'. No-op if no longer ASKED. */
+void cla_socket_refuse(struct cla_socket *socket, int status, const char *why);
+
+/* The client left while it was ASKED: stops on_connect. For the exchange. */
+void cla_socket_forsaken(struct cla_socket *socket, enum cla_cancel_kind kind);
 
 /* Another reference. */
 struct cla_socket *cla_socket_hold(struct cla_socket *socket);
 
-/* Drops a reference; the last one frees. */
+/* Drops a reference; the last one frees. Any thread, once the worker is gone. */
 void cla_socket_release(struct cla_socket *socket);
 
-/* Bytes have arrived; they are changed. */
-void cla_socket_feed(struct cla_socket *socket, char *p, size_t n);
+/* A job of the script's (on_connect, a handler, on_disconnect) begins: the socket is held and the
+ * worker does not end before cla_socket_job_over(). For the app. */
+void cla_socket_job_begins(struct cla_socket *socket);
 
-/* Sends what a text is answered with (empty: nothing). 'lost': it could not be built for want of
- * memory, so the connection must end. */
-void cla_socket_answer(struct cla_socket *socket, struct cla_slice reply, bool lost);
+/* Ends cla_socket_job_begins(). */
+void cla_socket_job_over(struct cla_socket *socket);
+
+/* Bytes have arrived; they are changed. Returns how many were used: fewer than n if the handler
+ * must read some of its messages first. */
+size_t cla_socket_feed(struct cla_socket *socket, char *p, size_t n);
 
 /* The call of any of its texts that has this id and has not ended, or NULL. */
 struct cla_call *cla_socket_find(struct cla_socket *socket, struct cla_slice id);
@@ -48,18 +106,19 @@ struct cla_call *cla_socket_find(struct cla_socket *socket, struct cla_slice id)
 /* Cancels (reset) the call that cla_socket_find() finds; no-op if there is none. */
 void cla_socket_reset(struct cla_socket *socket, struct cla_slice id);
 
-/* Starts the closing handshake with 'code' and 'reason', and cancels what runs with 'kind'. */
-void cla_socket_close(struct cla_socket *socket, unsigned code, const char *reason,
+/* Starts the closing handshake with 'code' and 'reason', cancels what runs with 'kind', and the
+ * socket is OVER. No-op if it is not OPEN. */
+void cla_socket_close(struct cla_socket *socket, unsigned code, struct cla_slice reason,
                       enum cla_cancel_kind kind);
+
+/* The server is shutting down: closes the socket unless something still runs on it. */
+void cla_socket_drain(struct cla_socket *socket);
 
 /* The connection is gone: cancels what runs, and drops the connection's reference. */
 void cla_socket_gone(struct cla_socket *socket, enum cla_cancel_kind kind);
 
 /* When the silence of the peer has lasted too long: see cla_socket_still_there(). */
 uint64_t cla_socket_due(const struct cla_socket *socket);
-
-/* What was queued has been taken: only now can the peer have seen a ping behind it. */
-void cla_socket_taken(struct cla_socket *socket);
 
 /* Nothing has come for ping_interval, or, after a ping, for pong_timeout: asks, or returns false.
  */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "gateway/socket.h"
 
 /* How long a turn may go on starting and running calls before it writes what it has. */
 #define TURN_NS (2 * CLA_NS_PER_MS)
@@ -98,7 +99,8 @@ static bool advance_all(struct cla_worker *worker)
 
 static void maybe_finished(struct cla_worker *worker)
 {
-    if (!worker->env.draining || worker->conn_count > 0 || worker->env.in_flight > 0)
+    if (!worker->env.draining || worker->conn_count > 0 || worker->env.in_flight > 0 ||
+        worker->env.jobs > 0)
         return;
     cla_timer_stop(&worker->loop->timers, &worker->drain_timer);
     cla_loop_stop(worker->loop);
@@ -121,13 +123,15 @@ static bool turn(void *arg)
         else if (cla_clock_monotonic_ns() >= until)
             break;
     }
+    worker->woken = false;
     flush_all(worker);
     worker->wall_ns = 0;
     app->ops->tidy(app);
     if (worker->log_buf.n > 0)
         cla_log_flush(worker->env.log, &worker->log_buf);
     maybe_finished(worker);
-    return more || !cla_list_empty(&worker->advance) || !cla_list_empty(&worker->dirty);
+    return more || worker->woken || !cla_list_empty(&worker->advance) ||
+           !cla_list_empty(&worker->dirty);
 }
 
 /* --- Draining. --- */
@@ -157,6 +161,21 @@ static void cancel_calls(struct cla_worker *worker)
     }
 }
 
+static void cancel_all(struct cla_worker *worker)
+{
+    struct cla_app *app = worker->env.app;
+
+    cancel_calls(worker);
+    CLA_LIST_EACH (link, &worker->conns) {
+        struct cla_socket *socket = CLA_CONTAINER(link, struct cla_conn, link)->socket;
+
+        if (socket != NULL && socket->route != NULL)
+            cla_socket_close(socket, CLA_WS_GOING_AWAY, CLA_LIT("the server is shutting down"),
+                             CLA_CANCEL_SHUTDOWN);
+    }
+    app->ops->stop_jobs(app);
+}
+
 /* The drain's time is over: cancels what runs. */
 static void force(struct cla_worker *worker)
 {
@@ -164,7 +183,7 @@ static void force(struct cla_worker *worker)
 
     worker->forced = true;
     app->ops->set_grace(app, worker->shutdown_grace_ns);
-    cancel_calls(worker);
+    cancel_all(worker);
     cla_timer_start(&worker->loop->timers, &worker->drain_timer,
                     cla_loop_now_ns(worker->loop) + worker->shutdown_grace_ns + ABANDON_MARGIN_NS);
 }
@@ -239,7 +258,7 @@ void cla_worker_on_message(void *arg, struct cla_message *message)
     case CLA_MESSAGE_STOP:
         drain(worker);
         if (!worker->forced)
-            cancel_calls(worker);
+            cancel_all(worker);
         abandon(worker);
         break;
     case CLA_MESSAGE_DRAINED:

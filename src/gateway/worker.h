@@ -45,6 +45,7 @@ struct cla_worker {
     uint64_t requests_per_connection; /* 0: no limit */
     size_t pipeline_bytes, out_bytes;
     bool half_close_allowed;
+    bool woken;         /* tasks became ready after the app ran: the turn is not the last */
     bool forced;        /* the drain's time is over: calls were cancelled */
     unsigned abandoned; /* calls that had to be left behind */
 };

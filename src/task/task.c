@@ -61,12 +61,35 @@ static void append_traceback(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &trace_key);
 }
 
-static int boot_k(lua_State *L, int status, lua_KContext context)
+static int boot_k(lua_State *L, int status, lua_KContext context);
+
+/* Whatever ended the wait, 'hold' looks at it again. */
+static int held_k(lua_State *L, int status, lua_KContext context)
 {
     struct cla_task *task = (struct cla_task *)context;
 
+    (void)status;
+    task->wait_cancel = NULL;
+    task->cancelled_by = NULL;
+    return boot_k(L, LUA_OK, context);
+}
+
+static int hold(lua_State *L, struct cla_task *task, cla_wait_cancel_fn *cancel)
+{
+    task->wait_cancel = cancel;
+    task->state = CLA_TASK_WAITING;
+    return lua_yieldk(L, 0, (lua_KContext)task, held_k);
+}
+
+static int boot_k(lua_State *L, int status, lua_KContext context)
+{
+    struct cla_task *task = (struct cla_task *)context;
+    cla_wait_cancel_fn *cancel;
+
     if (status == LUA_YIELD)
         status = LUA_OK;
+    if (status == LUA_OK && task->ops->hold != NULL && (cancel = task->ops->hold(task)) != NULL)
+        return hold(L, task, cancel);
     if (status != LUA_OK)
         append_traceback(L);
     task->ops->leave(task, L, status, HANDLER + 1);

@@ -29,9 +29,21 @@ enum cla_task_end {
     CLA_TASK_ABANDONED, /* given up while it waited */
 };
 
+enum cla_wait_cancel {
+    CLA_WAIT_CANCELLED, /* withdrawn: nothing will come of it */
+    CLA_WAIT_PENDING,   /* committed: its result will come, and counts */
+};
+
+/* Withdraws the operation a task waits for, if it still can. */
+typedef enum cla_wait_cancel cla_wait_cancel_fn(struct cla_task *task);
+
 struct cla_task_ops {
     /* Pushes the body and its arguments; returns how many arguments. May raise. */
     int (*enter)(struct cla_task *task, lua_State *L);
+    /* The body returned. Returns NULL, or, if what it returned cannot be taken now, how to withdraw
+     * the wait that it has begun, which cla_task_wake() ends; then it is asked again, cancelled or
+     * not. May be NULL. */
+    cla_wait_cancel_fn *(*hold)(struct cla_task *task);
     /* The body ended. LUA_OK: its results are at 'first' and up; else the error is on top, a string
      * with its traceback appended unless it is a Cancel or another object. May raise. */
     void (*leave)(struct cla_task *task, lua_State *L, int status, int first);
@@ -42,14 +54,6 @@ struct cla_task_ops {
     /* The task and all its children are over; it goes back to the pool. May be NULL. */
     void (*on_release)(struct cla_task *task);
 };
-
-enum cla_wait_cancel {
-    CLA_WAIT_CANCELLED, /* withdrawn: nothing will come of it */
-    CLA_WAIT_PENDING,   /* committed: its result will come, and counts */
-};
-
-/* Withdraws the operation a task waits for, if it still can. */
-typedef enum cla_wait_cancel cla_wait_cancel_fn(struct cla_task *task);
 
 struct cla_task {
     struct cla_sched *sched;

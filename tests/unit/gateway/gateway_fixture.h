@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "gateway/socket_out.h"
 #include "gateway/worker.h"
 #include "tcp_pair.h"
 
@@ -40,6 +41,13 @@ struct gate_app {
     enum cla_cancel_kind kind; /* of the last cancel */
     uint64_t grace_ns;         /* as set */
     bool slow_cleanup;         /* cancelled calls are not released */
+    bool asks;                 /* on_connect waits for the test … */
+    struct cla_socket *asked;  /* … which decides about this one */
+    struct cla_socket *opened; /* of the handler, last */
+    unsigned readable, stops, overs;
+    unsigned over_code; /* of the socket that was over last */
+    enum cla_cancel_kind over_kind;
+    bool over_clean;
 };
 
 struct gate {
@@ -196,8 +204,84 @@ static inline unsigned gate_abandon(struct cla_app *base)
     return n;
 }
 
-static const struct cla_app_ops gate_app_ops = {gate_find, gate_start,     gate_cancel, gate_run,
-                                                gate_tidy, gate_set_grace, gate_abandon};
+/* --- Its WebSocket handler at /feed, driven by the test; on_connect admits, or waits for it. ---
+ */
+
+static const struct cla_socket_route gate_feed = {
+    .path = {"/feed", 5}, .message_bytes = 1000, .fragments = 4, .streams = true};
+
+static inline const struct cla_socket_route *gate_find_socket(struct cla_app *app,
+                                                              struct cla_slice path)
+{
+    return cla_slice_eq(path, gate_feed.path) ? &gate_feed : NULL;
+}
+
+static inline int gate_connect(struct cla_app *base, struct cla_socket *socket)
+{
+    struct gate_app *app = gate_app_of(base);
+
+    if (!app->asks)
+        return 0;
+    app->asked = socket;
+    cla_socket_job_begins(socket);
+    return 1;
+}
+
+static inline int gate_open_socket(struct cla_app *base, struct cla_socket *socket)
+{
+    gate_app_of(base)->opened = socket;
+    return 0;
+}
+
+static inline void gate_readable(struct cla_app *base, struct cla_socket *socket)
+{
+    gate_app_of(base)->readable++;
+}
+
+static inline bool gate_idle(struct cla_app *base, struct cla_socket *socket)
+{
+    return true;
+}
+
+static inline void gate_stop(struct cla_app *base, struct cla_socket *socket,
+                             enum cla_cancel_kind kind, struct cla_slice message)
+{
+    gate_app_of(base)->stops++;
+    gate_app_of(base)->kind = kind;
+}
+
+static inline void gate_over(struct cla_app *base, struct cla_socket *socket)
+{
+    struct gate_app *app = gate_app_of(base);
+
+    app->overs++;
+    app->over_code = socket->code;
+    app->over_kind = socket->cause.kind;
+    app->over_clean = socket->clean;
+}
+
+static inline void gate_stop_jobs(struct cla_app *base)
+{
+    gate_app_of(base)->stops++;
+}
+
+static const struct cla_app_ops gate_app_ops = {
+    .find = gate_find,
+    .start = gate_start,
+    .cancel = gate_cancel,
+    .find_socket = gate_find_socket,
+    .connect = gate_connect,
+    .open = gate_open_socket,
+    .readable = gate_readable,
+    .idle = gate_idle,
+    .stop = gate_stop,
+    .over = gate_over,
+    .stop_jobs = gate_stop_jobs,
+    .run = gate_run,
+    .tidy = gate_tidy,
+    .set_grace = gate_set_grace,
+    .abandon = gate_abandon,
+};
 
 /* --- The worker. --- */
 

@@ -62,8 +62,14 @@ static void release(struct cla_call *call)
     f.releases++;
 }
 
-static const struct cla_call_sink sink = {result_begin,    result_end, completed,
-                                          result_rollback, on_error,   release};
+static const struct cla_call_sink sink = {
+    .result_begin = result_begin,
+    .result_end = result_end,
+    .completed = completed,
+    .result_rollback = result_rollback,
+    .error = on_error,
+    .release = release,
+};
 
 static int start(struct cla_app *app, struct cla_call *call)
 {

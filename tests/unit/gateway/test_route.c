@@ -17,7 +17,14 @@ static const struct cla_procedure *find(struct cla_app *app, struct cla_slice na
     return cla_slice_eq(name, look.name) ? &look : NULL;
 }
 
-static const struct cla_app_ops ops = {.find = find};
+static const struct cla_socket_route *find_socket(struct cla_app *app, struct cla_slice path)
+{
+    static const struct cla_socket_route feed = {.path = {"/feed", 5}};
+
+    return cla_slice_eq(path, feed.path) ? &feed : NULL;
+}
+
+static const struct cla_app_ops ops = {.find = find, .find_socket = find_socket};
 static struct cla_app app = {&ops};
 
 struct request {

@@ -224,41 +224,65 @@ static void writing_to_a_silent_peer_is_no_sign_of_life(void **state)
     assert_int_equal(socket_take(&c).opcode, CLA_WS_PING);
 }
 
-/* The text that is being read holds the cancel whose answer finds the peer too slow: its socket is
- * closed, and what comes behind the cancel in it never starts. */
-static void a_slow_reader_may_be_closed_by_a_text_that_is_being_read(void **state)
+/* Leaves more than out_bytes (1 KiB) unread by the client. */
+static void fill_output(void)
 {
-    struct cla_buf big = {0};
-    char quoted[3000];
+    char text[3100];
 
-    gate_set(&gate, "out_bytes", "1KiB");
-    open_socket();
-    client_narrow(&c);
-    memset(quoted, 'x', sizeof quoted);
-    quoted[0] = '"';
-    tcp_require(cla_buf_printf(
-                    &big, "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"echo\",\"params\":[%.*s\"]}",
-                    (int)sizeof quoted, quoted) == 0);
-    socket_send(&c, SOCKET_CALL("hold", "7"));
+    snprintf(text, sizeof text,
+             "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"echo\",\"params\":[\"%2900s\"]}", "x");
     for (int i = 0; i < 200 && gate_conn(&gate)->stream.queued <= 1024; i++) {
         struct cla_buf frame = {0};
 
-        socket_frame(&frame, CLA_WS_TEXT, big.p, big.n);
+        socket_frame(&frame, CLA_WS_TEXT, text, strlen(text));
         tcp_require(send(c.fd, frame.p, frame.n, MSG_NOSIGNAL) == (ssize_t)frame.n);
         gate_turns(&gate);
         cla_buf_fini(&frame);
     }
-    cla_buf_fini(&big);
     assert_true(gate_conn(&gate)->stream.queued > 1024);
-    gate.app.started = 0;
-    socket_frame(
-        &big, CLA_WS_TEXT,
-        "[" SOCKET_CANCEL("7") "," SOCKET_CALL("hold", "8") "," SOCKET_CALL("hold", "9") "]",
-        strlen(
-            "[" SOCKET_CANCEL("7") "," SOCKET_CALL("hold", "8") "," SOCKET_CALL("hold", "9") "]"));
-    tcp_require(send(c.fd, big.p, big.n, MSG_NOSIGNAL) == (ssize_t)big.n);
-    cla_buf_fini(&big);
+}
+
+/* Sends a text without reading what comes back. */
+static void send_blindly(const char *text)
+{
+    struct cla_buf frame = {0};
+
+    socket_frame(&frame, CLA_WS_TEXT, text, strlen(text));
+    tcp_require(send(c.fd, frame.p, frame.n, MSG_NOSIGNAL) == (ssize_t)frame.n);
+    cla_buf_fini(&frame);
     gate_turns(&gate);
+}
+
+/* What cannot wait goes out to a client that reads slowly, up to out_bytes of it. The text that is
+ * being read holds the cancel whose answer is too much: the socket is closed, and what comes behind
+ * the cancel in it never starts. */
+static void a_slow_reader_may_be_closed_by_a_text_that_is_being_read(void **state)
+{
+    char id[1100], text[4096];
+
+    gate_set(&gate, "out_bytes", "1KiB");
+    open_socket();
+    client_narrow(&c);
+    memset(id, 'i', sizeof id);
+    id[0] = id[sizeof id - 2] = '"';
+    id[sizeof id - 1] = '\0';
+    snprintf(text, sizeof text, "{\"jsonrpc\":\"2.0\",\"id\":%s,\"method\":\"hold\"}", id);
+    socket_send(&c, text);
+    fill_output();
+    gate.app.started = 0;
+    send_blindly(SOCKET_CALL("fail", "5"));
+    assert_int_equal(gate.app.started, 1);
+    assert_int_equal(gate.app.overs, 0);
+    snprintf(
+        text, sizeof text,
+        "[{\"jsonrpc\":\"2.0\",\"method\":\"$/cancelRequest\",\"params\":{\"id\":%s}}," SOCKET_CALL(
+            "hold", "8") "," SOCKET_CALL("hold", "9") "]",
+        id);
+    gate.app.started = 0;
+    send_blindly(text);
+    assert_int_equal(gate.app.overs, 1);
+    assert_int_equal(gate.app.over_kind, CLA_CANCEL_SLOW_CONSUMER);
+    assert_int_equal(gate.app.over_code, CLA_WS_TRY_LATER);
     assert_int_equal(gate.app.started, 0);
     assert_int_equal(gate_conn(&gate)->state, CLA_CONN_FLUSHING);
     assert_int_equal(gate.worker.env.in_flight, 0);

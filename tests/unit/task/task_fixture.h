@@ -271,8 +271,13 @@ static inline void fixture_on_release(struct cla_task *task)
     body->task = NULL;
 }
 
-static const struct cla_task_ops fixture_ops = {fixture_enter, fixture_leave, fixture_on_cancel,
-                                                fixture_on_end, fixture_on_release};
+static const struct cla_task_ops fixture_ops = {
+    .enter = fixture_enter,
+    .leave = fixture_leave,
+    .on_cancel = fixture_on_cancel,
+    .on_end = fixture_on_end,
+    .on_release = fixture_on_release,
+};
 
 /* Starts 'source' as a task with a deadline in 'ms' (0: none). */
 static inline void fixture_start(struct fixture *f, struct body *body, const char *source,

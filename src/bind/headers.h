@@ -1,0 +1,19 @@
+/* What scripts read of an HTTP request.
+ *
+ * VM thread. Depends on: base, http/url, lua. */
+#ifndef CLA_BIND_HEADERS_H
+#define CLA_BIND_HEADERS_H
+
+#include <lua.h>
+
+#include "base/slice.h"
+
+/* Pushes the fields of a raw head, checked when it was read, as a table of lower-case names; values
+ * of repeated fields are joined by ", ". May raise. */
+void cla_headers_push(lua_State *L, struct cla_slice head);
+
+/* Pushes a query's names and values, decoded, as a table; of a repeated name the last. What is
+ * malformed stays as it came. May raise. */
+void cla_headers_push_query(lua_State *L, struct cla_slice query);
+
+#endif

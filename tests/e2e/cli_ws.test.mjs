@@ -1,12 +1,12 @@
 // cancela call on a WebSocket: one call, the calls of a file, calls typed at a prompt.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { WebSocketServer } from 'ws';
 import { binary, cancela, finish, spawnBinary, start, within } from './lib/gateway.mjs';
+import { Terminal } from './lib/terminal.mjs';
 
 const gateway = await start('app.lua');
 after(() => gateway.stop());
@@ -242,44 +242,6 @@ describe('several calls', () => {
   }
 });
 
-// 'cancela call ARGUMENTS' in a terminal of its own, which 'script' makes.
-class Terminal {
-  text = '';
-  #wake = () => {};
-
-  constructor(t, ...args) {
-    const command = [binary, 'call', ...args].join(' ');
-    this.child = spawn('script', ['-qefc', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
-    t.after(() => this.child.kill('SIGKILL'));
-    this.ended = new Promise((resolve) => this.child.once('close', resolve));
-    this.child.stdout.setEncoding('utf8').on('data', (text) => {
-      this.text += text;
-      this.#wake();
-    });
-  }
-
-  type(text) {
-    this.child.stdin.write(text);
-    return this;
-  }
-
-  // Waits until 'regex' has been shown, and takes all up to it.
-  async shows(regex) {
-    for (;;) {
-      const match = this.text.match(regex);
-      if (match) {
-        this.text = this.text.slice(match.index + match[0].length);
-        return match;
-      }
-      await within(new Promise((wake) => (this.#wake = wake)), () => `${regex} in ${JSON.stringify(this.text)}`);
-    }
-  }
-
-  code() {
-    return within(this.ended, () => `the end of the session: ${JSON.stringify(this.text)}`);
-  }
-}
-
 describe('a prompt', () => {
   for (const [over, target, cancelled] of [
     ['a WebSocket', url, /cancelled after [\d.]+ s; answered [\d.]+ ms after Ctrl-C/],
@@ -287,7 +249,7 @@ describe('a prompt', () => {
   ]) {
     test(`over ${over}: calls, a call that Ctrl-C resets, more calls, Ctrl-D`, async (t) => {
       const label = `prompt-${over.length}`;
-      const terminal = new Terminal(t, target);
+      const terminal = new Terminal(t, binary, 'call', target);
       await terminal.shows(/one call a line[^]*\n> /);
       await terminal.type('add a=1 b=2\n').shows(/\n3\r\n> /);
       await terminal.type('nowhere\n').shows(/unimplemented[^]*\n> /);
@@ -305,7 +267,7 @@ describe('a prompt', () => {
   }
 
   test('ends with Ctrl-C where nothing runs', async (t) => {
-    const terminal = new Terminal(t, url);
+    const terminal = new Terminal(t, binary, 'call', url);
     await terminal.shows(/> /);
     terminal.type('\x03');
     assert.equal(await terminal.code(), 0);
@@ -316,7 +278,7 @@ describe('a prompt', () => {
       answer(ws, request, 1);
       ws.send('{"jsonrpc":"2.0","method":"tick","params":[1]}');
     });
-    const terminal = new Terminal(t, chatty);
+    const terminal = new Terminal(t, binary, 'call', chatty);
     await terminal.shows(/> /);
     await terminal.type('add\n').shows(/<- tick \[1\]\r\n> /);
     terminal.type('\x04');
@@ -324,7 +286,7 @@ describe('a prompt', () => {
   });
 
   test('ends with 3 when the connection is lost', async (t) => {
-    const terminal = new Terminal(t, await fake(t, (ws, request) => {
+    const terminal = new Terminal(t, binary, 'call', await fake(t, (ws, request) => {
       answer(ws, request, 1);
       ws.close(1001, 'going');
     }));

@@ -49,15 +49,20 @@ function session(send, reply, more) {
 }
 
 async function ws(t, gateway) {
-  const peer = await connect(t, gateway);
-  return session((text) => peer.send(text), (id) => peer.reply(id), {
-    socket: peer.ws,
-    async batch(requests) {
-      const replies = once(peer.ws, 'message');
-      peer.send(requests);
-      return JSON.parse((await replies)[0]);
+  const { ws: socket } = await connect(t, gateway);
+  const waiting = new Map();
+  const reply = (id) => new Promise((resolve) => waiting.set(id, resolve));
+  socket.on('message', (data) => {
+    const value = JSON.parse(data);
+    waiting.get(Array.isArray(value) ? 'batch' : value.id)?.(value);
+  });
+  return session((text) => socket.send(text), reply, {
+    socket,
+    batch(requests) {
+      socket.send(JSON.stringify(requests));
+      return reply('batch');
     },
-    close: () => peer.ws.close(),
+    close: () => socket.close(),
   });
 }
 

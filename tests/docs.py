@@ -85,7 +85,7 @@ def exported(source, table):
 
 def annotated(source):
     """Yields (class, field) of the annotations of what scripts are given."""
-    for name, body in re.findall(r"^---@class cancela\.(Call|Token|Registration|log|json|Reason)\b.*\n((?:---.*\n)*)",
+    for name, body in re.findall(r"^---@class cancela\.(Call|Token|Registration|Client|Socket|log|json|Reason)\b.*\n((?:---.*\n)*)",
                                  source, re.M):
         yield from ((name, field) for field in re.findall(r"^---@field (\w+)", body, re.M))
 
@@ -97,7 +97,8 @@ def check_script_api(tree):
     testing = (tree.root / "lua/cancela/testing/init.lua").read_text(encoding="utf-8")
     names += [f"testing.{name}" for name in exported(testing, "testing")]
     names += [f"app:{name}" for name in exported(testing, "App") if not name.startswith("__")]
-    spelled = {"Call": "call", "Token": "token", "Registration": "registration", "json": "cancela.json"}
+    spelled = {"Call": "call", "Client": "client", "Socket": "socket",
+                "Token": "token", "Registration": "registration", "json": "cancela.json"}
     for kind, field in annotated(source):
         if kind in spelled:
             names.append((f"`{spelled[kind]}.{field}", f"`{spelled[kind]}:{field}("))

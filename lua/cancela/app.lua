@@ -21,10 +21,10 @@ local app = {}
 --- A WebSocket handler: one function that takes its messages itself, or one for each event. Events
 --- of a socket run one after the other, each for at most `call_timeout`.
 ---@class cancela.SocketSpec
----@field run? fun(socket: cancela.Client) the socket is closed when it returns
----@field on_open? fun(socket: cancela.Client)
----@field on_message? fun(socket: cancela.Client, message: string, kind: "text"|"binary")
----@field on_close? fun(socket: cancela.Client, code: integer, reason: cancela.Reason)
+---@field run? fun(socket: cancela.Socket) the socket is closed when it returns
+---@field on_open? fun(socket: cancela.Socket)
+---@field on_message? fun(socket: cancela.Socket, message: string, kind: "text"|"binary")
+---@field on_close? fun(socket: cancela.Socket, code: integer, reason: cancela.Reason)
 ---@field message_bytes? integer|string largest message, as 65536 or "64KiB"; default: the setting
 ---@field message_fragments? integer most frames of a message; default: the setting
 ---@field protocols? string[] subprotocols; the client's first that is listed is chosen
@@ -47,7 +47,7 @@ local app = {}
 --- any other error, with 403
 ---@field on_disconnect? fun(client: cancela.Client, reason: cancela.DisconnectReason) once for each
 --- WebSocket that `on_connect` admitted; may await for `call_timeout`
----@field sockets? table<string, fun(socket: cancela.Client)|cancela.SocketSpec> by path
+---@field sockets? table<string, fun(socket: cancela.Socket)|cancela.SocketSpec> by path
 
 ---@class cancela.App: cancela.AppSpec
 

@@ -39,7 +39,7 @@ local app = require "cancela.app"
 ---@field client? cancela.Client the WebSocket it came by; nil for HTTP
 ---@field abort fun(self: cancela.Call, reason?: string): boolean cancels the call; false if it was already
 
----@class cancela.Client A WebSocket connection: `call.client`, and the `socket` of a handler. Read-only.
+---@class cancela.Client A WebSocket connection. Read-only.
 ---@field id integer the gateway's own number
 ---@field address string "ip:port"
 ---@field path string that it connected to
@@ -52,11 +52,13 @@ local app = require "cancela.app"
 ---@field notify fun(self: cancela.Client, event: string, data?: any): boolean?, string? of a client of
 --- procedures: sends a JSON-RPC notification. Awaits room. Returns true, or nil and "closed"
 ---@field close fun(self: cancela.Client, code?: integer, reason?: string): boolean false if it was closed
----@field send fun(self: cancela.Client, message: string, kind?: "text"|"binary"): boolean?, string? of a
---- handler's socket. Awaits room. Returns true, or nil and "closed"
----@field receive fun(self: cancela.Client): string?, string? of a handler's socket: the next message and
---- its kind, or nil and "closed". Awaits
----@field messages fun(self: cancela.Client): fun(): string?, string? of a handler's socket, for `for`
+
+---@class cancela.Socket: cancela.Client What a WebSocket handler gets. It has no `notify`.
+---@field send fun(self: cancela.Socket, message: string, kind?: "text"|"binary"): boolean?, string?
+--- Awaits room. Returns true, or nil and "closed"
+---@field receive fun(self: cancela.Socket): string?, string? the next message and its kind, or nil and
+--- "closed". Awaits
+---@field messages fun(self: cancela.Socket): fun(): string?, string? `receive`, for `for`
 
 ---@class cancela.ErrorSpec
 ---@field code string|integer a name such as "not_found", or an integer outside -32768 to -32000

@@ -69,7 +69,7 @@
     X(BYTES, pipeline_bytes, "64KiB", 1, CLA_GIB, NULL,                                           \
       "most bytes read ahead behind a request that is still running")                             \
     X(BYTES, out_bytes, "1MiB", CLA_KIB, CLA_GIB, NULL,                                           \
-      "most bytes that wait to be sent on a connection")                                          \
+      "most bytes that wait to be sent on a connection; more of its work waits for room")                                          \
     X(CHOICE, half_close, "cancel", 0, 0, "cancel|allow",                                         \
       "what a client that closes its sending side does to its calls")                             \
     X(CHOICE, log_level, "info", 0, 0, "debug|info|warn|error|off", "least level to log")         \

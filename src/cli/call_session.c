@@ -216,7 +216,7 @@ static bool read_call(struct session *session, char *line)
         code = cla_call_params_read(&session->params, count - 1, words + 1);
     if (code != 0)
         refuse(session, code);
-    if (code != 0 || count == 0)
+    if (code != 0 || count <= 0)
         return false;
     session->call.procedure = cla_slice_str(words[0]);
     session->call.params = cla_buf_slice(&session->params);

@@ -1,6 +1,7 @@
 // cancela call on a WebSocket: one call, the calls of a file, calls typed at a prompt.
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -144,6 +145,18 @@ describe('the connection', () => {
     });
   }
 
+  test('Ctrl-C ends the wait for the upgrade', async (t) => {
+    let interrupt;
+    const silent = createServer((socket) => socket.on('error', () => {}).once('data', () => interrupt()));
+    t.after(() => silent.close());
+    await new Promise((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const child = spawnBinary(['call', `ws://127.0.0.1:${silent.address().port}`, 'add']);
+    interrupt = () => child.kill('SIGINT');
+    const { code, stderr } = await finish(child);
+    assert.equal(code, 130);
+    assert.match(stderr, /^cancelled after [\d.]+ s\n$/);
+  });
+
   test('what the server sends by itself is printed to stderr', async (t) => {
     const chatty = await fake(t, (ws, request) => {
       ws.send('{"jsonrpc":"2.0","method":"event","params":{"text":"hi \\u001b"}}');
@@ -226,6 +239,14 @@ describe('several calls', () => {
     const { code, stdout, stderr } = await cancela('call', weak, '--file', file);
     assert.deepEqual([code, stdout], [3, '1\n']);
     assert.match(stderr, /calls\.txt:4/);
+  });
+
+  test('end with 1 where the results cannot be written', async () => {
+    const full = await open('/dev/full', 'w');
+    const { code, stderr } = await finish(spawnBinary(['call', url, '--file', file], { stdio: ['ignore', full.fd, 'pipe'] }));
+    await full.close();
+    assert.equal(code, 1);
+    assert.equal(stderr, `cancela: cannot write the result to stdout\n  at ${file}:2\n`);
   });
 
   for (const [what, args, said] of [

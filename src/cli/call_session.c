@@ -227,9 +227,11 @@ static bool read_call(struct session *session, char *line)
 /* Ends the session: there are no more lines, or none can be read. */
 static void end_input(struct session *session, bool failed)
 {
+    const char *file = session->args->file;
+
     if (failed)
-        note(session,
-             cla_call_args_fail("cannot read %s: %s", session->args->file, strerror(errno)));
+        note(session, cla_call_args_fail("cannot read %s: %s", file != NULL ? file : "stdin",
+                                         strerror(errno)));
     else if (session->prompt)
         fputc('\n', stderr);
     end(session);

@@ -63,12 +63,12 @@ static bool take_line(struct cla_call_input *input, char **line)
     return true;
 }
 
-/* True if reading would not wait. */
+/* True if reading would not wait. It may only seem to where a signal comes: then the loop looks. */
 static bool ready(const struct cla_call_input *input)
 {
     struct pollfd fd = {.fd = input->fd, .events = POLLIN};
 
-    return !input->polled || poll(&fd, 1, 0) != 0;
+    return !input->polled || poll(&fd, 1, 0) > 0;
 }
 
 /* Returns 0 or an errno. */

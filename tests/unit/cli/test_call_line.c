@@ -8,7 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -200,6 +202,36 @@ static void what_cannot_be_read_says_why(void **state)
     close(folder);
 }
 
+static struct {
+    int fd;
+    volatile sig_atomic_t ticks;
+} alarm_;
+
+/* Long after the test it writes a line, so that a reader that waits fails instead of hanging. */
+static void on_alarm(int number)
+{
+    if (++alarm_.ticks == 20000 && write(alarm_.fd, "stuck\n", 6) != 6)
+        abort();
+}
+
+/* Poll fails where a signal comes, and then there is nothing to read. */
+static void signals_do_not_make_it_wait_in_read(void **state)
+{
+    const struct itimerval often = {{0, 100}, {0, 100}}, never = {{0, 0}, {0, 0}};
+    struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART}, before;
+    struct fixture *f = *state;
+    char *line;
+
+    alarm_.fd = f->fds[1];
+    alarm_.ticks = 0;
+    sigaction(SIGALRM, &action, &before);
+    setitimer(ITIMER_REAL, &often, NULL);
+    while (alarm_.ticks < 2000)
+        assert_int_equal(cla_call_input_line(&f->input, &line), CLA_CALL_INPUT_WAIT);
+    setitimer(ITIMER_REAL, &never, NULL);
+    sigaction(SIGALRM, &before, NULL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -211,6 +243,7 @@ int main(void)
         TEST(the_descriptor_stays_blocking),
         TEST(a_regular_file_is_read_without_waiting),
         TEST(a_nul_shows_in_the_length),
+        TEST(signals_do_not_make_it_wait_in_read),
         TEST(what_cannot_be_read_says_why),
     };
 

@@ -132,7 +132,7 @@ for (const [name, dial] of Object.entries(clients)) {
   });
 }
 
-for (const name of ['ws', 'json-rpc-2.0', '@open-rpc/client-js', 'wscat']) {
+for (const name of ['ws', 'json-rpc-2.0', '@open-rpc/client-js', 'wscat', 'jayson']) {
   test(`${name} sends a batch`, async (t) => {
     const client = await clients[name](t, gateway);
     const replies = await client.batch([

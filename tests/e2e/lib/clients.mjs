@@ -185,6 +185,7 @@ async function jaysonWebsocket(t, gateway) {
     call,
     socket: client.ws,
     notify: (method, params) => send(method, params, null),
+    batch: (requests) => send(requests),
     cancel(method, params) {
       const reply = call(method, params), id = ids;
       return { reply, cancel: () => send(RESET, { id }, null) };

@@ -109,7 +109,7 @@ void cla_log_end(struct cla_buf *buf)
     (void)cla_buf_push(buf, '\n');
 }
 
-void cla_log_flush(struct cla_log *log, struct cla_buf *buf)
+static void write_all(const struct cla_log *log, const struct cla_buf *buf)
 {
     size_t done = 0;
 
@@ -121,6 +121,15 @@ void cla_log_flush(struct cla_log *log, struct cla_buf *buf)
         else if (errno != EINTR)
             break; /* nowhere left to say so: the lines are lost, the calls are not */
     }
+}
+
+void cla_log_flush(struct cla_log *log, struct cla_buf *buf)
+{
+    if (log->lock != NULL)
+        pthread_mutex_lock(log->lock);
+    write_all(log, buf);
+    if (log->lock != NULL)
+        pthread_mutex_unlock(log->lock);
     buf->n = 0;
 }
 

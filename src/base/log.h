@@ -1,11 +1,12 @@
 /* Leveled log lines, one per event: "2026-01-31T12:00:00.123Z INFO message key=value …".
  *
- * One thread a struct; lines of several do not mix, since one line is one write. Depends on:
- * base/buf, base/clock. Text that came from the network goes in through cla_log_value(), which
+ * One thread a struct; lines of several that share a lock do not mix. Depends on: base/buf,
+ * base/clock. Text that came from the network goes in through cla_log_value(), which
  * quotes and escapes it. */
 #ifndef CLA_BASE_LOG_H
 #define CLA_BASE_LOG_H
 
+#include <pthread.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -20,6 +21,8 @@ enum cla_log_level {
 
 struct cla_log {
     int fd;                   /* where lines go; not owned */
+    pthread_mutex_t *lock;    /* held while lines are written, for a pipe takes long ones in pieces;
+                                 NULL: nobody else writes */
     enum cla_log_level level; /* lines below it are dropped */
     struct cla_buf *pending;  /* lines to be flushed by their maker, which go first; NULL: none */
     uint64_t stamp_ms;        /* since 1970, of 'stamp' */

@@ -135,31 +135,10 @@ static enum cla_wait_cancel cancel_write(struct cla_task *task)
 }
 
 /* Stack: client, message, kind. */
-static int write_message(lua_State *L, struct cla_task *task);
-
-static int write_k(lua_State *L, int status, lua_KContext context)
+static int write_now(lua_State *L, struct cla_socket *socket)
 {
-    (void)status, (void)context;
-    lua_settop(L, 3);
-    return write_message(L, cla_await_end(L));
-}
-
-static int await_room(lua_State *L, struct cla_task *task, struct cla_socket *socket)
-{
-    struct op *op = lua_newuserdatauv(L, sizeof *op, 0);
-
-    *op = (struct op){.writer.on_room = on_room, .task = task};
-    cla_socket_await_room(socket, &op->writer);
-    return cla_await(L, task, cancel_write, op, write_k);
-}
-
-static int write_message(lua_State *L, struct cla_task *task)
-{
-    struct cla_socket *socket = check(L);
     struct cla_slice message;
 
-    if (!cla_socket_has_room(socket))
-        return await_room(L, task, socket);
     message.p = lua_tolstring(L, 2, &message.n);
     switch (cla_socket_send(socket, (enum cla_ws_kind)lua_tointeger(L, 3), message)) {
     case 0:
@@ -170,6 +149,31 @@ static int write_message(lua_State *L, struct cla_task *task)
     default:
         return push_closed(L);
     }
+}
+
+static int write_k(lua_State *L, int status, lua_KContext context)
+{
+    struct op *op = (struct op *)context;
+    struct cla_task *task = cla_await_end(L);
+    struct cla_socket *socket = check(L);
+
+    (void)status;
+    if (!cla_socket_take_turn(socket, &op->writer))
+        return cla_await_with(L, task, cancel_write, op, write_k, context);
+    return write_now(L, socket);
+}
+
+static int write_message(lua_State *L, struct cla_task *task)
+{
+    struct cla_socket *socket = check(L);
+    struct op *op;
+
+    if (cla_socket_may_write(socket))
+        return write_now(L, socket);
+    op = lua_newuserdatauv(L, sizeof *op, 0); /* stays on the stack while it waits */
+    *op = (struct op){.writer.on_room = on_room, .task = task};
+    (void)cla_socket_take_turn(socket, &op->writer);
+    return cla_await_with(L, task, cancel_write, op, write_k, (lua_KContext)op);
 }
 
 static enum cla_ws_kind check_kind(lua_State *L, int index)

@@ -99,6 +99,7 @@ static int enter(struct cla_task *task, lua_State *L)
 {
     struct cla_call *call = task->owner;
 
+    call->begun = true;
     luaL_checkstack(L, 8, NULL);
     if (script_of_call(call)->authorize == LUA_NOREF)
         return push_body(L, call);

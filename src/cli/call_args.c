@@ -77,12 +77,27 @@ static bool set_scheme(struct cla_call_args *args, struct cla_slice scheme)
     return args->websocket || scheme.n == 0 || cla_slice_eq_nocase(scheme, CLA_LIT("http"));
 }
 
+/* unix:PATH, where nothing but the socket can be told. */
+static int set_local(struct cla_call_args *args, struct cla_slice typed)
+{
+    if (typed.n >= sizeof args->host)
+        return cla_call_args_fail("the path '%.*s' is too long", (int)typed.n, typed.p);
+    memcpy(args->host, typed.p, typed.n);
+    args->host[typed.n] = '\0';
+    if (cla_buf_add(&args->address, CLA_LIT("localhost")) != 0)
+        return out_of_memory();
+    return set_target(args, cla_slice("", 0));
+}
+
 static int set_url(struct cla_call_args *args, const char *typed)
 {
     struct cla_slice text = cla_slice_str(typed);
     struct cla_http_url url;
     int rc;
 
+    args->websocket = cla_slice_starts(text, CLA_LIT("ws+unix:"));
+    if (args->websocket || cla_slice_starts(text, CLA_LIT("unix:")))
+        return set_local(args, cla_slice_str(typed + (args->websocket ? strlen("ws+") : 0)));
     if (cla_http_url_parse(text, &url) != 0)
         return cla_call_args_fail(
             "'%s' is no URL of a gateway; write localhost:3000, http://host:port/path or "

@@ -10,7 +10,7 @@
 
 struct cla_call_args {
     bool websocket;         /* else HTTP */
-    char host[256];         /* IPv6 without brackets */
+    char host[256];         /* IPv6 without brackets, or unix:PATH */
     uint16_t port;          /* of 'host' */
     struct cla_buf address; /* "host:port", IPv6 in brackets */
     struct cla_buf target;  /* path and query */

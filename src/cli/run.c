@@ -1,8 +1,9 @@
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/error.h"
+#include "base/mem.h"
 #include "bind/script.h"
 #include "cli/cli.h"
 #include "cli/options.h"
@@ -13,7 +14,9 @@ static const char help[] =
     "\n"
     "Serves the Lua script APP over HTTP until SIGTERM or SIGINT, then lets running calls end.\n"
     "\n"
-    "  --listen ADDRESS:PORT   default 127.0.0.1:3000\n"
+    "  --listen ADDRESS:PORT   default 127.0.0.1:3000; may be repeated; unix:PATH for a socket "
+    "file\n"
+    "  --workers N             threads that run scripts (default 1), or auto: one per processor\n"
     "  --access-log WHAT       calls to log: all, failed (the default) or off\n"
     "  --config FILE           settings as a Lua table; default ./cancela.lua if there is one\n"
     "  --NAME VALUE            any other setting: 'cancela config' lists them\n"
@@ -21,58 +24,139 @@ static const char help[] =
     "Exit codes: 0 ended well · 1 the script does not load · 2 bad flag or setting ·\n"
     "3 cannot listen · 5 calls had to be abandoned at shutdown\n";
 
-static int listen_failed(const struct cla_config *config, int rc)
-{
-    const char *host = config->listen.host;
-    unsigned port = config->listen.port;
+/* What a worker works with. */
+struct crew_member {
+    struct cla_loop loop;
+    struct cla_log log;
+    struct cla_script *script;
+};
 
-    if (rc == -CLA_EADDRINUSE)
-        fprintf(stderr,
-                "cancela: port %u is in use on '%s': stop what listens there, or choose another "
-                "with --listen %s:%u\n",
-                port, host, host, port < 65535 ? port + 1 : 3000);
-    else
-        fprintf(stderr, "cancela: cannot listen on '%s' port %u: %s\n", host, port,
-                rc == -CLA_ENOTFOUND ? "this machine has no such address" : cla_error_text(rc));
-    return CLA_EXIT_NETWORK;
+struct crew {
+    struct crew_member *members; /* owned */
+    struct cla_server_seat *seats;
+    unsigned count; /* of those that are set up */
+};
+
+static void log_listening(const struct cla_server *server, const struct crew *crew,
+                          struct cla_log *log)
+{
+    char workers[32] = "";
+
+    if (crew->count > 1)
+        snprintf(workers, sizeof workers, " workers=%u", crew->count);
+    for (size_t i = 0; i < server->entrance.count; i++)
+        cla_log_line(log, CLA_LOG_INFO, "listening address=%s procedures=%zu%s",
+                     server->entrance.gates[i].listener.address,
+                     crew->members[0].script->procedure_count, workers);
 }
 
-static int serve(struct cla_script *script, struct cla_loop *loop, const struct cla_config *config,
-                 struct cla_log *log)
+/* It has ended well: a second signal, which now finds no handler, must not make it look otherwise.
+ */
+static void ignore_signals(void)
+{
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+}
+
+static int serve(const struct crew *crew, const struct cla_config *config, struct cla_log *log)
 {
     struct cla_server server;
+    struct cla_config_error error;
     unsigned abandoned;
-    int rc = cla_server_open(&server, loop, &script->app, config, log, script->log);
 
-    if (rc != 0)
-        return listen_failed(config, rc);
-    cla_log_line(log, CLA_LOG_INFO, "listening address=%s procedures=%zu", server.listener.address,
-                 script->procedure_count);
-    abandoned = cla_server_run(&server);
+    if (cla_server_open(&server, crew->seats, crew->count, config, log, &error) != 0) {
+        fprintf(stderr, "cancela: %s\n", error.text);
+        return CLA_EXIT_NETWORK;
+    }
+    log_listening(&server, crew, log);
+    if (cla_server_run(&server) != 0) {
+        cla_server_fini(&server);
+        return CLA_EXIT_FAILED;
+    }
+    ignore_signals();
+    abandoned = server.abandoned;
     cla_server_fini(&server);
     cla_log_line(log, CLA_LOG_INFO, "stopped abandoned=%u", abandoned);
     return abandoned > 0 ? CLA_EXIT_ABANDONED : CLA_EXIT_OK;
 }
 
-static int load_and_serve(const struct cla_options *options, struct cla_loop *loop,
-                          struct cla_log *log)
-{
-    struct cla_log worker_log = *log;
-    struct cla_script *script;
-    int rc = cla_options_load(options, loop, &worker_log, &script);
+/* --- The crew. --- */
 
-    if (rc != 0)
+static void fini_crew(struct crew *crew)
+{
+    while (crew->count > 0) {
+        struct crew_member *member = &crew->members[--crew->count];
+
+        cla_script_free(member->script);
+        cla_loop_fini(&member->loop);
+    }
+    cla_mem_free(crew->members);
+    cla_mem_free(crew->seats);
+}
+
+/* Sets up one more: its loop, its log, the script in a VM of its own. */
+static int add_member(struct crew *crew, const struct cla_options *options,
+                      const struct cla_log *log)
+{
+    struct crew_member *member = &crew->members[crew->count];
+    int rc;
+
+    member->log = *log;
+    if (cla_loop_init(&member->loop) != 0)
+        return CLA_EXIT_FAILED;
+    rc = cla_options_load(options, &member->loop, &member->log, &member->script);
+    if (rc != 0) {
+        cla_loop_fini(&member->loop);
         return rc;
-    rc = serve(script, loop, &options->config, log);
-    cla_script_free(script);
+    }
+    crew->seats[crew->count++] = (struct cla_server_seat){
+        .loop = &member->loop, .app = &member->script->app, .log = &member->log};
+    return 0;
+}
+
+/* The setting, where 0 means one for each processor. */
+static unsigned worker_count(const struct cla_config *config)
+{
+    return config->workers > 0 ? (unsigned)config->workers : uv_available_parallelism();
+}
+
+static int load_and_serve(const struct cla_options *options, struct cla_log *log)
+{
+    unsigned count = worker_count(&options->config);
+    struct crew crew = {
+        .members = cla_mem_zalloc(count * sizeof *crew.members),
+        .seats = cla_mem_zalloc(count * sizeof *crew.seats),
+    };
+    int rc = crew.members != NULL && crew.seats != NULL ? 0 : CLA_EXIT_FAILED;
+
+    while (rc == 0 && crew.count < count)
+        rc = add_member(&crew, options, log);
+    if (rc == 0)
+        rc = serve(&crew, &options->config, log);
+    fini_crew(&crew);
     return rc;
+}
+
+/* Connections are descriptors: as many as the system allows. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int cla_cli_run(int argc, char **argv)
 {
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    struct cla_log log = {.fd = STDERR_FILENO, .lock = &lock};
     struct cla_options options;
-    struct cla_loop loop;
-    struct cla_log log = {.fd = STDERR_FILENO};
     int rc = cla_options_read(&options, argc, argv, "APP");
 
     if (rc != 0)
@@ -83,12 +167,9 @@ int cla_cli_run(int argc, char **argv)
         return CLA_EXIT_OK;
     }
     signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
     log.level = (enum cla_log_level)options.config.log_level;
-    rc = CLA_EXIT_FAILED;
-    if (cla_loop_init(&loop) == 0) {
-        rc = load_and_serve(&options, &loop, &log);
-        cla_loop_fini(&loop);
-    }
+    rc = load_and_serve(&options, &log);
     cla_options_fini(&options);
     return rc;
 }

@@ -19,7 +19,33 @@ void cla_call_env_init(struct cla_call_env *env, struct cla_app *app, struct cla
         .handshake_timeout_ns = config->handshake_timeout_ns,
         .max_call_timeout_ns = config->max_call_timeout_ns,
         .max_in_flight = (unsigned)config->max_calls,
+        .id_step = 1,
     };
+}
+
+void cla_call_env_share(struct cla_call_env *env, atomic_uint *all, unsigned at, unsigned count)
+{
+    env->all = all;
+    env->next_id = at + 1;
+    env->next_id -= count; /* it steps before it is used */
+    env->id_step = count;
+}
+
+/* Takes a slot; false if it is one too many. */
+static bool take_slot(struct cla_call_env *env)
+{
+    unsigned others = env->in_flight++;
+
+    if (env->all != NULL)
+        others = atomic_fetch_add_explicit(env->all, 1, memory_order_relaxed);
+    return others < env->max_in_flight;
+}
+
+static void free_slot(struct cla_call_env *env)
+{
+    env->in_flight--;
+    if (env->all != NULL)
+        atomic_fetch_sub_explicit(env->all, 1, memory_order_relaxed);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -70,15 +96,15 @@ static void refuse_unknown(struct cla_call *call)
 void cla_call_start(struct cla_call *call)
 {
     struct cla_call_env *env = call->env;
+    bool has_slot = take_slot(env);
 
-    call->id = ++env->next_id;
+    call->id = cla_call_env_new_id(env);
     call->state = CLA_CALL_OPEN;
-    env->in_flight++;
     if (call->procedure == NULL)
         refuse_unknown(call);
     else if (env->draining)
         refuse(call, CLA_CODE_UNAVAILABLE, "the server is shutting down");
-    else if (env->in_flight > env->max_in_flight)
+    else if (!has_slot)
         refuse(call, CLA_CODE_UNAVAILABLE, "overloaded: too many calls in flight (max_calls)");
     else if (call->deadline_ns <= cla_loop_now_ns(env->loop))
         refuse(call, CLA_CODE_DEADLINE_EXCEEDED, "the deadline had passed before the call began");
@@ -88,7 +114,7 @@ void cla_call_start(struct cla_call *call)
 
 bool cla_call_wait_room(struct cla_call *call, struct cla_writer *writer)
 {
-    return call->state == CLA_CALL_OPEN && call->sink->wait_room(call, writer);
+    return call->sink->wait_room(call, writer);
 }
 
 struct cla_buf *cla_call_result_begin(struct cla_call *call)
@@ -154,6 +180,6 @@ void cla_call_cancel(struct cla_call *call, enum cla_cancel_kind kind, struct cl
 
 void cla_call_release(struct cla_call *call)
 {
-    call->env->in_flight--;
+    free_slot(call->env);
     call->sink->release(call);
 }

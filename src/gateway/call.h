@@ -9,6 +9,8 @@
 #ifndef CLA_GATEWAY_CALL_H
 #define CLA_GATEWAY_CALL_H
 
+#include <stdatomic.h>
+
 #include "base/buf.h"
 #include "base/list.h"
 #include "gateway/app.h"
@@ -26,7 +28,8 @@ enum cla_call_state {
 
 /* Where a call came from and its reply goes to. */
 struct cla_call_sink {
-    /* Has writer->on_room called when there is room for the result; false: there is now. */
+    /* True: writer->on_room will be called when the result may be written. False: write now, or,
+     * if the call has ended, leave the turn to others. */
     bool (*wait_room)(struct cla_call *call, struct cla_writer *writer);
     /* The buffer its result is to be appended to, with what goes before it already in place.
      * NULL: nobody will read it, or out of memory. */
@@ -64,9 +67,11 @@ struct cla_call_env {
     uint64_t call_timeout_ns;     /* where neither client nor procedure says */
     uint64_t max_call_timeout_ns; /* no call may ask for more */
     uint64_t next_id;
+    uint64_t id_step;              /* between the ids of a worker: the number of workers */
     uint64_t handshake_timeout_ns; /* of on_connect */
     unsigned jobs;                 /* of the script for WebSockets, besides calls */
     unsigned in_flight;            /* calls not released */
+    atomic_uint *all;              /* those of all workers; NULL: there is one */
     unsigned max_in_flight;        /* max_calls */
     uint64_t late_resets;          /* cancels that came after the result */
 };
@@ -81,13 +86,14 @@ struct cla_call {
     struct cla_slice params;               /* raw JSON; empty: none */
     struct cla_link link;                  /* in the sink's list of calls */
     struct cla_writer writer;              /* the app's, while its result waits for room */
-    uint64_t id;                           /* the gateway's own */
+    uint64_t id;                           /* the gateway's own; 0: not started */
     uint64_t deadline_ns;                  /* on the loop's clock */
     void *task;                            /* the app's, while started */
     void *object;                          /* the app's: what scripts know the call by, or NULL */
     size_t reply_mark;                     /* where the result began, for a rollback */
     size_t reply_bytes;                    /* of the result, for the access log */
     enum cla_call_state state;
+    bool begun;        /* the app has begun to run it */
     bool params_meta;  /* params hold a member _meta that is not the script's */
     bool result_begun; /* result_begin was called: reply_mark counts */
 };
@@ -97,6 +103,16 @@ struct cla_call {
 void cla_call_env_init(struct cla_call_env *env, struct cla_app *app, struct cla_loop *loop,
                        struct cla_log *log, struct cla_buf *log_buf,
                        const struct cla_config *config);
+
+/* Makes this the env of worker 'at' of 'count', which have one limit of calls, counted in '*all',
+ * and whose ids never meet. */
+void cla_call_env_share(struct cla_call_env *env, atomic_uint *all, unsigned at, unsigned count);
+
+/* A number that no other call or WebSocket of any worker has. */
+static inline uint64_t cla_call_env_new_id(struct cla_call_env *env)
+{
+    return env->next_id += env->id_step;
+}
 
 /* Sets the deadline from what the client asked for (has_timeout, timeout_ms), the procedure and the
  * server: the smallest of client's and procedure's, the server's default where neither says, never

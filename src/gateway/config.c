@@ -14,12 +14,14 @@
 
 #define FIELD_OF_LISTEN(name) name
 #define FIELD_OF_COUNT(name) name
+#define FIELD_OF_THREADS(name) name
 #define FIELD_OF_BYTES(name) name
 #define FIELD_OF_DURATION(name) name##_ns
 #define FIELD_OF_BOOL(name) name
 #define FIELD_OF_CHOICE(name) name
 #define FIELD_OF_ORIGINS(name) name
 #define FIELD_OF_HOSTS(name) name
+#define FIELD_OF_PROXIES(name) name
 
 static const struct cla_config_setting settings[CLA_CONFIG_SETTINGS] = {
 #define X(kind, name, standard, least, most, more, doc) \
@@ -126,9 +128,9 @@ static int refuse(const struct cla_config_setting *setting, struct cla_slice tex
     return -CLA_EINVAL;
 }
 
-static int assign(struct cla_config *config, const struct cla_config_setting *setting,
-                  struct cla_slice text, enum cla_config_source source,
-                  struct cla_config_error *error)
+static int assign_value(struct cla_config *config, const struct cla_config_setting *setting,
+                        struct cla_slice text, enum cla_config_source source,
+                        struct cla_config_error *error)
 {
     struct cla_buf remedy = {0};
     struct cla_config_value value;
@@ -148,6 +150,37 @@ static int assign(struct cla_config *config, const struct cla_config_setting *se
     cla_config_value_store(setting, &value, field_of(config, setting));
     *source_of(config, setting) = (uint8_t)source;
     return 0;
+}
+
+/* A list whose flag was given before. */
+static bool repeats(struct cla_config *config, const struct cla_config_setting *setting,
+                    enum cla_config_source source)
+{
+    return source == CLA_CONFIG_FLAG && *source_of(config, setting) == CLA_CONFIG_FLAG &&
+           cla_config_value_is_list(setting) &&
+           ((struct cla_config_list *)field_of(config, setting))->count > 0;
+}
+
+static int assign(struct cla_config *config, const struct cla_config_setting *setting,
+                  struct cla_slice text, enum cla_config_source source,
+                  struct cla_config_error *error)
+{
+    struct cla_buf whole = {0};
+    int rc;
+
+    if (!repeats(config, setting, source))
+        return assign_value(config, setting, text, source, error);
+    rc = cla_config_value_print(setting, field_of(config, setting), &whole);
+    if (rc == 0)
+        rc = cla_buf_push(&whole, ',');
+    if (rc == 0)
+        rc = cla_buf_add(&whole, text);
+    if (rc == 0)
+        rc = assign_value(config, setting, cla_buf_slice(&whole), source, error);
+    else
+        snprintf(error->text, sizeof error->text, "%s", cla_error_text(rc));
+    cla_buf_fini(&whole);
+    return rc;
 }
 
 int cla_config_init(struct cla_config *config)
@@ -173,7 +206,7 @@ void cla_config_fini(struct cla_config *config)
     for (size_t i = 0; i < CLA_CONFIG_SETTINGS; i++) {
         struct cla_config_value nothing = {.list = {NULL, 0}};
 
-        if (settings[i].kind == CLA_CONFIG_ORIGINS || settings[i].kind == CLA_CONFIG_HOSTS)
+        if (cla_config_value_is_list(&settings[i]))
             cla_config_value_store(&settings[i], &nothing, field_of(config, &settings[i]));
     }
 }

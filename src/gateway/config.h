@@ -21,24 +21,21 @@ enum cla_config_source {
 };
 
 enum cla_config_kind {
-    CLA_CONFIG_LISTEN,   /* ADDRESS:PORT, [IPv6]:PORT, NAME:PORT or :PORT */
+    CLA_CONFIG_LISTEN,   /* addresses: gateway/listen.h */
     CLA_CONFIG_COUNT,    /* a whole number */
+    CLA_CONFIG_THREADS,  /* a whole number, or "auto", which is held as 0 */
     CLA_CONFIG_BYTES,    /* "1MiB", or a number of bytes */
     CLA_CONFIG_DURATION, /* "500ms", or a number of seconds */
     CLA_CONFIG_BOOL,     /* true or false */
     CLA_CONFIG_CHOICE,   /* one of a few words */
     CLA_CONFIG_ORIGINS,  /* scheme://host[:port], …, or * */
     CLA_CONFIG_HOSTS,    /* host[:port], …, or * */
+    CLA_CONFIG_PROXIES,  /* addresses, networks, or "unix" */
 };
 
 /* Choices of half_close, of access_log; those of log_level are enum cla_log_level. */
 enum cla_half_close { CLA_HALF_CLOSE_CANCEL, CLA_HALF_CLOSE_ALLOW };
 enum cla_access_log { CLA_ACCESS_LOG_ALL, CLA_ACCESS_LOG_FAILED, CLA_ACCESS_LOG_OFF };
-
-struct cla_config_address {
-    char host[256]; /* IPv4, IPv6 without brackets, or a name; empty: every address */
-    uint16_t port;  /* 0: any free port */
-};
 
 struct cla_config_list {
     struct cla_slice *items; /* owned, with their text, as one block; NULL if there are none */
@@ -46,14 +43,16 @@ struct cla_config_list {
 };
 
 /* The field of each kind; those of DURATION are called NAME_ns. */
-#define CLA_CONFIG_FIELD_LISTEN(name) struct cla_config_address name;
+#define CLA_CONFIG_FIELD_LISTEN(name) struct cla_config_list name;
 #define CLA_CONFIG_FIELD_COUNT(name) uint64_t name;
+#define CLA_CONFIG_FIELD_THREADS(name) uint64_t name;
 #define CLA_CONFIG_FIELD_BYTES(name) uint64_t name;
 #define CLA_CONFIG_FIELD_DURATION(name) uint64_t name##_ns;
 #define CLA_CONFIG_FIELD_BOOL(name) bool name;
 #define CLA_CONFIG_FIELD_CHOICE(name) unsigned name;
 #define CLA_CONFIG_FIELD_ORIGINS(name) struct cla_config_list name;
 #define CLA_CONFIG_FIELD_HOSTS(name) struct cla_config_list name;
+#define CLA_CONFIG_FIELD_PROXIES(name) struct cla_config_list name;
 
 /* Indices of the settings: CLA_CONFIG_AT_listen, … */
 enum {
@@ -72,7 +71,7 @@ struct cla_config {
 
 /* One line, without a line end: the thing, its value, the remedy. */
 struct cla_config_error {
-    char text[320];
+    char text[640];
 };
 
 struct cla_config_setting {
@@ -91,7 +90,8 @@ int cla_config_init(struct cla_config *config);
 /* Frees what the settings hold. */
 void cla_config_fini(struct cla_config *config);
 
-/* Sets one. 'name' is written as its source writes it, without "--" or "CANCELA_".
+/* Sets one. 'name' is written as its source writes it, without "--" or "CANCELA_". The items of a
+ * list whose flag is repeated add up; anything else is replaced.
  * Returns 0 (also if a stronger source has spoken: the value is checked all the same), or
  * -CLA_EINVAL, -CLA_ENOTFOUND (no such setting; names the nearest) or -CLA_ENOMEM, with 'error'. */
 int cla_config_set(struct cla_config *config, struct cla_slice name, struct cla_slice text,

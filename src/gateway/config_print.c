@@ -63,8 +63,10 @@ int cla_config_value_print(const struct cla_config_setting *setting, const void 
                            struct cla_buf *to)
 {
     switch (setting->kind) {
-    case CLA_CONFIG_LISTEN:
-        return cla_config_address_print(field, to);
+    case CLA_CONFIG_THREADS:
+        if (*(const uint64_t *)field == 0)
+            return cla_buf_add(to, CLA_LIT("auto"));
+        return cla_buf_add_number(to, *(const uint64_t *)field);
     case CLA_CONFIG_COUNT:
         return cla_buf_printf(to, "%" PRIu64, *(const uint64_t *)field);
     case CLA_CONFIG_BYTES:
@@ -75,8 +77,10 @@ int cla_config_value_print(const struct cla_config_setting *setting, const void 
         return cla_buf_add(to, *(const bool *)field ? CLA_LIT("true") : CLA_LIT("false"));
     case CLA_CONFIG_CHOICE:
         return print_choice(*(const unsigned *)field, setting->more, to);
+    case CLA_CONFIG_LISTEN:
     case CLA_CONFIG_ORIGINS:
     case CLA_CONFIG_HOSTS:
+    case CLA_CONFIG_PROXIES:
         return print_list(field, to);
     }
     return -CLA_EINVAL;

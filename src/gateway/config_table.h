@@ -18,10 +18,10 @@
 
 #define CLA_CONFIG_TABLE(X)                                                                       \
     X(LISTEN, listen, "127.0.0.1:3000", 0, 0, NULL,                                               \
-      "address and port to serve on; [::1]:3000 for IPv6, :3000 for every address, port 0 for "   \
-      "any free port")                                                                            \
-    X(COUNT, workers, "1", 1, 1, "this version runs one worker: write 1",                         \
-      "threads that run scripts")                                                                 \
+      "addresses to serve on, separated by commas: 127.0.0.1:3000, [::1]:3000, :3000 for every "  \
+      "address, unix:/path")                                                                      \
+    X(THREADS, workers, "1", 1, 256, NULL,                                                        \
+      "threads that run scripts, each with a VM of its own; auto for one per processor")          \
     X(DURATION, call_timeout, "30s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                             \
       "deadline of a call for which neither client nor procedure gives one")                      \
     X(DURATION, max_call_timeout, "300s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                        \
@@ -35,6 +35,8 @@
     X(BYTES, vm_memory, "256MiB", 4 * CLA_MIB, 1024 * CLA_GIB, NULL,                              \
       "most memory that the scripts of a worker may use")                                         \
     X(COUNT, max_connections, "20000", 1, 1000000, NULL, "most connections at a time")            \
+    X(COUNT, connections_per_address, "15000", 1, 1000000, NULL,                                  \
+      "most connections at a time from one address, or from one IPv6 network of 64 bits")         \
     X(COUNT, max_calls, "20000", 1, 1000000, NULL,                                                \
       "most calls at a time; more are answered 'unavailable'")                                    \
     X(BYTES, head_bytes, "16KiB", 256, 16 * CLA_MIB, NULL,                                        \
@@ -69,7 +71,7 @@
     X(BYTES, pipeline_bytes, "64KiB", 1, CLA_GIB, NULL,                                           \
       "most bytes read ahead behind a request that is still running")                             \
     X(BYTES, out_bytes, "1MiB", CLA_KIB, CLA_GIB, NULL,                                           \
-      "most bytes that wait to be sent on a connection; more of its work waits for room")                                          \
+      "most bytes that wait to be sent on a connection; more of its work waits for room")         \
     X(CHOICE, half_close, "cancel", 0, 0, "cancel|allow",                                         \
       "what a client that closes its sending side does to its calls")                             \
     X(CHOICE, log_level, "info", 0, 0, "debug|info|warn|error|off", "least level to log")         \
@@ -81,6 +83,9 @@
       "web origins that may call besides the gateway's own, separated by commas; * for any")      \
     X(HOSTS, hosts, "", 0, 0, NULL,                                                               \
       "host names to answer for besides loopback ones when listening on loopback, separated by "  \
-      "commas; * for any")
+      "commas; * for any")                                                                        \
+    X(PROXIES, trusted_proxies, "", 0, 0, NULL,                                                   \
+      "addresses and networks of proxies whose Forwarded or X-Forwarded-For is believed, "        \
+      "separated by commas; unix for whoever connects to a unix socket")
 
 #endif

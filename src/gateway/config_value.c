@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/units.h"
+#include "gateway/listen.h"
+#include "gateway/proxy.h"
 
 static int wrong(struct cla_buf *remedy, const char *text)
 {
@@ -22,6 +24,14 @@ static int read_count(struct cla_slice text, uint64_t *count)
     return 0;
 }
 
+static int read_threads(struct cla_slice text, uint64_t *count)
+{
+    if (!cla_slice_eq(text, CLA_LIT("auto")))
+        return read_count(text, count);
+    *count = 0;
+    return 0;
+}
+
 /* One kind of number. */
 struct number_kind {
     int (*read)(struct cla_slice text, uint64_t *value);
@@ -30,6 +40,7 @@ struct number_kind {
 
 static const struct number_kind number_kinds[] = {
     [CLA_CONFIG_COUNT] = {read_count, "is not a count", "write a whole number"},
+    [CLA_CONFIG_THREADS] = {read_threads, "is not a count", "write a whole number, or auto"},
     [CLA_CONFIG_BYTES] = {cla_units_bytes, "is not a size",
                           "write 64KiB, 1MiB or a number of bytes"},
     [CLA_CONFIG_DURATION] = {cla_units_duration_ns, "is not a duration",
@@ -56,6 +67,8 @@ static int read_number(const struct cla_config_setting *setting, struct cla_slic
     bool is_number = kind->read(text, number) == 0;
 
     if (is_number && *number >= setting->least && *number <= setting->most)
+        return 0;
+    if (setting->kind == CLA_CONFIG_THREADS && cla_slice_eq(text, CLA_LIT("auto")))
         return 0;
     if (cla_buf_printf(remedy, "%s; ", is_number ? "is out of range" : kind->wrong) != 0)
         return -CLA_ENOMEM;
@@ -117,39 +130,72 @@ static bool is_origin(struct cla_slice item)
     return is_host(cla_slice(item.p + scheme + 3, item.n - scheme - 3));
 }
 
-static bool is_item(const struct cla_config_setting *setting, struct cla_slice item)
+/* What is wrong with an item of LISTEN; NULL: nothing. 'before': the items in front of it. */
+static const char *check_listen(struct cla_slice item, struct cla_slice before)
 {
-    if (cla_slice_eq(item, CLA_LIT("*")))
-        return true;
-    return setting->kind == CLA_CONFIG_ORIGINS ? is_origin(item) : is_host(item);
+    struct cla_listen listen, other;
+    const char *why = cla_listen_read(item, &listen);
+
+    while (why == NULL && cla_slice_next(&before, ',', &item)) {
+        (void)cla_listen_read(item, &other);
+        if (cla_listen_same(&listen, &other))
+            why = "names an address twice; write each once";
+    }
+    return why;
 }
 
-/* Checks and counts the items. Returns false if one is malformed. */
-static bool count_items(const struct cla_config_setting *setting, struct cla_slice text,
-                        size_t *count)
+/* What is wrong with 'item', in front of which 'before' stands; NULL: nothing. */
+static const char *check_item(const struct cla_config_setting *setting, struct cla_slice item,
+                              struct cla_slice before)
 {
-    struct cla_slice item;
+    if (setting->kind == CLA_CONFIG_LISTEN)
+        return check_listen(item, before);
+    if (setting->kind == CLA_CONFIG_PROXIES)
+        return cla_proxy_is_item(item)
+                   ? NULL
+                   : "is not a list of proxies; write 10.0.0.1, 10.0.0.0/8, 2001:db8::/32 (no bits "
+                     "behind the network's), or unix, with commas between several";
+    if (cla_slice_eq(item, CLA_LIT("*")))
+        return NULL;
+    if (setting->kind == CLA_CONFIG_ORIGINS)
+        return is_origin(item) ? NULL
+                               : "is not a list of origins; write https://example.com, or * for "
+                                 "any, with commas between several";
+    return is_host(item) ? NULL
+                         : "is not a list of hosts; write example.com, or * for any, with commas "
+                           "between several";
+}
 
-    for (*count = 0; cla_slice_next(&text, ',', &item); ++*count) {
-        if (!is_item(setting, item))
-            return false;
+/* Checks and counts the items. Returns what is wrong; NULL: nothing. */
+static const char *count_items(const struct cla_config_setting *setting, struct cla_slice text,
+                               size_t *count)
+{
+    struct cla_slice rest = text, item;
+    const char *why = NULL;
+
+    *count = 0;
+    while (why == NULL && cla_slice_next(&rest, ',', &item)) {
+        size_t before = (size_t)(item.p - text.p);
+
+        why = check_item(setting, item, cla_slice(text.p, before));
+        ++*count;
     }
-    return true;
+    if (*count == 0 && setting->kind == CLA_CONFIG_LISTEN)
+        return "is no address; write at least one, such as 127.0.0.1:3000";
+    return why;
 }
 
 static int read_list(const struct cla_config_setting *setting, struct cla_slice text,
                      struct cla_config_list *list, struct cla_buf *remedy)
 {
     size_t items_bytes;
+    const char *why;
     char *copy;
 
     *list = (struct cla_config_list){NULL, 0};
-    if (!count_items(setting, text, &list->count))
-        return wrong(remedy, setting->kind == CLA_CONFIG_ORIGINS
-                                 ? "is not a list of origins; write https://example.com, or * for "
-                                   "any, with commas between several"
-                                 : "is not a list of hosts; write example.com, or * for any, with "
-                                   "commas between several");
+    why = count_items(setting, text, &list->count);
+    if (why != NULL)
+        return wrong(remedy, why);
     if (list->count == 0)
         return 0;
     items_bytes = list->count * sizeof *list->items;
@@ -169,43 +215,40 @@ int cla_config_value_read(const struct cla_config_setting *setting, struct cla_s
 {
     text = cla_slice_trim(text);
     switch (setting->kind) {
-    case CLA_CONFIG_LISTEN:
-        if (text.n > 0 && cla_config_address_read(text, &value->address) == 0)
-            return 0;
-        return wrong(remedy, "is not an address to listen on; write 127.0.0.1:3000, [::1]:3000, or "
-                             ":3000 for every address");
     case CLA_CONFIG_BOOL:
         return read_bool(text, &value->truth, remedy);
     case CLA_CONFIG_CHOICE:
         return read_choice(setting, text, &value->choice, remedy);
+    case CLA_CONFIG_LISTEN:
     case CLA_CONFIG_ORIGINS:
     case CLA_CONFIG_HOSTS:
+    case CLA_CONFIG_PROXIES:
         return read_list(setting, text, &value->list, remedy);
     default:
         return read_number(setting, text, &value->number, remedy);
     }
 }
 
-static bool is_list(const struct cla_config_setting *setting)
+bool cla_config_value_is_list(const struct cla_config_setting *setting)
 {
-    return setting->kind == CLA_CONFIG_ORIGINS || setting->kind == CLA_CONFIG_HOSTS;
+    return setting->kind == CLA_CONFIG_LISTEN || setting->kind == CLA_CONFIG_ORIGINS ||
+           setting->kind == CLA_CONFIG_HOSTS || setting->kind == CLA_CONFIG_PROXIES;
 }
 
 void cla_config_value_store(const struct cla_config_setting *setting,
                             struct cla_config_value *value, void *field)
 {
     switch (setting->kind) {
-    case CLA_CONFIG_LISTEN:
-        *(struct cla_config_address *)field = value->address;
-        break;
     case CLA_CONFIG_BOOL:
         *(bool *)field = value->truth;
         break;
     case CLA_CONFIG_CHOICE:
         *(unsigned *)field = value->choice;
         break;
+    case CLA_CONFIG_LISTEN:
     case CLA_CONFIG_ORIGINS:
     case CLA_CONFIG_HOSTS:
+    case CLA_CONFIG_PROXIES:
         cla_mem_free(((struct cla_config_list *)field)->items);
         *(struct cla_config_list *)field = value->list;
         break;
@@ -217,6 +260,6 @@ void cla_config_value_store(const struct cla_config_setting *setting,
 
 void cla_config_value_fini(const struct cla_config_setting *setting, struct cla_config_value *value)
 {
-    if (is_list(setting))
+    if (cla_config_value_is_list(setting))
         cla_mem_free(value->list.items);
 }

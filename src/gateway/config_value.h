@@ -9,11 +9,10 @@
 /* What a field holds, by its kind. */
 struct cla_config_value {
     union {
-        uint64_t number; /* COUNT, BYTES, DURATION */
-        bool truth;      /* BOOL */
-        unsigned choice; /* CHOICE */
-        struct cla_config_address address;
-        struct cla_config_list list; /* ORIGINS, HOSTS; owned */
+        uint64_t number;             /* COUNT, THREADS, BYTES, DURATION */
+        bool truth;                  /* BOOL */
+        unsigned choice;             /* CHOICE */
+        struct cla_config_list list; /* LISTEN, ORIGINS, HOSTS, PROXIES; owned */
     };
 };
 
@@ -34,10 +33,7 @@ void cla_config_value_fini(const struct cla_config_setting *setting,
 int cla_config_value_print(const struct cla_config_setting *setting, const void *field,
                            struct cla_buf *to);
 
-/* Reads ADDRESS:PORT. Returns 0, or -CLA_EINVAL. */
-int cla_config_address_read(struct cla_slice text, struct cla_config_address *address);
-
-/* Appends it. Returns 0 or -CLA_ENOMEM. */
-int cla_config_address_print(const struct cla_config_address *address, struct cla_buf *to);
+/* True if its field is a struct cla_config_list. */
+bool cla_config_value_is_list(const struct cla_config_setting *setting);
 
 #endif

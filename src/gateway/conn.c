@@ -13,6 +13,7 @@
 #include "gateway/origin.h"
 #include "gateway/socket_out.h"
 #include "gateway/worker.h"
+#include "ws/handshake.h"
 
 /* How long a closing connection goes on reading, so that the answer is not lost to a reset that
  * unread bytes would cause (RFC 9112 section 9.6). */
@@ -21,6 +22,14 @@
 static struct cla_conn *conn_of(struct cla_stream *stream)
 {
     return CLA_CONTAINER(stream, struct cla_conn, stream);
+}
+
+/* Who the request under way is from; between requests, who has connected. */
+static struct cla_slice peer_of(const struct cla_conn *conn)
+{
+    if (conn->exchange != NULL)
+        return conn->exchange->request.peer;
+    return cla_slice(conn->arrival.peer, conn->arrival.peer_n);
 }
 
 static uint64_t now_of(const struct cla_conn *conn)
@@ -160,6 +169,7 @@ static void on_closed(struct cla_stream *stream)
     struct cla_conn *conn = conn_of(stream);
 
     cla_list_remove(&conn->link);
+    cla_worker_forget(conn->worker, &conn->arrival);
     cla_worker_conn_gone(conn->worker);
     cla_http_parser_free(conn->parser);
     cla_buf_fini(&conn->pending);
@@ -225,8 +235,8 @@ static bool last_request(const struct cla_conn *conn, const struct cla_exchange 
             conn->requests + 1 >= worker->requests_per_connection);
 }
 
-/* The lines that are not in every response: Allow, with the answer to OPTIONS and with 405 (RFC
- * 9110 section 15.5.6), and those for pages of other sites. */
+/* The lines that are not in every response: Upgrade, with 426; Allow, with the answer to OPTIONS
+ * and with 405 (RFC 9110 section 15.5.6), and those for pages of other sites. */
 static struct cla_slice more_fields(struct cla_worker *worker, const struct cla_exchange *exchange)
 {
     const struct cla_route *route = &exchange->route;
@@ -234,6 +244,8 @@ static struct cla_slice more_fields(struct cla_worker *worker, const struct cla_
     struct cla_buf *fields = &worker->scratch;
 
     fields->n = 0;
+    if (exchange->status == 426)
+        (void)cla_buf_add(fields, CLA_LIT(CLA_WS_UPGRADE_REQUIRED));
     if (options || exchange->status == 405)
         (void)cla_buf_printf(fields, "Allow: %s\r\n", route->allow);
     if (route->origin.n > 0)
@@ -274,10 +286,10 @@ void cla_conn_refuse(struct cla_conn *conn, int status, const char *why)
         .close = true,
     };
 
+    cla_access_refused(&conn->worker->env, peer_of(conn), status, why);
     conn->exchange = NULL;
     if (exchange != NULL)
         cla_exchange_abandon(exchange, CLA_CANCEL_DISCONNECT);
-    cla_access_refused(&conn->worker->env, cla_slice(conn->peer, conn->peer_n), status, why);
     write_reply(conn, &reply, text);
 }
 
@@ -293,8 +305,16 @@ void cla_conn_refuse_upgrade(struct cla_conn *conn, int status, const char *why,
         .close = true,
     };
 
-    cla_access_refused(&conn->worker->env, cla_slice(conn->peer, conn->peer_n), status, why);
+    cla_access_refused(&conn->worker->env, peer_of(conn), status, why);
     write_reply(conn, &reply, cla_slice_str(why));
+}
+
+/* From now on all that comes is from the client that asked for the upgrade. */
+static void become_peers_own(struct cla_conn *conn, const struct cla_exchange *exchange)
+{
+    conn->arrival.proxies = NULL;
+    conn->arrival.peer_n = exchange->request.peer.n;
+    memcpy(conn->arrival.peer, exchange->peer, conn->arrival.peer_n);
 }
 
 void cla_conn_upgrade(struct cla_conn *conn, struct cla_exchange *exchange)
@@ -304,6 +324,7 @@ void cla_conn_upgrade(struct cla_conn *conn, struct cla_exchange *exchange)
     int status =
         cla_socket_new(&exchange->upgrade, exchange, exchange->route.socket, &fields, &why);
 
+    become_peers_own(conn, exchange);
     if (status == 0) {
         cla_socket_ask(exchange->upgrade);
     } else {
@@ -437,8 +458,8 @@ static void on_read(struct cla_stream *stream, struct cla_slice bytes)
         /* they lie in the loop's own buffer, so they may be changed */
         used = cla_socket_feed(conn->socket, (char *)bytes.p, bytes.n);
         bytes = cla_slice(bytes.p + used, bytes.n - used);
-        if (conn->state == CLA_CONN_OPEN && bytes.n > 0)
-            cla_stream_pause(&conn->stream); /* the handler must take some messages first */
+        if (conn->state == CLA_CONN_OPEN && cla_socket_full(conn->socket))
+            cla_stream_pause(&conn->stream);
     }
     keep(conn, bytes);
     if (conn->state != CLA_CONN_CLOSED)
@@ -453,10 +474,10 @@ static void feed_socket(struct cla_conn *conn)
             cla_socket_feed(conn->socket, conn->pending.p + conn->pending_at, pending_n(conn));
     if (conn->state != CLA_CONN_OPEN)
         return;
-    if (pending_n(conn) == 0) {
+    if (pending_n(conn) == 0)
         drop_pending(conn);
+    if (!cla_socket_full(conn->socket))
         cla_stream_read(&conn->stream);
-    }
     update_due(conn, conn->read_ns);
 }
 
@@ -495,7 +516,7 @@ static void on_stream_end(struct cla_stream *stream, int rc)
     bool upgrading = conn->exchange != NULL && conn->exchange->upgrade != NULL;
     bool in_use = upgrading || (conn->socket != NULL && conn->state == CLA_CONN_OPEN);
 
-    if (rc == 0 && !in_use && (busy(conn) ? conn->worker->half_close_allowed : answering))
+    if (rc == 0 && !in_use && (busy(conn) ? conn->arrival.via->half_close_allowed : answering))
         conn->peer_ended = true;
     else
         cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
@@ -547,22 +568,23 @@ static void on_drained(struct cla_stream *stream)
 static const struct cla_stream_events stream_events = {on_read, on_stream_end, on_drained,
                                                        on_closed};
 
-int cla_conn_open(struct cla_worker *worker, int fd, struct cla_slice peer)
+int cla_conn_open(struct cla_worker *worker, const struct cla_arrival *arrival)
 {
     struct cla_conn *conn = cla_mem_zalloc(sizeof *conn);
     int rc = -CLA_ENOMEM;
 
-    if (conn == NULL)
+    if (conn == NULL) {
+        cla_worker_forget(worker, arrival);
         goto close_fd;
+    }
     conn->worker = worker;
+    conn->arrival = *arrival;
     cla_list_init(&conn->advance);
     cla_list_init(&conn->dirty);
     cla_timer_init(&conn->timer, on_timer);
-    conn->peer_n = peer.n < sizeof conn->peer ? peer.n : sizeof conn->peer;
-    memcpy(conn->peer, peer.p, conn->peer_n);
     worker->conn_count++;
     cla_list_push(&worker->conns, &conn->link);
-    rc = cla_stream_open(&conn->stream, worker->loop, fd, &stream_events);
+    rc = cla_stream_open(&conn->stream, worker->loop, arrival->fd, &stream_events);
     if (rc != 0) {
         conn->state = CLA_CONN_CLOSED; /* on_closed frees it */
         goto close_fd;
@@ -571,6 +593,6 @@ int cla_conn_open(struct cla_worker *worker, int fd, struct cla_slice peer)
     cla_stream_read(&conn->stream);
     return 0;
 close_fd:
-    close(fd);
+    close(arrival->fd);
     return rc;
 }

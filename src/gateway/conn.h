@@ -11,6 +11,7 @@
 #ifndef CLA_GATEWAY_CONN_H
 #define CLA_GATEWAY_CONN_H
 
+#include "gateway/arrival.h"
 #include "gateway/exchange.h"
 #include "http/parser.h"
 #include "io/stream.h"
@@ -42,17 +43,16 @@ struct cla_conn {
     uint64_t requests;              /* answered */
     size_t unwritten;               /* bytes queued when the wait for the peer to take some began */
     enum cla_conn_state state;
-    bool peer_ended; /* FIN seen, and an answer is still wanted */
-    size_t peer_n;
-    char peer[CLA_PEER_MAX]; /* "ip:port" */
+    bool peer_ended;            /* FIN seen, and an answer is still wanted */
+    struct cla_arrival arrival; /* who it is from, and by which listener */
 };
 
 /* What a connection's parser calls it by. For the worker, which makes the parsers. */
 extern const struct cla_http_events cla_conn_http_events;
 
-/* Takes over the socket 'fd' of 'peer' ("ip:port"). On failure the socket is closed.
- * Returns 0, -CLA_ENOMEM or -CLA_EIO. */
-int cla_conn_open(struct cla_worker *worker, int fd, struct cla_slice peer);
+/* Takes over the socket of 'arrival', and gives back what is counted when it is gone. On failure
+ * too: the socket is then closed. Returns 0, -CLA_ENOMEM or -CLA_EIO. */
+int cla_conn_open(struct cla_worker *worker, const struct cla_arrival *arrival);
 
 /* Writes the response of an exchange, which has let go of the connection; 'content_type' NULL:
  * none, and no body. For the exchange. */

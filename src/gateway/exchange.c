@@ -4,6 +4,7 @@
 #include "gateway/access.h"
 #include "gateway/conn.h"
 #include "gateway/exchange_answer.h"
+#include "gateway/proxy.h"
 #include "gateway/socket_out.h"
 #include "gateway/worker.h"
 #include "rpc/connect.h"
@@ -82,14 +83,14 @@ static void reset(struct cla_exchange *x, struct cla_worker *worker)
     cla_list_init(&x->of_socket);
     x->unanswered = x->replies = 0;
     x->status = 200;
-    x->busy = x->batch = x->reading = x->first_used = x->lost = false;
+    x->busy = x->batch = x->reading = x->first_used = x->lost = x->postponed = false;
     cla_list_push(&worker->exchanges, &x->link);
 }
 
-static void take_peer(struct cla_exchange *x, const struct cla_conn *conn)
+static void take_peer(struct cla_exchange *x, const struct cla_conn *conn,
+                      const struct cla_http_head *head)
 {
-    memcpy(x->peer, conn->peer, conn->peer_n);
-    x->request.peer = cla_slice(x->peer, conn->peer_n);
+    x->request.peer = cla_slice(x->peer, cla_proxy_peer(&conn->arrival, head, x->peer));
 }
 
 /* A slice of the head becomes one of our copy of it. */
@@ -117,14 +118,14 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
     x->keep_alive = head->keep_alive;
     x->version_1_0 = head->version_minor == 0;
     x->head_only = head->method == CLA_HTTP_HEAD;
-    cla_route_find(&x->route, head, &worker->rules, &worker->scratch);
+    cla_route_find(&x->route, head, &worker->rules, conn->arrival.via->loopback, &worker->scratch);
     move_into_copy(&x->route.path, x, head);
     move_into_copy(&x->route.query, x, head);
     move_into_copy(&x->route.origin, x, head);
     x->protocol = protocol_of(&x->route);
     x->request = (struct cla_request){
         .head = cla_buf_slice(&x->head), .protocol = x->protocol->name, .received_ns = received_ns};
-    take_peer(x, conn);
+    take_peer(x, conn, head);
     return x;
 }
 
@@ -194,18 +195,19 @@ struct cla_call *cla_exchange_find(struct cla_exchange *exchange, struct cla_sli
     CLA_LIST_EACH (link, &exchange->calls) {
         struct cla_call *call = CLA_CONTAINER(link, struct cla_call, link);
 
-        if (call->state == CLA_CALL_OPEN && cla_slice_eq(call->request_id, id))
+        if (call->id != 0 && call->state == CLA_CALL_OPEN && cla_slice_eq(call->request_id, id))
             return call;
     }
     return NULL;
 }
 
-/* Null names no call: clients use it for calls they do not tell apart. */
-static bool id_is_live(struct cla_exchange *x, struct cla_slice id)
+/* The live call with this id, or NULL. Null names no call: clients use it for calls they do not
+ * tell apart. */
+static const struct cla_call *find_live(struct cla_exchange *x, struct cla_slice id)
 {
-    if (cla_slice_eq(id, CLA_LIT("null")))
-        return false;
-    return (x->socket != NULL ? cla_socket_find(x->socket, id) : cla_exchange_find(x, id)) != NULL;
+    if (id.n == 0 || cla_slice_eq(id, CLA_LIT("null")))
+        return NULL;
+    return x->socket != NULL ? cla_socket_find(x->socket, id) : cla_exchange_find(x, id);
 }
 
 /* The id of a live call again. The answer carries it in its data only: as its id it would settle
@@ -225,12 +227,44 @@ static void answer_id_taken(struct cla_exchange *x, struct cla_slice id)
     cla_exchange_one_answered(x);
 }
 
+/* The call waits until the one with its id, which has not begun either, has: see
+ * cla_exchange_judge().
+ */
+static void postpone(struct cla_exchange *x)
+{
+    x->postponed = true;
+    cla_list_remove(&x->of_socket);
+    cla_list_push(&x->socket->postponed, &x->of_socket);
+    cla_worker_judge_later(x->worker, x->socket);
+}
+
+bool cla_exchange_judge(struct cla_exchange *x)
+{
+    struct cla_call *call = &x->first;
+    const struct cla_call *live = find_live(x, call->request_id);
+    struct cla_slice id = call->request_id;
+
+    if (live != NULL && !live->begun)
+        return false;
+    x->postponed = false;
+    cla_list_remove(&x->of_socket);
+    cla_list_push(&x->socket->texts, &x->of_socket);
+    if (live == NULL) {
+        cla_call_start(call);
+    } else {
+        call->sink->release(call);
+        answer_id_taken(x, id);
+    }
+    return true;
+}
+
 static void start_request(struct cla_exchange *x, const struct cla_rpc_request *request)
 {
     struct cla_app *app = x->worker->env.app;
+    const struct cla_call *live = find_live(x, request->id);
     struct cla_call *call;
 
-    if (request->id.n > 0 && id_is_live(x, request->id)) {
+    if (live != NULL && (live->begun || x->batch || x->socket == NULL)) {
         answer_id_taken(x, request->id);
         return;
     }
@@ -250,7 +284,10 @@ static void start_request(struct cla_exchange *x, const struct cla_rpc_request *
     call->params = request->params;
     call->params_meta = request->params_meta;
     set_deadline(call, &x->route, &request->options);
-    cla_call_start(call);
+    if (live != NULL)
+        postpone(x);
+    else
+        cla_call_start(call);
 }
 
 /* A notification of the protocol itself: of those that there may be only cancels mean something. */
@@ -318,7 +355,7 @@ int cla_exchange_run_text(struct cla_socket *socket, struct cla_slice text, uint
                                       .protocol = x->protocol->name,
                                       .received_ns = received_ns,
                                       .socket = socket};
-    take_peer(x, socket->conn);
+    take_peer(x, socket->conn, NULL);
     x->socket = x->origin = cla_socket_hold(socket);
     cla_list_push(&socket->texts, &x->of_socket);
     return run_jsonrpc(x);
@@ -425,6 +462,11 @@ void cla_exchange_abandon(struct cla_exchange *exchange, enum cla_cancel_kind ki
     if (exchange->upgrade != NULL)
         cla_socket_forsaken(exchange->upgrade, kind);
     exchange->upgrade = NULL;
+    if (exchange->postponed) {
+        exchange->postponed = false;
+        exchange->first.sink->release(&exchange->first); /* and with it the exchange */
+        return;
+    }
     CLA_LIST_EACH (link, &exchange->calls) {
         cla_call_cancel(CLA_CONTAINER(link, struct cla_call, link), kind, cla_slice(NULL, 0));
     }

@@ -12,14 +12,13 @@
 #ifndef CLA_GATEWAY_EXCHANGE_H
 #define CLA_GATEWAY_EXCHANGE_H
 
+#include "gateway/arrival.h"
 #include "gateway/call.h"
 #include "gateway/route.h"
 
 struct cla_conn;
 struct cla_socket;
 struct cla_worker;
-
-#define CLA_PEER_MAX 64
 
 struct cla_exchange {
     struct cla_link link; /* in worker->exchanges, or its pool */
@@ -43,6 +42,7 @@ struct cla_exchange {
     bool busy;             /* the request is complete and not yet answered */
     bool batch;
     bool lost;       /* a reply had no memory: none is sent, rather than some */
+    bool postponed;  /* its call has the id of another that has not begun */
     bool reading;    /* its text is being read: it is not put back */
     bool first_used; /* 'first' is a live call */
     bool keep_alive;
@@ -61,6 +61,10 @@ int cla_exchange_run_text(struct cla_socket *socket, struct cla_slice text, uint
 
 /* The call of this exchange that has this id and has not ended, or NULL. */
 struct cla_call *cla_exchange_find(struct cla_exchange *exchange, struct cla_slice id);
+
+/* Looks again at an exchange that is postponed: false if it still is. If the other call has begun,
+ * and not ended, its id is taken; if it is over, or gone, this one starts. */
+bool cla_exchange_judge(struct cla_exchange *exchange);
 
 /* True if the body is wanted: a client that waits for 100 Continue may send it. */
 bool cla_exchange_wants_body(const struct cla_exchange *exchange);

@@ -46,13 +46,15 @@ void cla_exchange_answer_calls(struct cla_exchange *x)
 /* Every call of a text has ended. */
 static void answer_socket(struct cla_exchange *x)
 {
-    struct cla_socket *socket = x->socket;
+    struct cla_socket *socket = cla_socket_hold(x->socket);
 
     x->socket = NULL;
     cla_list_remove(&x->of_socket);
     end_batch(x);
     cla_socket_answer(socket, x->lost ? cla_slice(NULL, 0) : cla_buf_slice(&x->reply), x->lost);
     cla_exchange_maybe_put(x);
+    cla_socket_answered(socket);
+    cla_socket_release(socket);
 }
 
 void cla_exchange_one_answered(struct cla_exchange *x)
@@ -138,10 +140,13 @@ static bool wait_room(struct cla_call *call, struct cla_writer *writer)
 {
     struct cla_exchange *x = exchange_of(call);
 
-    if (x->socket == NULL || cla_socket_has_room(x->socket))
+    if (x->origin == NULL)
         return false;
-    cla_socket_await_room(x->socket, writer);
-    return true;
+    if (call->state == CLA_CALL_OPEN && x->socket != NULL)
+        return !cla_socket_take_turn(x->socket, writer);
+    if (writer->called)
+        cla_socket_pass(x->origin);
+    return false;
 }
 
 static void on_completed(struct cla_call *call)

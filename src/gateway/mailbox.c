@@ -72,7 +72,7 @@ void cla_mailbox_close(struct cla_mailbox *box)
     take_all(box, &messages);
     while ((message = take(&messages)) != NULL) {
         if (message->kind == CLA_MESSAGE_CONNECTION)
-            close(message->fd);
+            close(message->arrival.fd);
         cla_mem_free(message);
     }
     uv_close((uv_handle_t *)&box->async, NULL);

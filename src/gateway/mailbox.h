@@ -5,10 +5,11 @@
 #define CLA_GATEWAY_MAILBOX_H
 
 #include "base/list.h"
+#include "gateway/arrival.h"
 #include "io/loop.h"
 
 enum cla_message_kind {
-    CLA_MESSAGE_CONNECTION, /* to a worker: 'fd', from 'peer' */
+    CLA_MESSAGE_CONNECTION, /* to a worker: 'arrival' */
     CLA_MESSAGE_DRAIN,      /* to a worker: finish what runs, then end */
     CLA_MESSAGE_STOP,       /* to a worker: end now */
     CLA_MESSAGE_DRAINED,    /* to control: a worker has ended; 'count' calls were abandoned */
@@ -17,10 +18,8 @@ enum cla_message_kind {
 struct cla_message {
     struct cla_link link;
     enum cla_message_kind kind;
-    int fd;
     unsigned count;
-    size_t peer_n;
-    char peer[64]; /* "ip:port" */
+    struct cla_arrival arrival;
 };
 
 /* Receives one message, which it need not free. */

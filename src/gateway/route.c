@@ -130,7 +130,7 @@ static bool host_allowed(struct cla_slice host, const struct cla_route_rules *ru
 {
     struct cla_slice name = host_name(host);
 
-    if (!rules->loopback || host.n == 0 || is_loopback_name(name))
+    if (host.n == 0 || is_loopback_name(name))
         return true;
     for (size_t i = 0; i < rules->host_count; i++) {
         if (cla_slice_eq(rules->hosts[i], CLA_LIT("*")) ||
@@ -261,7 +261,7 @@ static void find_unary(struct cla_route *route, const struct cla_http_head *head
 }
 
 void cla_route_find(struct cla_route *route, const struct cla_http_head *head,
-                    const struct cla_route_rules *rules, struct cla_buf *name)
+                    const struct cla_route_rules *rules, bool loopback, struct cla_buf *name)
 {
     static const struct cla_slice prefix = {"/rpc/", 5};
     struct cla_http_target target;
@@ -270,7 +270,7 @@ void cla_route_find(struct cla_route *route, const struct cla_http_head *head,
     *route = (struct cla_route){0};
     if (cla_http_target_split(head->target, &target) != 0) {
         refuse(route, 400, "malformed request target");
-    } else if (!host_allowed(head->host, rules)) {
+    } else if (loopback && !host_allowed(head->host, rules)) {
         refuse(route, 403, "Host is not a loopback name: list it in the setting 'hosts'");
     } else if (!check_origin(route, head->host, rules, fields.origin)) {
         return;

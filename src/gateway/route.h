@@ -41,12 +41,12 @@ struct cla_route_rules {
     size_t host_count;               /* one of them may be "*" */
     const struct cla_slice *origins; /* of pages allowed besides our own; one may be "*" */
     size_t origin_count;
-    bool loopback; /* the listener is bound to a loopback address */
 };
 
-/* Decides. 'name' is scratch, in which the procedure's dotted name is built. */
+/* Decides. 'loopback': it came by a listener on a loopback address. 'name' is scratch, in which the
+ * procedure's dotted name is built. */
 void cla_route_find(struct cla_route *route, const struct cla_http_head *head,
-                    const struct cla_route_rules *rules, struct cla_buf *name);
+                    const struct cla_route_rules *rules, bool loopback, struct cla_buf *name);
 
 /* Appends the params of a GET as JSON text ('message', base64 if base64=1) to 'out'; nothing if
  * there is no query. Returns 0, -CLA_ENOMEM, or -CLA_EINVAL with '*why'. */

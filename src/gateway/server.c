@@ -1,34 +1,79 @@
+/* Happy path: connections go to the worker that has the fewest; the first signal closes the
+ * listeners and tells every worker to drain; the last worker that has ended stops the loop.
+ * Failure modes: a thread that cannot be started ends those that were; a connection that cannot be
+ * handed over for want of memory is closed.
+ * On close: threads have been joined; then mailboxes, signals and workers go. */
 #include "gateway/server.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/mem.h"
 
-static void on_accept(void *arg, int fd, struct cla_slice peer)
+static unsigned connections_of(struct cla_server *server, unsigned at)
 {
-    struct cla_server *server = arg;
-    struct cla_message message = {.kind = CLA_MESSAGE_CONNECTION, .fd = fd};
-
-    message.peer_n = peer.n < sizeof message.peer ? peer.n : sizeof message.peer;
-    memcpy(message.peer, peer.p, message.peer_n);
-    if (cla_mailbox_post(&server->outbox, &message) != 0)
-        close(fd);
+    return cla_worker_connections(&server->workers[at].worker);
 }
 
-static void post(struct cla_server *server, enum cla_message_kind kind)
+static unsigned count(void *arg)
+{
+    struct cla_server *server = arg;
+    unsigned sum = 0;
+
+    for (unsigned i = 0; i < server->worker_count; i++)
+        sum += connections_of(server, i);
+    return sum;
+}
+
+/* The worker with the fewest connections; of several, the next in turn. */
+static struct cla_server_worker *pick(struct cla_server *server)
+{
+    unsigned best = 0, least = UINT_MAX;
+
+    for (unsigned i = 1; i <= server->worker_count; i++) {
+        unsigned at = (server->last + i) % server->worker_count;
+        unsigned connections = connections_of(server, at);
+
+        if (connections < least) {
+            best = at;
+            least = connections;
+        }
+    }
+    server->last = best;
+    return &server->workers[best];
+}
+
+static void on_arrival(void *arg, const struct cla_arrival *arrival)
+{
+    struct cla_server_worker *to = pick(arg);
+    const struct cla_message message = {.kind = CLA_MESSAGE_CONNECTION, .arrival = *arrival};
+
+    cla_worker_expect(&to->worker, arrival);
+    if (cla_mailbox_post(&to->outbox, &message) == 0)
+        return;
+    close(arrival->fd);
+    cla_worker_forget(&to->worker, arrival);
+}
+
+static const struct cla_entrance_events entrance_events = {count, on_arrival};
+
+static void post_all(struct cla_server *server, enum cla_message_kind kind)
 {
     const struct cla_message message = {.kind = kind};
 
-    if (cla_mailbox_post(&server->outbox, &message) != 0)
-        cla_log_line(server->log, CLA_LOG_ERROR, "no memory to tell the worker to stop");
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        if (cla_mailbox_post(&server->workers[i].outbox, &message) != 0)
+            cla_log_line(server->log, CLA_LOG_ERROR, "no memory to tell a worker to stop");
+    }
 }
 
 static void drain(struct cla_server *server)
 {
     server->draining = true;
-    cla_listener_close(&server->listener);
-    post(server, CLA_MESSAGE_DRAIN);
+    cla_entrance_close(&server->entrance);
+    post_all(server, CLA_MESSAGE_DRAIN);
 }
 
 static void on_signal(uv_signal_t *handle, int signal)
@@ -38,30 +83,33 @@ static void on_signal(uv_signal_t *handle, int signal)
     if (!server->draining)
         drain(server);
     else if (signal == SIGINT)
-        post(server, CLA_MESSAGE_STOP);
+        post_all(server, CLA_MESSAGE_STOP);
 }
 
-/* From the worker: it has ended. */
+/* From a worker: it has ended. */
 static void on_message(void *arg, struct cla_message *message)
 {
     struct cla_server *server = arg;
 
     if (message->kind != CLA_MESSAGE_DRAINED)
         return;
-    server->abandoned = message->count;
-    cla_loop_stop(&server->loop);
+    server->abandoned += message->count;
+    if (--server->running == 0)
+        cla_loop_stop(&server->loop);
 }
 
 static void worker_main(void *arg)
 {
-    struct cla_server *server = arg;
+    struct cla_server_worker *self = arg;
     struct cla_message message = {.kind = CLA_MESSAGE_DRAINED};
 
-    cla_loop_run(server->worker_loop);
-    message.count = server->worker.abandoned;
-    while (cla_mailbox_post(&server->inbox, &message) != 0)
+    cla_loop_run(self->worker.loop);
+    message.count = self->worker.abandoned;
+    while (cla_mailbox_post(&self->server->inbox, &message) != 0)
         uv_sleep(10); /* the control thread must learn of it: wait for memory */
 }
+
+/* --- Opening. --- */
 
 static void watch_signal(struct cla_server *server, uv_signal_t *handle, int signal)
 {
@@ -70,60 +118,130 @@ static void watch_signal(struct cla_server *server, uv_signal_t *handle, int sig
     uv_signal_start(handle, on_signal, signal);
 }
 
-int cla_server_open(struct cla_server *server, struct cla_loop *worker_loop, struct cla_app *app,
+static int open_worker(struct cla_server *server, const struct cla_server_seat *seat,
+                       const struct cla_config *config, unsigned total)
+{
+    unsigned at = server->worker_count;
+    struct cla_server_worker *self = &server->workers[at];
+    int rc = cla_mailbox_open(&self->outbox, seat->loop, cla_worker_on_message, &self->worker);
+
+    if (rc != 0)
+        return rc;
+    self->server = server;
+    cla_worker_init(&self->worker, seat->loop, seat->app, config, seat->log);
+    if (total > 1)
+        cla_call_env_share(&self->worker.env, &server->in_flight, at, total);
+    server->worker_count++;
+    return 0;
+}
+
+/* Frees the workers that were opened; their threads have ended, or never ran. */
+static void close_workers(struct cla_server *server)
+{
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        struct cla_server_worker *self = &server->workers[i];
+
+        cla_mailbox_close(&self->outbox);
+        uv_run(&self->worker.loop->uv, UV_RUN_NOWAIT); /* runs the last callbacks of streams */
+        cla_worker_fini(&self->worker);
+    }
+    cla_mem_free(server->workers);
+}
+
+static int open_workers(struct cla_server *server, const struct cla_server_seat *seats,
+                        unsigned total, const struct cla_config *config)
+{
+    int rc = -CLA_ENOMEM;
+
+    server->workers = cla_mem_zalloc(total * sizeof *server->workers);
+    if (server->workers == NULL)
+        return rc;
+    for (unsigned i = 0; i < total; i++) {
+        rc = open_worker(server, &seats[i], config, total);
+        if (rc != 0) {
+            close_workers(server);
+            return rc;
+        }
+    }
+    return 0;
+}
+
+int cla_server_open(struct cla_server *server, const struct cla_server_seat *seats, unsigned count,
                     const struct cla_config *config, struct cla_log *log,
-                    struct cla_log *worker_log)
+                    struct cla_config_error *error)
 {
     int rc;
 
-    *server = (struct cla_server){.worker_loop = worker_loop, .log = log};
+    *server = (struct cla_server){.log = log, .last = count - 1};
     rc = cla_loop_init(&server->loop);
     if (rc != 0)
-        return rc;
-    rc = cla_listener_open(&server->listener, &server->loop, config->listen.host,
-                           config->listen.port, on_accept, server);
-    if (rc != 0)
-        goto fini_loop;
+        goto explain;
     rc = cla_mailbox_open(&server->inbox, &server->loop, on_message, server);
     if (rc != 0)
-        goto close_listener;
-    rc = cla_mailbox_open(&server->outbox, worker_loop, cla_worker_on_message, &server->worker);
+        goto fini_loop;
+    rc = open_workers(server, seats, count, config);
     if (rc != 0)
         goto close_inbox;
-    cla_worker_init(&server->worker, worker_loop, app, config, worker_log,
-                    server->listener.loopback);
+    rc = cla_entrance_open(&server->entrance, &server->loop, config, log, &entrance_events, server,
+                           error);
+    if (rc != 0)
+        goto close_workers;
     watch_signal(server, &server->on_term, SIGTERM);
     watch_signal(server, &server->on_int, SIGINT);
     return 0;
+close_workers:
+    close_workers(server);
+    cla_mailbox_close(&server->inbox);
+    cla_loop_fini(&server->loop);
+    return rc;
 close_inbox:
     cla_mailbox_close(&server->inbox);
-close_listener:
-    cla_listener_close(&server->listener);
 fini_loop:
     cla_loop_fini(&server->loop);
+explain:
+    snprintf(error->text, sizeof error->text, "%s", cla_error_text(rc));
     return rc;
 }
 
-unsigned cla_server_run(struct cla_server *server)
+/* --- Running. --- */
+
+static int start_threads(struct cla_server *server)
 {
-    if (uv_thread_create(&server->thread, worker_main, server) != 0) {
-        cla_log_line(server->log, CLA_LOG_ERROR, "cannot start the worker thread");
-        return 0;
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        if (uv_thread_create(&server->workers[i].thread, worker_main, &server->workers[i]) != 0)
+            return -CLA_EIO;
+        server->running++;
     }
-    cla_loop_run(&server->loop);
-    uv_thread_join(&server->thread);
-    return server->abandoned;
+    return 0;
+}
+
+int cla_server_run(struct cla_server *server)
+{
+    int rc = start_threads(server);
+    unsigned started = server->running;
+
+    if (rc != 0) {
+        cla_log_line(server->log, CLA_LOG_ERROR,
+                     "cannot start thread %u of %u: set 'workers' lower, or raise the limit of "
+                     "processes (ulimit -u)",
+                     started + 1, server->worker_count);
+        drain(server);
+    }
+    if (started > 0)
+        cla_loop_run(&server->loop);
+    for (unsigned i = 0; i < started; i++)
+        uv_thread_join(&server->workers[i].thread);
+    return rc;
 }
 
 void cla_server_fini(struct cla_server *server)
 {
-    if (!server->draining)
-        cla_listener_close(&server->listener);
+    cla_entrance_close(&server->entrance);
     cla_mailbox_close(&server->inbox);
-    cla_mailbox_close(&server->outbox);
     uv_close((uv_handle_t *)&server->on_term, NULL);
     uv_close((uv_handle_t *)&server->on_int, NULL);
-    uv_run(&server->worker_loop->uv, UV_RUN_NOWAIT); /* runs the last callbacks of closed streams */
-    cla_worker_fini(&server->worker);
+    close_workers(server);
+    uv_run(&server->loop.uv, UV_RUN_NOWAIT); /* runs the last callbacks of the listeners */
+    cla_entrance_fini(&server->entrance);
     cla_loop_fini(&server->loop);
 }

@@ -1,40 +1,56 @@
-/* The running server: the control thread's loop, the listener, the signals, and the worker thread.
+/* The running server: the control thread's loop, the listeners, the signals, and the workers'
+ * threads.
  *
- * Control thread. Depends on: gateway/worker, io/listener.
+ * Control thread. Depends on: gateway/worker, gateway/entrance.
  *
- *   RUNNING -- SIGTERM, SIGINT --> DRAINING -- the worker has ended --> ENDED
- *                                     |-- a second SIGINT: the worker ends at once */
+ *   RUNNING -- SIGTERM, SIGINT --> DRAINING -- every worker has ended --> ENDED
+ *                                     |-- a second SIGINT: the workers end at once */
 #ifndef CLA_GATEWAY_SERVER_H
 #define CLA_GATEWAY_SERVER_H
 
+#include "gateway/entrance.h"
 #include "gateway/worker.h"
-#include "io/listener.h"
+
+/* What a worker works with. Its own, and the caller's. */
+struct cla_server_seat {
+    struct cla_loop *loop; /* runs on the worker's thread */
+    struct cla_app *app;   /* lives on that loop */
+    struct cla_log *log;
+};
+
+struct cla_server_worker {
+    struct cla_worker worker;
+    struct cla_server *server;
+    struct cla_mailbox outbox; /* to the worker */
+    uv_thread_t thread;
+};
 
 struct cla_server {
-    struct cla_loop loop;         /* of the control thread */
-    struct cla_loop *worker_loop; /* runs on the worker thread */
+    struct cla_loop loop; /* of the control thread */
     struct cla_log *log;
-    struct cla_listener listener;
-    struct cla_mailbox inbox;  /* from the worker */
-    struct cla_mailbox outbox; /* to the worker */
+    struct cla_entrance entrance;
+    struct cla_mailbox inbox; /* from the workers */
     uv_signal_t on_term, on_int;
-    uv_thread_t thread;
-    struct cla_worker worker;
-    unsigned abandoned; /* calls left behind */
+    struct cla_server_worker *workers; /* owned */
+    unsigned worker_count;
+    unsigned running;      /* threads that have not ended */
+    unsigned last;         /* worker that had the last connection */
+    atomic_uint in_flight; /* calls of all workers, while there are several */
+    unsigned abandoned;    /* calls left behind */
     bool draining;
 };
 
-/* Opens the listener and the worker of 'app', which lives on 'worker_loop' and logs to
- * 'worker_log'. 'config' and the logs must outlive the server. Returns 0, or an error of
- * cla_listener_open(), or -CLA_ENOMEM. */
-int cla_server_open(struct cla_server *server, struct cla_loop *worker_loop, struct cla_app *app,
+/* Opens the listeners and 'count' workers, each on its seat. 'config' and the logs must outlive the
+ * server. Returns 0, or -CLA_E* with a line that says what is wrong in 'error'. */
+int cla_server_open(struct cla_server *server, const struct cla_server_seat *seats, unsigned count,
                     const struct cla_config *config, struct cla_log *log,
-                    struct cla_log *worker_log);
+                    struct cla_config_error *error);
 
-/* Serves until a signal has ended it. Returns how many calls had to be abandoned. */
-unsigned cla_server_run(struct cla_server *server);
+/* Serves until a signal has ended it; 'abandoned' then tells how many calls were left behind.
+ * Returns 0, or -CLA_EIO: a thread could not be started, and nothing was served. */
+int cla_server_run(struct cla_server *server);
 
-/* Frees what the server holds, but for worker_loop and app. */
+/* Frees what the server holds, but for the seats. */
 void cla_server_fini(struct cla_server *server);
 
 #endif

@@ -41,6 +41,9 @@ static void abandon_texts(struct cla_socket *socket, enum cla_cancel_kind kind)
 {
     struct cla_link *link;
 
+    cla_list_remove(&socket->judge);
+    while ((link = cla_list_pop(&socket->postponed)) != NULL)
+        cla_exchange_abandon(CLA_CONTAINER(link, struct cla_exchange, of_socket), kind);
     while ((link = cla_list_pop(&socket->texts)) != NULL)
         cla_exchange_abandon(CLA_CONTAINER(link, struct cla_exchange, of_socket), kind);
 }
@@ -191,6 +194,11 @@ size_t cla_socket_feed(struct cla_socket *socket, char *p, size_t n)
     return taken;
 }
 
+bool cla_socket_full(const struct cla_socket *socket)
+{
+    return socket->inbox != NULL && socket->inbox->full;
+}
+
 struct cla_call *cla_socket_find(struct cla_socket *socket, struct cla_slice id)
 {
     struct cla_call *call = NULL;
@@ -201,6 +209,37 @@ struct cla_call *cla_socket_find(struct cla_socket *socket, struct cla_slice id)
             break;
     }
     return call;
+}
+
+static struct cla_exchange *first_postponed(struct cla_socket *socket)
+{
+    return CLA_CONTAINER(socket->postponed.next, struct cla_exchange, of_socket);
+}
+
+void cla_socket_answered(struct cla_socket *socket)
+{
+    if (!cla_list_empty(&socket->postponed))
+        (void)cla_exchange_judge(first_postponed(socket));
+}
+
+bool cla_socket_judge(struct cla_socket *socket)
+{
+    struct cla_link still;
+    bool any = false;
+
+    (void)cla_socket_hold(socket); /* an answer may be the end of the connection */
+    cla_list_init(&still);
+    while (!cla_list_empty(&socket->postponed)) {
+        if (cla_exchange_judge(first_postponed(socket)))
+            any = true;
+        else
+            cla_list_push(&still, cla_list_pop(&socket->postponed));
+    }
+    cla_list_move(&socket->postponed, &still);
+    if (!cla_list_empty(&socket->postponed))
+        cla_worker_judge_later(socket->worker, socket);
+    cla_socket_release(socket);
+    return any;
 }
 
 void cla_socket_reset(struct cla_socket *socket, struct cla_slice id)
@@ -224,7 +263,7 @@ uint64_t cla_socket_due(const struct cla_socket *socket)
 
 bool cla_socket_still_there(struct cla_socket *socket)
 {
-    if (socket->inbox != NULL && socket->inbox->full) { /* it is we who do not read */
+    if (cla_socket_full(socket)) { /* it is we who do not read */
         socket->conn->read_ns = cla_loop_now_ns(socket->worker->loop);
         return true;
     }

@@ -33,6 +33,8 @@ struct cla_socket {
     struct cla_exchange *upgrade;         /* the request, while ASKED */
     struct cla_ws_conn ws;
     struct cla_link texts;          /* exchanges not yet answered */
+    struct cla_link postponed;      /* exchanges whose call's id is that of one not begun */
+    struct cla_link judge;          /* in worker->judge, or in none */
     struct cla_link writers;        /* who waits for room */
     struct cla_socket_inbox *inbox; /* messages for the handler; NULL: JSON-RPC */
     struct cla_socket_data data;    /* what scripts keep here */
@@ -100,8 +102,17 @@ void cla_socket_job_over(struct cla_socket *socket);
  * must read some of its messages first. */
 size_t cla_socket_feed(struct cla_socket *socket, char *p, size_t n);
 
+/* True if its handler must take some messages before more is read. */
+bool cla_socket_full(const struct cla_socket *socket);
+
 /* The call of any of its texts that has this id and has not ended, or NULL. */
 struct cla_call *cla_socket_find(struct cla_socket *socket, struct cla_slice id);
+
+/* A text was answered: the first that is postponed may be able to start. For the exchange. */
+void cla_socket_answered(struct cla_socket *socket);
+
+/* Looks again at all that is postponed. Returns true if something is no longer. For the worker. */
+bool cla_socket_judge(struct cla_socket *socket);
 
 /* Cancels (reset) the call that cla_socket_find() finds; no-op if there is none. */
 void cla_socket_reset(struct cla_socket *socket, struct cla_slice id);

@@ -24,35 +24,65 @@ bool cla_socket_has_room(const struct cla_socket *socket)
     return socket->state != CLA_SOCKET_OPEN || waiting(socket->conn) <= socket->worker->out_bytes;
 }
 
-void cla_socket_await_room(struct cla_socket *socket, struct cla_writer *writer)
+bool cla_socket_may_write(const struct cla_socket *socket)
 {
-    CLA_PRE(!cla_socket_has_room(socket));
-    cla_list_push(&socket->writers, &writer->link);
+    return cla_socket_has_room(socket) && cla_list_empty(&socket->writers);
+}
+
+bool cla_socket_take_turn(struct cla_socket *socket, struct cla_writer *writer)
+{
+    bool called = writer->called;
+
+    writer->called = false;
+    if (called ? cla_socket_has_room(socket) : cla_socket_may_write(socket))
+        return true;
+    if (called) /* something that could not wait has taken the room */
+        cla_list_push_front(&socket->writers, &writer->link);
+    else
+        cla_list_push(&socket->writers, &writer->link);
+    return false;
+}
+
+static bool call_next(struct cla_socket *socket)
+{
+    struct cla_link *link = cla_list_pop(&socket->writers);
+    struct cla_writer *writer;
+
+    if (link == NULL)
+        return false;
+    writer = CLA_CONTAINER(link, struct cla_writer, link);
+    writer->called = true;
+    socket->worker->woken = true;
+    writer->on_room(writer);
+    return true;
+}
+
+void cla_socket_pass(struct cla_socket *socket)
+{
+    if (cla_socket_has_room(socket))
+        (void)call_next(socket);
 }
 
 void cla_socket_drained(struct cla_socket *socket)
 {
-    struct cla_link list, *link;
-
     socket->pinged_ns = cla_loop_now_ns(socket->worker->loop); /* none saw the ping before now */
     socket->forced_n = 0;
-    if (cla_list_empty(&socket->writers))
-        return;
-    socket->worker->woken = true;
-    cla_list_init(&list);
-    cla_list_move(&list, &socket->writers);
-    while ((link = cla_list_pop(&list)) != NULL) {
-        struct cla_writer *writer = CLA_CONTAINER(link, struct cla_writer, link);
-
-        writer->on_room(writer);
-    }
+    if (socket->state == CLA_SOCKET_OPEN)
+        cla_socket_pass(socket);
+    else
+        while (call_next(socket))
+            continue;
 }
 
 int cla_socket_send(struct cla_socket *socket, enum cla_ws_kind kind, struct cla_slice message)
 {
+    int rc;
+
     if (socket->state != CLA_SOCKET_OPEN)
         return -CLA_ECLOSED;
-    return cla_ws_conn_send(&socket->ws, cla_socket_out(socket), kind, message);
+    rc = cla_ws_conn_send(&socket->ws, cla_socket_out(socket), kind, message);
+    cla_socket_pass(socket);
+    return rc;
 }
 
 void cla_socket_slow(struct cla_socket *socket, const char *why)

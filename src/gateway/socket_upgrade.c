@@ -117,6 +117,8 @@ static struct cla_socket *new_socket(struct cla_exchange *exchange,
     socket->route = route;
     socket->refs = 1;
     cla_list_init(&socket->texts);
+    cla_list_init(&socket->postponed);
+    cla_list_init(&socket->judge);
     cla_list_init(&socket->writers);
     return socket;
 }
@@ -153,7 +155,7 @@ int cla_socket_new(struct cla_socket **out, struct cla_exchange *exchange,
         cla_socket_release(socket);
         return 503;
     }
-    socket->id = ++socket->worker->env.next_id;
+    socket->id = cla_call_env_new_id(&socket->worker->env);
     *out = socket;
     return 0;
 }

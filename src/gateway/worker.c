@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "gateway/admission.h"
 #include "gateway/socket.h"
 
 /* How long a turn may go on starting and running calls before it writes what it has. */
@@ -20,6 +21,12 @@ void cla_worker_advance_later(struct cla_worker *worker, struct cla_conn *conn)
 {
     if (cla_list_empty(&conn->advance))
         cla_list_push(&worker->advance, &conn->advance);
+}
+
+void cla_worker_judge_later(struct cla_worker *worker, struct cla_socket *socket)
+{
+    if (cla_list_empty(&socket->judge))
+        cla_list_push(&worker->judge, &socket->judge);
 }
 
 void cla_worker_flush_later(struct cla_worker *worker, struct cla_conn *conn)
@@ -97,6 +104,21 @@ static bool advance_all(struct cla_worker *worker)
     return any;
 }
 
+/* Lets texts go on whose calls waited for another to begin. Returns false if none could. */
+static bool judge_all(struct cla_worker *worker)
+{
+    struct cla_link list, *link;
+    bool any = false;
+
+    if (cla_list_empty(&worker->judge))
+        return false;
+    cla_list_init(&list);
+    cla_list_move(&list, &worker->judge);
+    while ((link = cla_list_pop(&list)) != NULL)
+        any |= cla_socket_judge(CLA_CONTAINER(link, struct cla_socket, judge));
+    return any;
+}
+
 static void maybe_finished(struct cla_worker *worker)
 {
     if (!worker->env.draining || worker->conn_count > 0 || worker->env.in_flight > 0 ||
@@ -116,7 +138,7 @@ static bool turn(void *arg)
 
     for (;;) {
         more = app->ops->run(app);
-        if (!advance_all(worker))
+        if (!(judge_all(worker) | advance_all(worker)))
             break; /* the app has had its share of the turn */
         if (until == 0)
             until = cla_clock_monotonic_ns() + TURN_NS;
@@ -225,23 +247,43 @@ static void drain(struct cla_worker *worker)
 
 /* --- Messages. --- */
 
-static void open_connection(struct cla_worker *worker, const struct cla_message *message)
+void cla_worker_expect(struct cla_worker *worker, const struct cla_arrival *arrival)
+{
+    if (arrival->refusal == NULL)
+        atomic_fetch_add_explicit(&worker->admitted, 1, memory_order_relaxed);
+}
+
+void cla_worker_forget(struct cla_worker *worker, const struct cla_arrival *arrival)
+{
+    if (arrival->refusal != NULL)
+        return;
+    cla_admission_leave(arrival->of_address);
+    atomic_fetch_sub_explicit(&worker->admitted, 1, memory_order_relaxed);
+}
+
+unsigned cla_worker_connections(struct cla_worker *worker)
+{
+    return atomic_load_explicit(&worker->admitted, memory_order_relaxed);
+}
+
+static void open_connection(struct cla_worker *worker, const struct cla_arrival *arrival)
 {
     struct cla_conn *conn;
 
     if (worker->env.draining) {
-        close(message->fd);
+        close(arrival->fd);
+        cla_worker_forget(worker, arrival);
         return;
     }
-    if (cla_conn_open(worker, message->fd, cla_slice(message->peer, message->peer_n)) != 0) {
+    if (cla_conn_open(worker, arrival) != 0) {
         cla_log_line(worker->env.log, CLA_LOG_ERROR, "cannot take on a connection from %.*s",
-                     (int)message->peer_n, message->peer);
+                     (int)arrival->peer_n, arrival->peer);
         return;
     }
-    if (worker->conn_count <= worker->max_connections)
+    if (arrival->refusal == NULL)
         return;
     conn = CLA_CONTAINER(worker->conns.prev, struct cla_conn, link);
-    cla_conn_refuse(conn, 503, "too many connections (max_connections)");
+    cla_conn_refuse(conn, 503, arrival->refusal);
 }
 
 void cla_worker_on_message(void *arg, struct cla_message *message)
@@ -250,7 +292,7 @@ void cla_worker_on_message(void *arg, struct cla_message *message)
 
     switch (message->kind) {
     case CLA_MESSAGE_CONNECTION:
-        open_connection(worker, message);
+        open_connection(worker, &message->arrival);
         break;
     case CLA_MESSAGE_DRAIN:
         drain(worker);
@@ -276,7 +318,6 @@ static void read_limits(struct cla_worker *worker, const struct cla_config *conf
         .target_bytes = config->target_bytes,
         .body_bytes = config->body_bytes,
     };
-    worker->max_connections = (unsigned)config->max_connections;
     worker->json_depth = (unsigned)config->json_depth;
     worker->batch_items = (unsigned)config->batch_items;
     worker->calls_per_connection = (unsigned)config->calls_per_connection;
@@ -297,11 +338,10 @@ static void read_limits(struct cla_worker *worker, const struct cla_config *conf
     worker->requests_per_connection = config->requests_per_connection;
     worker->pipeline_bytes = config->pipeline_bytes;
     worker->out_bytes = config->out_bytes;
-    worker->half_close_allowed = config->half_close == CLA_HALF_CLOSE_ALLOW;
 }
 
 void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cla_app *app,
-                     const struct cla_config *config, struct cla_log *log, bool loopback)
+                     const struct cla_config *config, struct cla_log *log)
 {
     *worker = (struct cla_worker){.loop = loop};
     cla_list_init(&worker->conns);
@@ -309,6 +349,7 @@ void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cl
     cla_list_init(&worker->exchange_pool);
     cla_list_init(&worker->advance);
     cla_list_init(&worker->dirty);
+    cla_list_init(&worker->judge);
     cla_timer_init(&worker->drain_timer, on_drain_timer);
     cla_call_env_init(&worker->env, app, loop, log, &worker->log_buf, config);
     log->pending = &worker->log_buf;
@@ -319,7 +360,6 @@ void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cl
         .host_count = config->hosts.count,
         .origins = config->origins.items,
         .origin_count = config->origins.count,
-        .loopback = loopback,
     };
     cla_loop_on_turn(loop, turn, worker);
 }

@@ -24,6 +24,7 @@ struct cla_worker {
     struct cla_link exchanges;            /* in use */
     struct cla_link exchange_pool;        /* idle */
     struct cla_link advance;              /* connections with pending bytes to go on with */
+    struct cla_link judge;                /* sockets with texts that are postponed */
     struct cla_link dirty;                /* connections with something to write */
     struct cla_buf log_buf;               /* log lines of this turn */
     struct cla_buf scratch;               /* procedure names, header lines */
@@ -34,8 +35,8 @@ struct cla_worker {
     struct cla_http_date date;
     uint64_t wall_ns;             /* wall-clock time of this turn; 0: not yet read */
     struct cla_timer drain_timer; /* ends the drain, then the shutdown's grace */
-    unsigned conn_count;
-    unsigned max_connections;
+    unsigned conn_count;          /* not yet freed */
+    atomic_uint admitted; /* connections handed over and not yet gone; the control thread reads */
     unsigned json_depth, batch_items;
     unsigned calls_per_connection; /* of a WebSocket */
     struct cla_ws_settings ws;
@@ -44,20 +45,30 @@ struct cla_worker {
     uint64_t drain_timeout_ns, shutdown_grace_ns;
     uint64_t requests_per_connection; /* 0: no limit */
     size_t pipeline_bytes, out_bytes;
-    bool half_close_allowed;
     bool woken;         /* tasks became ready after the app ran: the turn is not the last */
     bool forced;        /* the drain's time is over: calls were cancelled */
     unsigned abandoned; /* calls that had to be left behind */
 };
 
-/* Sets up a worker for 'app' on 'loop', whose turn it becomes. 'config' and 'log',
- * which is the worker's own, must outlive it. 'loopback': the listener's address is a loopback one.
- */
+/* Sets up a worker for 'app' on 'loop', whose turn it becomes. 'config' and 'log', which is the
+ * worker's own, must outlive it. */
 void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cla_app *app,
-                     const struct cla_config *config, struct cla_log *log, bool loopback);
+                     const struct cla_config *config, struct cla_log *log);
+
+/* Counts a connection that is about to be handed over. Control thread. */
+void cla_worker_expect(struct cla_worker *worker, const struct cla_arrival *arrival);
+
+/* Counts it out again. Any thread. */
+void cla_worker_forget(struct cla_worker *worker, const struct cla_arrival *arrival);
+
+/* The connections it has been handed and that are not gone, but for refused ones. Any thread. */
+unsigned cla_worker_connections(struct cla_worker *worker);
 
 /* Puts a connection among those that go on this turn. */
 void cla_worker_advance_later(struct cla_worker *worker, struct cla_conn *conn);
+
+/* Puts a socket among those whose postponed texts are looked at this turn. */
+void cla_worker_judge_later(struct cla_worker *worker, struct cla_socket *socket);
 
 /* Puts a connection among those that write this turn. */
 void cla_worker_flush_later(struct cla_worker *worker, struct cla_conn *conn);

@@ -8,8 +8,9 @@
 
 struct cla_writer {
     struct cla_link link; /* in the list of who waits; cla_list_remove() ends the wait */
-    /* There may be room now, or nobody to write for any more: look again. The wait is over. */
+    /* It is this one's turn, or there is nobody to write for any more: ask again. */
     void (*on_room)(struct cla_writer *writer);
+    bool called; /* on_room was, and it has not asked again yet */
 };
 
 #endif

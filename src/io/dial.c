@@ -1,5 +1,6 @@
 /* Happy path: look the name up, connect to one address after the other until one takes it, hand
- * over the descriptor.
+ * over the descriptor. A unix socket is one address that needs no lookup; its turn comes with the
+ * next timers.
  * Failure modes: no address; each address that fails is noted, the last one ends the dial. The
  * timer ends the lookup, or the present attempt. On close: a descriptor's poll handle is closed
  * before the descriptor is handed over or closed. A lookup given up on outlives the callback: the
@@ -10,6 +11,7 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -29,7 +31,10 @@ struct cla_dial {
     int fd;                     /* of the attempt; -1: none */
     int failure;                /* errno of the attempt; 0: connected */
     int rc;                     /* of the attempts so far */
+    struct addrinfo local;      /* of a unix socket: its one address … */
+    struct sockaddr_un file;    /* … which is this path */
     bool looking_up;
+    bool waiting; /* for the turn of a unix socket */
     bool cancelled;
     bool delivered; /* the callback ran */
     char error[256];
@@ -57,9 +62,12 @@ static void finish(struct cla_dial *dial, int rc)
 static void note(struct cla_dial *dial, int error)
 {
     size_t n = strlen(dial->error);
-    char name[64] = "?";
+    char name[sizeof dial->file.sun_path] = "?";
 
-    uv_ip_name(dial->address->ai_addr, name, sizeof name);
+    if (dial->address == &dial->local)
+        snprintf(name, sizeof name, "%s", dial->file.sun_path);
+    else
+        uv_ip_name(dial->address->ai_addr, name, sizeof name);
     snprintf(dial->error + n, sizeof dial->error - n, "%s%s (%s)", n > 0 ? ", " : "",
              uv_strerror(uv_translate_sys_error(error)), name);
     if (error == ECONNREFUSED)
@@ -184,7 +192,13 @@ static void on_timer(struct cla_timer *timer)
 {
     struct cla_dial *dial = CLA_CONTAINER(timer, struct cla_dial, timer);
 
-    if (dial->looking_up) {
+    if (dial->waiting) {
+        dial->waiting = false;
+        if (dial->cancelled)
+            finish(dial, -CLA_ECLOSED);
+        else
+            attempt(dial);
+    } else if (dial->looking_up) {
         uv_cancel((uv_req_t *)&dial->lookup);
         snprintf(dial->error, sizeof dial->error, "the name lookup took too long");
         deliver(dial, dial->cancelled ? -CLA_ECLOSED : -CLA_ETIMEOUT);
@@ -209,6 +223,20 @@ static int look_up(struct cla_dial *dial, const char *host, uint16_t port)
     return 0;
 }
 
+static int use_path(struct cla_dial *dial, const char *path)
+{
+    if (*path == '\0' || strlen(path) >= sizeof dial->file.sun_path)
+        return -CLA_EINVAL;
+    dial->file.sun_family = AF_UNIX;
+    memcpy(dial->file.sun_path, path, strlen(path) + 1);
+    dial->local = (struct addrinfo){.ai_family = AF_UNIX,
+                                    .ai_addr = (struct sockaddr *)&dial->file,
+                                    .ai_addrlen = sizeof dial->file};
+    dial->address = &dial->local;
+    dial->waiting = true;
+    return 0;
+}
+
 int cla_dial_start(struct cla_dial **out, struct cla_loop *loop, const char *host, uint16_t port,
                    uint64_t timeout_ns, cla_dial_cb *cb, void *arg)
 {
@@ -219,13 +247,16 @@ int cla_dial_start(struct cla_dial **out, struct cla_loop *loop, const char *hos
         return -CLA_ENOMEM;
     *dial = (struct cla_dial){.loop = loop, .cb = cb, .arg = arg, .fd = -1, .rc = -CLA_EIO};
     cla_timer_init(&dial->timer, on_timer);
-    rc = look_up(dial, host, port);
+    if (strncmp(host, "unix:", 5) == 0)
+        rc = use_path(dial, host + 5);
+    else
+        rc = look_up(dial, host, port);
     if (rc != 0) {
         cla_mem_free(dial);
         return rc;
     }
     dial->deadline_ns = cla_clock_add(cla_loop_now_ns(loop), timeout_ns);
-    cla_timer_start(&loop->timers, &dial->timer, dial->deadline_ns);
+    cla_timer_start(&loop->timers, &dial->timer, dial->waiting ? 0 : dial->deadline_ns);
     loop->pending++;
     *out = dial;
     return 0;

@@ -1,4 +1,4 @@
-/* Connects to a host over TCP.
+/* Connects to a host over TCP, or to a unix socket.
  *
  * Loop thread only. Depends on: base, io/loop.
  *
@@ -22,9 +22,10 @@ struct cla_dial; /* Frees itself after its callback. */
  * 'error' says for people what was tried ("connection refused (127.0.0.1)"); borrowed. */
 typedef void cla_dial_cb(void *arg, int rc, int fd, const char *error);
 
-/* Starts connecting to 'host' (copied): a name, an IPv4 or an IPv6 address without brackets. Gives
- * up 'timeout_ns' nanoseconds from now (CLA_NEVER: when the system does).
- * Returns 0, -CLA_ENOMEM, or -CLA_EINVAL ('host' can be no name): then 'cb' is never called. */
+/* Starts connecting to 'host' (copied): a name, an IPv4 or an IPv6 address without brackets, or
+ * "unix:PATH", which has no port. Gives up 'timeout_ns' nanoseconds from now (CLA_NEVER: when the
+ * system does). Returns 0, -CLA_ENOMEM, or -CLA_EINVAL ('host' can be no name, or no path): then
+ * 'cb' is never called. */
 int cla_dial_start(struct cla_dial **out, struct cla_loop *loop, const char *host, uint16_t port,
                    uint64_t timeout_ns, cla_dial_cb *cb, void *arg);
 

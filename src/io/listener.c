@@ -1,10 +1,19 @@
+/* Happy path: readable, accept until there is no more, hand each descriptor on.
+ * Failure modes: near the limit of descriptors, or out of memory, it rests and tries again; a
+ * connection that was gone before it was accepted is passed over.
+ * On close: the poll handle is closed, then the descriptor; the file of a unix socket is removed if
+ * it is still the one that was made. */
 #include "io/listener.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -15,45 +24,97 @@
 #define ACCEPT_MAX 64
 /* Rest after the process ran out of descriptors or memory; the kernel keeps connections waiting. */
 #define PAUSE_NS (100 * CLA_NS_PER_MS)
+/* Rests that follow each other within this time are one shortage. */
+#define SHORTAGE_NS (10 * CLA_NS_PER_S)
+/* One descriptor in so many is kept free, but no more than RESERVE_MAX. */
+#define RESERVE_SHARE 16
+#define RESERVE_MAX 256
 
-static void format_address(const struct sockaddr *address, char *text, size_t size)
+static void read_peer(const struct sockaddr *address, struct cla_listener_peer *peer)
 {
-    char ip[INET6_ADDRSTRLEN] = "?";
-
+    *peer = (struct cla_listener_peer){.local = address->sa_family == AF_UNIX};
     if (address->sa_family == AF_INET6) {
         const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)address;
 
-        inet_ntop(AF_INET6, &in6->sin6_addr, ip, sizeof ip);
-        snprintf(text, size, "[%s]:%u", ip, ntohs(in6->sin6_port));
-    } else {
+        memcpy(peer->ip.bytes, &in6->sin6_addr, sizeof peer->ip.bytes);
+        peer->port = ntohs(in6->sin6_port);
+    } else if (address->sa_family == AF_INET) {
         const struct sockaddr_in *in = (const struct sockaddr_in *)address;
 
-        inet_ntop(AF_INET, &in->sin_addr, ip, sizeof ip);
-        snprintf(text, size, "%s:%u", ip, ntohs(in->sin_port));
+        peer->ip = cla_ip_v4((const unsigned char *)&in->sin_addr);
+        peer->port = ntohs(in->sin_port);
     }
 }
 
-static bool is_loopback(const struct sockaddr *address)
+/* --- Resting. --- */
+
+static int fd_limit(void)
 {
-    if (address->sa_family == AF_INET6)
-        return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)address)->sin6_addr);
-    return ntohl(((const struct sockaddr_in *)address)->sin_addr.s_addr) >> 24 == 127;
+    struct rlimit limit;
+    rlim_t reserve;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > INT32_MAX)
+        return INT32_MAX;
+    reserve = limit.rlim_cur / RESERVE_SHARE;
+    return (int)(limit.rlim_cur - (reserve < RESERVE_MAX ? reserve : RESERVE_MAX));
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events);
+
+static void rest(struct cla_listener *listener)
+{
+    uint64_t now = cla_loop_now_ns(listener->loop), before = listener->rested_ns;
+
+    listener->rested_ns = now;
+    uv_poll_stop(&listener->poll);
+    cla_timer_start(&listener->loop->timers, &listener->pause, now + PAUSE_NS);
+    if (before == 0 || now - before > SHORTAGE_NS)
+        listener->events->on_shortage(listener->arg);
+}
+
+/* The lowest free descriptor tells how many are in use. */
+static bool has_room(const struct cla_listener *listener)
+{
+    int fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, 0);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0 && fd < listener->fd_limit;
+}
 
 static void on_pause_over(struct cla_timer *timer)
 {
     struct cla_listener *listener = CLA_CONTAINER(timer, struct cla_listener, pause);
 
-    uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+    if (has_room(listener))
+        uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+    else
+        rest(listener);
 }
 
-static void rest(struct cla_listener *listener)
+/* --- Accepting. --- */
+
+/* Returns false if there is nothing more to accept for now. */
+static bool accept_one(struct cla_listener *listener)
 {
-    uv_poll_stop(&listener->poll);
-    cla_timer_start(&listener->loop->timers, &listener->pause,
-                    cla_loop_now_ns(listener->loop) + PAUSE_NS);
+    struct sockaddr_storage address = {0};
+    struct cla_listener_peer peer;
+    socklen_t n = sizeof address;
+    int fd = accept4(listener->fd, (struct sockaddr *)&address, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd >= 0) {
+        address.ss_family = listener->path != NULL ? AF_UNIX : address.ss_family;
+        read_peer((struct sockaddr *)&address, &peer);
+        listener->events->on_accept(listener->arg, fd, &peer);
+        if (fd < listener->fd_limit || listener->fd < 0)
+            return true;
+    } else if (errno == EINTR || errno == ECONNABORTED) {
+        return true;
+    } else if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM) {
+        return false;
+    }
+    rest(listener);
+    return false;
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)
@@ -61,23 +122,34 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     struct cla_listener *listener = poll->data;
 
     (void)status, (void)events;
-    for (int i = 0; i < ACCEPT_MAX && listener->fd >= 0; i++) {
-        struct sockaddr_storage peer;
-        socklen_t n = sizeof peer;
-        char text[64];
-        int fd = accept4(listener->fd, (struct sockaddr *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-        if (fd >= 0) {
-            format_address((struct sockaddr *)&peer, text, sizeof text);
-            listener->on_accept(listener->arg, fd, cla_slice_str(text));
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            rest(listener);
-            return;
-        } else if (errno != EINTR && errno != ECONNABORTED) {
-            return;
-        }
+    for (int i = 0; i < ACCEPT_MAX && listener->fd >= 0 && accept_one(listener); i++) {
     }
 }
+
+static int start(struct cla_listener *listener, struct cla_loop *loop)
+{
+    listener->fd_limit = fd_limit();
+    cla_timer_init(&listener->pause, on_pause_over);
+    if (listen(listener->fd, BACKLOG) != 0)
+        return errno == EADDRINUSE ? -CLA_EADDRINUSE : -CLA_EIO;
+    if (uv_poll_init(&loop->uv, &listener->poll, listener->fd) != 0)
+        return -CLA_EIO;
+    listener->poll.data = listener;
+    uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+    return 0;
+}
+
+static void close_fd(struct cla_listener *listener)
+{
+    int error = errno;
+
+    if (listener->fd >= 0)
+        close(listener->fd);
+    listener->fd = -1;
+    errno = error;
+}
+
+/* --- TCP. --- */
 
 static int resolve(const char *host, uint16_t port, struct addrinfo **found)
 {
@@ -97,12 +169,22 @@ static int code_of_errno(void)
     return errno == EADDRNOTAVAIL ? -CLA_ENOTFOUND : -CLA_EIO;
 }
 
+/* Where a socket is bound: the address that was asked for, with the port the system chose. */
+static void note_address(struct cla_listener *listener, const struct sockaddr *bound)
+{
+    struct cla_listener_peer self;
+
+    read_peer(bound, &self);
+    cla_ip_print(&self.ip, self.port, listener->address);
+    listener->loopback = cla_ip_is_loopback(&self.ip);
+}
+
 /* Binds to one address; for "every address" IPv6 stands for IPv4 too. */
-static int listen_on(struct cla_listener *listener, const struct addrinfo *info)
+static int bind_to(struct cla_listener *listener, const struct addrinfo *info)
 {
     struct sockaddr_storage bound;
     socklen_t n = sizeof bound;
-    int on = 1, off = 0, rc;
+    int on = 1, off = 0;
 
     listener->fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (listener->fd < 0)
@@ -111,15 +193,9 @@ static int listen_on(struct cla_listener *listener, const struct addrinfo *info)
     if (info->ai_family == AF_INET6)
         setsockopt(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     if (bind(listener->fd, info->ai_addr, info->ai_addrlen) != 0 ||
-        listen(listener->fd, BACKLOG) != 0 ||
-        getsockname(listener->fd, (struct sockaddr *)&bound, &n) != 0) {
-        rc = code_of_errno();
-        close(listener->fd);
-        listener->fd = -1;
-        return rc;
-    }
-    format_address((struct sockaddr *)&bound, listener->address, sizeof listener->address);
-    listener->loopback = is_loopback((struct sockaddr *)&bound);
+        getsockname(listener->fd, (struct sockaddr *)&bound, &n) != 0)
+        return code_of_errno();
+    note_address(listener, (struct sockaddr *)&bound);
     return 0;
 }
 
@@ -134,33 +210,113 @@ static const struct addrinfo *preferred(const struct addrinfo *list, bool every)
 }
 
 int cla_listener_open(struct cla_listener *listener, struct cla_loop *loop, const char *host,
-                      uint16_t port, cla_listener_cb *on_accept, void *arg)
+                      uint16_t port, const struct cla_listener_events *events, void *arg)
 {
     struct addrinfo *found;
     int rc;
 
-    *listener = (struct cla_listener){.loop = loop, .on_accept = on_accept, .arg = arg, .fd = -1};
-    cla_timer_init(&listener->pause, on_pause_over);
+    *listener = (struct cla_listener){.loop = loop, .events = events, .arg = arg, .fd = -1};
     rc = resolve(host, port, &found);
     if (rc != 0)
         return rc;
-    rc = listen_on(listener, preferred(found, host[0] == '\0'));
+    rc = bind_to(listener, preferred(found, host[0] == '\0'));
     freeaddrinfo(found);
+    if (rc == 0)
+        rc = start(listener, loop);
     if (rc != 0)
-        return rc;
-    if (uv_poll_init(&loop->uv, &listener->poll, listener->fd) != 0) {
-        close(listener->fd);
+        close_fd(listener);
+    return rc;
+}
+
+/* --- Unix sockets. --- */
+
+/* True if the file at 'address' is a socket that nobody listens on any more. */
+static bool is_stale(const struct sockaddr_un *address)
+{
+    struct stat file;
+    int fd;
+    bool refused;
+
+    if (lstat(address->sun_path, &file) != 0 || !S_ISSOCK(file.st_mode))
+        return false;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    refused = connect(fd, (const struct sockaddr *)address, sizeof *address) != 0 &&
+              errno == ECONNREFUSED;
+    close(fd);
+    return refused;
+}
+
+/* Makes the file with its mode from the first moment on. */
+static int bind_file(int fd, const struct sockaddr_un *address, mode_t mode)
+{
+    mode_t before = umask(~mode & 0777);
+    int rc = bind(fd, (const struct sockaddr *)address, sizeof *address);
+
+    umask(before);
+    return rc;
+}
+
+static int bind_path(struct cla_listener *listener, const struct sockaddr_un *address, mode_t mode)
+{
+    struct stat file;
+
+    listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (listener->fd < 0)
         return -CLA_EIO;
+    if (bind_file(listener->fd, address, mode) != 0) {
+        if (errno != EADDRINUSE)
+            return errno == ENOENT ? -CLA_ENOTFOUND : -CLA_EIO;
+        if (!is_stale(address))
+            return -CLA_EADDRINUSE;
+        if (unlink(address->sun_path) != 0 || bind_file(listener->fd, address, mode) != 0)
+            return -CLA_EIO;
     }
-    listener->poll.data = listener;
-    uv_poll_start(&listener->poll, UV_READABLE, on_readable);
+    if (lstat(address->sun_path, &file) != 0)
+        return -CLA_EIO;
+    listener->file_device = file.st_dev;
+    listener->file_number = file.st_ino;
     return 0;
+}
+
+int cla_listener_open_local(struct cla_listener *listener, struct cla_loop *loop, const char *path,
+                            mode_t mode, const struct cla_listener_events *events, void *arg)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int rc;
+
+    *listener = (struct cla_listener){.loop = loop, .events = events, .arg = arg, .fd = -1};
+    CLA_PRE(strlen(path) < sizeof address.sun_path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    snprintf(listener->address, sizeof listener->address, "unix:%s", path);
+    rc = bind_path(listener, &address, mode);
+    if (rc == 0) {
+        listener->path = listener->address + strlen("unix:");
+        rc = start(listener, loop);
+        if (rc != 0)
+            unlink(path);
+    }
+    if (rc != 0)
+        close_fd(listener);
+    return rc;
+}
+
+/* Another server may have put its own in place of ours. */
+static void remove_file(const struct cla_listener *listener)
+{
+    struct stat file;
+
+    if (lstat(listener->path, &file) == 0 && file.st_dev == listener->file_device &&
+        file.st_ino == listener->file_number)
+        unlink(listener->path);
 }
 
 void cla_listener_close(struct cla_listener *listener)
 {
+    if (listener->path != NULL)
+        remove_file(listener);
     cla_timer_stop(&listener->loop->timers, &listener->pause);
     uv_close((uv_handle_t *)&listener->poll, NULL);
-    close(listener->fd);
-    listener->fd = -1;
+    close_fd(listener);
 }

@@ -28,14 +28,20 @@ struct cla_task *cla_await_check(lua_State *L)
     return task;
 }
 
-int cla_await(lua_State *L, struct cla_task *task, cla_wait_cancel_fn *cancel, void *wait,
-              lua_KFunction k)
+int cla_await_with(lua_State *L, struct cla_task *task, cla_wait_cancel_fn *cancel, void *wait,
+                   lua_KFunction k, lua_KContext context)
 {
     task->wait_cancel = cancel;
     task->wait = wait;
     task->cancelled_by = NULL;
     task->state = CLA_TASK_WAITING;
-    return lua_yieldk(L, 0, 0, k);
+    return lua_yieldk(L, 0, context, k);
+}
+
+int cla_await(lua_State *L, struct cla_task *task, cla_wait_cancel_fn *cancel, void *wait,
+              lua_KFunction k)
+{
+    return cla_await_with(L, task, cancel, wait, k, 0);
 }
 
 struct cla_task *cla_await_end(lua_State *L)

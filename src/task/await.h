@@ -27,6 +27,10 @@ struct cla_task *cla_await_task(lua_State *L, const char *what);
 int cla_await(lua_State *L, struct cla_task *task, cla_wait_cancel_fn *cancel, void *wait,
               lua_KFunction k);
 
+/* The same; 'k' gets 'context'. */
+int cla_await_with(lua_State *L, struct cla_task *task, cla_wait_cancel_fn *cancel, void *wait,
+                   lua_KFunction k, lua_KContext context);
+
 /* The first thing a continuation does. */
 struct cla_task *cla_await_end(lua_State *L);
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { start } from './lib/gateway.mjs';
 import { postText } from './lib/raw.mjs';
@@ -26,9 +26,10 @@ const below = (n) => Math.floor(random() * n);
 const pick = (list) => list[below(list.length)];
 
 let gateway;
-beforeEach(async () => {
-  gateway = await start('app.lua', ['--access-log', 'all', '--header-timeout', '1s', '--body-timeout', '1s']);
-});
+async function serve(workers) {
+  gateway = await start('app.lua', ['--access-log', 'all', '--header-timeout', '1s', '--body-timeout', '1s',
+    '--workers', String(workers)]);
+}
 
 let labels = 0;
 const label = () => `c${labels++}`;
@@ -105,21 +106,36 @@ async function assertAllClosed() {
   for (const name of started) await gateway.log(new RegExp(` closed ${name}( last)?$`));
 }
 
-test(`no client leaves anything behind (SEED=${seed})`, async () => {
-  await misbehaving(CLIENTS);
-  assert.equal((await call(gateway, 'add', { a: 1, b: 1 })).result, 2);
-  await assertAllClosed();
-  await gateway.stop();
-  assert.ok(gateway.lines.some((line) => / draining calls=0 /.test(line)));
-});
+// Requires that no line of the log has another in its middle.
+function assertWholeLines() {
+  for (const line of gateway.lines) assert.match(line, /^(20[-0-9]{8}T[:.0-9]{12}Z (DEBUG|INFO |WARN |ERROR) | {4})/);
+  const calls = gateway.lines.filter((line) => / call id=/.test(line));
+  for (const line of calls) assert.match(line, / call id=\d+ .* (request_id=(\d+|null)|notification=true)$/);
+  assert.equal(new Set(calls.map((line) => line.match(/ id=(\d+) /)[1])).size, calls.length);
+}
 
-test(`SIGTERM amid all that ends with 0, and every call has cleaned up (SEED=${seed})`, async () => {
-  const enough = 50 + below(150);
-  let clients;
-  await new Promise((resolve) => {
-    clients = misbehaving(CLIENTS, (left) => left <= enough && resolve());
+for (const workers of [1, 4]) {
+  test(`no client leaves anything behind (workers=${workers} SEED=${seed})`, async () => {
+    await serve(workers);
+    await misbehaving(CLIENTS);
+    assert.equal((await call(gateway, 'add', { a: 1, b: 1 })).result, 2);
+    await assertAllClosed();
+    await gateway.stop();
+    const drains = gateway.lines.filter((line) => / draining calls=0 /.test(line));
+    assert.equal(drains.length, workers);
+    assertWholeLines();
   });
-  await gateway.stop();
-  await clients;
-  await assertAllClosed();
-});
+
+  test(`SIGTERM amid all that ends with 0, and every call has cleaned up (workers=${workers} SEED=${seed})`, async () => {
+    await serve(workers);
+    const enough = 50 + below(150);
+    let clients;
+    await new Promise((resolve) => {
+      clients = misbehaving(CLIENTS, (left) => left <= enough && resolve());
+    });
+    await gateway.stop();
+    await clients;
+    await assertAllClosed();
+    assertWholeLines();
+  });
+}

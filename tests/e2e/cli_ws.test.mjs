@@ -208,6 +208,14 @@ describe('several calls', () => {
     assert.equal(new Set(peers).size, 1);
   });
 
+  test('go over a unix socket too', async () => {
+    const path = join(folder, 'gateway.sock');
+    const local = await start('app.lua', ['--listen', `unix:${path}`]);
+    const { code, stdout } = await cancela('call', `ws+unix:${path}`, '--file', file);
+    assert.deepEqual([code, stdout.split('\n')[0]], [1, '3']);
+    await local.stop();
+  });
+
   test('of a pipe are made as they come', async () => {
     const child = spawnBinary(['call', url, '--file', '-'], { stdio: ['pipe', 'pipe', 'pipe'] });
     const end = finish(child);

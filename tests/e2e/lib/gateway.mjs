@@ -14,9 +14,11 @@ const PATIENCE_MS = 10_000;
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
-// Spawns 'cancela ARGUMENTS'; it dies with the test at the latest.
-export function spawnBinary(args, options = {}) {
-  const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
+// Spawns 'cancela ARGUMENTS', with so many files it may open; it dies with the test at the latest.
+export function spawnBinary(args, { files, ...options } = {}) {
+  const [command, ...rest] = files === undefined ? [binary, ...args]
+    : ['sh', '-c', `ulimit -n ${files}; exec "$0" "$@"`, binary, ...args];
+  const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
   running.add(child);
   child.once('exit', () => running.delete(child));
   return child;
@@ -71,6 +73,7 @@ class Gateway {
   constructor(child) {
     this.child = child;
     this.stderr = new Log(child.stderr);
+    this.sockets = new Set(); // of raw connections
     child.stdout.resume();
     // 'close' comes when the output has been read to its end, 'exit' may come before.
     this.ended = new Promise((resolve) => {
@@ -84,6 +87,12 @@ class Gateway {
 
   log(regex) {
     return this.stderr.until(regex, this.ended);
+  }
+
+  // Ends raw connections that it has answered: it would wait for them a while when it stops.
+  hangUp() {
+    this.sockets.forEach((socket) => socket.destroy());
+    return this;
   }
 
   signal(name) {
@@ -106,8 +115,9 @@ class Gateway {
 }
 
 // Runs tests/e2e/apps/APP on a free port, or where 'flags' say; resolves when it listens.
-export async function start(app, flags = []) {
-  const gateway = new Gateway(spawnBinary(['run', appPath(app), '--listen', '127.0.0.1:0', ...flags]));
+export async function start(app, flags = [], options = {}) {
+  const listen = flags.includes('--listen') ? [] : ['--listen', '127.0.0.1:0'];
+  const gateway = new Gateway(spawnBinary(['run', appPath(app), ...listen, ...flags], options));
   const [, address] = await gateway.log(/ listening .*address=(\S+)/);
   gateway.address = address;
   gateway.port = Number(address.split(':').at(-1));

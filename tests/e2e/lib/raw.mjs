@@ -97,10 +97,12 @@ class Raw {
   }
 }
 
-// Connects to the gateway; the socket is destroyed when the test 't' ends.
-export async function open(t, gateway) {
-  const socket = connect({ host: '127.0.0.1', port: gateway.port, allowHalfOpen: true });
+// Connects to the gateway, or as 'how' says (path, localAddress, port); the socket is destroyed when
+// the test 't' ends.
+export async function open(t, gateway, how = {}) {
+  const socket = connect({ host: '127.0.0.1', port: gateway.port, allowHalfOpen: true, ...how });
   t.after(() => socket.destroy());
+  gateway.sockets?.add(socket);
   await once(socket, 'connect');
   socket.setNoDelay(true);
   return new Raw(socket);

@@ -199,6 +199,60 @@ static void a_closed_log_loses_lines_and_nothing_else(void **state)
     cla_buf_fini(&buf);
 }
 
+#define WRITERS 3
+#define FLUSHES 200
+#define LINE 9000 /* more than a pipe takes in one piece */
+
+struct writer {
+    struct cla_log log;
+    pthread_t thread;
+    char letter;
+};
+
+static void *write_lines(void *arg)
+{
+    struct writer *writer = arg;
+    struct cla_buf buf = {0};
+    char line[LINE];
+
+    memset(line, writer->letter, sizeof line);
+    line[LINE - 1] = '\n';
+    for (int i = 0; i < FLUSHES; i++) {
+        if (cla_buf_append(&buf, line, sizeof line) == 0)
+            cla_log_flush(&writer->log, &buf);
+    }
+    cla_buf_fini(&buf);
+    return NULL;
+}
+
+static void lines_of_several_threads_do_not_mix(void **state)
+{
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    struct writer writers[WRITERS];
+    char line[LINE];
+    int fds[2];
+
+    assert_int_equal(pipe(fds), 0);
+    for (int i = 0; i < WRITERS; i++) {
+        writers[i] =
+            (struct writer){.log = {.fd = fds[1], .lock = &lock}, .letter = (char)('a' + i)};
+        assert_int_equal(pthread_create(&writers[i].thread, NULL, write_lines, &writers[i]), 0);
+    }
+    for (int i = 0; i < WRITERS * FLUSHES; i++) {
+        size_t n = 0;
+
+        while (n < LINE)
+            n += (size_t)read(fds[0], line + n, LINE - n);
+        for (size_t at = 0; at < LINE - 1; at++)
+            assert_int_equal(line[at], line[0]);
+        assert_int_equal(line[LINE - 1], '\n');
+    }
+    for (int i = 0; i < WRITERS; i++)
+        pthread_join(writers[i].thread, NULL);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 #define WITH_PIPE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -213,6 +267,7 @@ int main(void)
         cmocka_unit_test(plain_values_stand_as_they_are_and_others_are_quoted),
         cmocka_unit_test(values_are_cut_at_one_kib),
         WITH_PIPE(several_lines_leave_in_one_write),
+        cmocka_unit_test(lines_of_several_threads_do_not_mix),
         cmocka_unit_test(a_closed_log_loses_lines_and_nothing_else),
     };
 

@@ -65,14 +65,13 @@ static void a_url_gives_host_port_and_path(void **state)
 static void the_scheme_ws_asks_for_a_websocket(void **state)
 {
     static const struct {
-        const char *url;
+        const char *url, *host;
         bool websocket;
         uint16_t port;
     } cases[] = {
-        {"ws://a.test", true, 80},
-        {"WS://a.test:3000/rpc", true, 3000},
-        {"http://a.test", false, 80},
-        {"a.test", false, 3000},
+        {"ws://a.test", "a.test", true, 80},    {"WS://a.test:3000/rpc", "a.test", true, 3000},
+        {"ws+unix:/a/b", "unix:/a/b", true, 0}, {"unix:/a/b", "unix:/a/b", false, 0},
+        {"http://a.test", "a.test", false, 80}, {"a.test", "a.test", false, 3000},
     };
 
     for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++) {
@@ -80,6 +79,7 @@ static void the_scheme_ws_asks_for_a_websocket(void **state)
         struct cla_call_args args;
 
         assert_int_equal(read_args(&args, given), 0);
+        assert_string_equal(args.host, cases[i].host);
         assert_int_equal(args.websocket, cases[i].websocket);
         assert_int_equal(args.port, cases[i].port);
         assert_text(&args.target, "/rpc");

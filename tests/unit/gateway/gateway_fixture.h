@@ -56,6 +56,7 @@ struct gate {
     struct cla_config config;
     struct gate_app app;
     struct cla_worker worker;
+    struct cla_via via;
     bool stopped; /* the loop was */
 };
 
@@ -141,6 +142,7 @@ static inline void gate_run_call(struct gate_app *app, struct cla_call *call)
 {
     struct cla_rpc_error error = {.code = CLA_CODE_NOT_FOUND, .message = CLA_LIT("none")};
 
+    call->begun = true;
     if (call->procedure == &gate_procedures[GATE_HOLD] ||
         call->procedure == &gate_procedures[GATE_BRIEF]) {
         app->held[app->held_n++] = call;
@@ -305,7 +307,9 @@ static inline void gate_init(struct gate *g)
 
 static inline void gate_open_worker(struct gate *g)
 {
-    cla_worker_init(&g->worker, &g->loop, &g->app.base, &g->config, &g->log, true);
+    cla_worker_init(&g->worker, &g->loop, &g->app.base, &g->config, &g->log);
+    g->via = (struct cla_via){.loopback = true,
+                              .half_close_allowed = g->config.half_close == CLA_HALF_CLOSE_ALLOW};
 }
 
 /* Some turns, in which virtual time stands still. */
@@ -324,7 +328,7 @@ static inline void gate_pass(struct gate *g, uint64_t ms)
 
 static inline void gate_post(struct gate *g, enum cla_message_kind kind)
 {
-    struct cla_message message = {.kind = kind, .fd = -1};
+    struct cla_message message = {.kind = kind, .arrival.fd = -1};
 
     cla_worker_on_message(&g->worker, &message);
 }
@@ -342,6 +346,7 @@ static inline void gate_fini(struct gate *g)
     gate_post(g, CLA_MESSAGE_STOP);
     gate_turns(g);
     assert_int_equal(g->worker.conn_count, 0);
+    assert_int_equal(cla_worker_connections(&g->worker), 0);
     assert_int_equal(g->worker.env.in_flight, 0);
     cla_worker_fini(&g->worker);
     assert_null(g->loop.timers.root);
@@ -351,14 +356,23 @@ static inline void gate_fini(struct gate *g)
 
 /* --- Clients. --- */
 
-static inline void client_hand_over(struct client *c, struct gate *g, int fd)
+/* Hands 'fd' over; 'refusal' NULL: it is welcome. */
+static inline void client_arrive(struct client *c, struct gate *g, int fd, const char *refusal)
 {
     struct cla_message message = {
-        .kind = CLA_MESSAGE_CONNECTION, .fd = fd, .peer_n = 14, .peer = "192.0.2.1:1234"};
+        .kind = CLA_MESSAGE_CONNECTION,
+        .arrival = {
+            .fd = fd, .via = &g->via, .refusal = refusal, .peer_n = 14, .peer = "192.0.2.1:1234"}};
 
     c->gate = g;
+    cla_worker_expect(&g->worker, &message.arrival);
     cla_worker_on_message(&g->worker, &message);
     gate_turns(g);
+}
+
+static inline void client_hand_over(struct client *c, struct gate *g, int fd)
+{
+    client_arrive(c, g, fd, NULL);
 }
 
 static inline void client_open(struct client *c, struct gate *g)

@@ -41,8 +41,8 @@ static void defaults_are_those_that_are_documented(void **state)
 {
     struct cla_config *c = *state;
 
-    assert_string_equal(c->listen.host, "127.0.0.1");
-    assert_int_equal(c->listen.port, 3000);
+    assert_int_equal(c->listen.count, 1);
+    assert_true(cla_slice_eq(c->listen.items[0], CLA_LIT("127.0.0.1:3000")));
     assert_int_equal(c->workers, 1);
     assert_int_equal(c->call_timeout_ns, 30 * CLA_NS_PER_S);
     assert_int_equal(c->max_call_timeout_ns, 300 * CLA_NS_PER_S);
@@ -158,10 +158,10 @@ static const struct mistake mistakes[] = {
      "CANCELA_HEAD_BYTES: '1K' is not a size; write 64KiB, 1MiB or a number of bytes"},
     {"head_bytes", "255", CLA_CONFIG_FILE, -CLA_EINVAL,
      "head_bytes: '255' is out of range; write 256 to 16MiB"},
-    {"workers", "2", CLA_CONFIG_FLAG, -CLA_EINVAL,
-     "--workers: '2' is out of range; this version runs one worker: write 1"},
-    {"workers", "auto", CLA_CONFIG_FLAG, -CLA_EINVAL,
-     "--workers: 'auto' is not a count; this version runs one worker: write 1"},
+    {"workers", "0", CLA_CONFIG_FLAG, -CLA_EINVAL,
+     "--workers: '0' is out of range; write 1 to 256"},
+    {"workers", "many", CLA_CONFIG_FLAG, -CLA_EINVAL,
+     "--workers: 'many' is not a count; write a whole number, or auto"},
     {"max-calls", "-1", CLA_CONFIG_FLAG, -CLA_EINVAL,
      "--max-calls: '-1' is not a count; write a whole number"},
     {"expose_errors", "yes", CLA_CONFIG_FILE, -CLA_EINVAL,
@@ -169,8 +169,13 @@ static const struct mistake mistakes[] = {
     {"log_level", "verbose", CLA_CONFIG_FILE, -CLA_EINVAL,
      "log_level: 'verbose' is not a choice; write one of debug info warn error off"},
     {"listen", "3000", CLA_CONFIG_FLAG, -CLA_EINVAL,
-     "--listen: '3000' is not an address to listen on; write 127.0.0.1:3000, [::1]:3000, or :3000 "
-     "for every address"},
+     "--listen: '3000' is not an address to listen on; write 127.0.0.1:3000, [::1]:3000, :3000 for "
+     "every address, or unix:/path"},
+    {"listen", ":1,:1", CLA_CONFIG_FLAG, -CLA_EINVAL,
+     "--listen: ':1,:1' names an address twice; write each once"},
+    {"listen", ":1 tls=yes", CLA_CONFIG_FILE, -CLA_EINVAL,
+     "listen: ':1 tls=yes' has an unknown option; behind an address there may be "
+     "half_close=allow|cancel and mode=0660"},
     {"origins", "example.com", CLA_CONFIG_FILE, -CLA_EINVAL,
      "origins: 'example.com' is not a list of origins; write https://example.com, or * for any, "
      "with commas between several"},
@@ -327,6 +332,38 @@ static void flags_take_their_value_from_either_place(void **state)
     assert_false(c->expose_errors);
 }
 
+static void the_items_of_repeated_flags_add_up(void **state)
+{
+    struct cla_config *c = *state;
+
+    assert_int_equal(set(c, "listen", ":1", CLA_CONFIG_ENVIRONMENT), 0);
+    assert_int_equal(set(c, "listen", ":2", CLA_CONFIG_FLAG), 0);
+    assert_int_equal(c->listen.count, 1);
+    assert_int_equal(set(c, "listen", ":3,unix:/a", CLA_CONFIG_FLAG), 0);
+    assert_int_equal(c->listen.count, 3);
+    assert_true(cla_slice_eq(c->listen.items[2], CLA_LIT("unix:/a")));
+    assert_int_equal(set(c, "listen", ":2", CLA_CONFIG_FLAG), -CLA_EINVAL);
+    assert_int_equal(set(c, "listen", ":4", CLA_CONFIG_FILE), 0);
+    assert_int_equal(c->listen.count, 3);
+    assert_int_equal(set(c, "hosts", "a", CLA_CONFIG_ENVIRONMENT), 0);
+    assert_int_equal(set(c, "hosts", "b", CLA_CONFIG_ENVIRONMENT), 0);
+    assert_int_equal(c->hosts.count, 1); /* no flag: the last word counts */
+}
+
+static void auto_is_as_many_workers_as_there_are_processors(void **state)
+{
+    struct cla_config *c = *state;
+    struct cla_buf text = {0};
+
+    assert_int_equal(set(c, "workers", "auto", CLA_CONFIG_FLAG), 0);
+    assert_int_equal(c->workers, 0);
+    assert_int_equal(cla_config_print(c, CLA_CONFIG_AT_workers, &text), 0);
+    assert_true(cla_slice_eq(cla_buf_slice(&text), CLA_LIT("auto")));
+    cla_buf_fini(&text);
+    assert_int_equal(set(c, "workers", "256", CLA_CONFIG_FLAG), 0);
+    assert_int_equal(c->workers, 256);
+}
+
 static void a_flag_without_its_value_shows_the_default(void **state)
 {
     struct cla_config_error error;
@@ -361,6 +398,8 @@ int main(void)
         WITH_CONFIG(the_environment_sets_what_it_names),
         WITH_CONFIG(a_mistyped_variable_is_an_error),
         WITH_CONFIG(flags_take_their_value_from_either_place),
+        WITH_CONFIG(the_items_of_repeated_flags_add_up),
+        WITH_CONFIG(auto_is_as_many_workers_as_there_are_processors),
         WITH_CONFIG(a_flag_without_its_value_shows_the_default),
         cmocka_unit_test(sources_have_names),
     };

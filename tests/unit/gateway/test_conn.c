@@ -342,8 +342,10 @@ static void lingering_ends_after_a_while(void **state)
 
 static void descriptor_that_is_no_socket_is_survived(void **state)
 {
-    struct cla_message message = {.kind = CLA_MESSAGE_CONNECTION, .fd = 9999};
+    struct cla_message message = {.kind = CLA_MESSAGE_CONNECTION,
+                                  .arrival = {.fd = 9999, .via = &gate.via}};
 
+    cla_worker_expect(&gate.worker, &message.arrival);
     cla_worker_on_message(&gate.worker, &message);
     gate_turns(&gate);
     assert_int_equal(gate.worker.conn_count, 1); /* the fixture's client */

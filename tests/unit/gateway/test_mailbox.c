@@ -21,7 +21,7 @@ static void on_message(void *arg, struct cla_message *message)
 {
     assert_ptr_equal(arg, &box);
     assert_int_equal(message->count, received); /* in the order of posting */
-    last_fd = message->fd;
+    last_fd = message->arrival.fd;
     received++;
 }
 
@@ -41,7 +41,8 @@ static int close_box(void **state)
 
 static void post_count(unsigned count, int fd)
 {
-    const struct cla_message message = {.kind = CLA_MESSAGE_CONNECTION, .fd = fd, .count = count};
+    const struct cla_message message = {
+        .kind = CLA_MESSAGE_CONNECTION, .arrival.fd = fd, .count = count};
 
     assert_int_equal(cla_mailbox_post(&box, &message), 0);
 }

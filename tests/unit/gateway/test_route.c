@@ -39,7 +39,7 @@ static struct cla_slice slice(const char *text)
 }
 
 static void route_with(struct cla_route *route, const struct request *request,
-                       const struct cla_route_rules *rules)
+                       const struct cla_route_rules *rules, bool loopback)
 {
     struct cla_http_head head = {
         .method = request->method,
@@ -54,7 +54,7 @@ static void route_with(struct cla_route *route, const struct request *request,
     if (request->field != NULL)
         head.fields[head.field_count++] =
             (struct cla_http_field){slice(request->field), slice(request->value)};
-    cla_route_find(route, &head, rules, &name);
+    cla_route_find(route, &head, rules, loopback, &name);
     cla_buf_fini(&name);
 }
 
@@ -123,7 +123,7 @@ static void heads_become_decisions(void **state)
     for (size_t i = 0; i < CLA_ARRAY_LEN(decisions); i++) {
         struct cla_route route;
 
-        route_with(&route, &decisions[i].request, &rules);
+        route_with(&route, &decisions[i].request, &rules, false);
         if (route.kind != decisions[i].kind || route.status != decisions[i].status)
             fail_msg("case %zu, %s: kind %d, status %d (%s)", i, decisions[i].request.target,
                      (int)route.kind, route.status, route.why != NULL ? route.why : "");
@@ -148,7 +148,7 @@ static void timeout_headers_are_read(void **state)
                                         JSON,          cases[i].field, cases[i].value};
         struct cla_route route;
 
-        route_with(&route, &request, &rules);
+        route_with(&route, &request, &rules, false);
         assert_true(route.has_timeout);
         assert_int_equal(route.timeout_ms, cases[i].ms);
     }
@@ -183,24 +183,21 @@ static void host_must_be_a_loopback_name_on_a_loopback_bind(void **state)
     };
     static const struct cla_slice hosts[] = {{"mine.example", 12}, {"ported.example:80", 17}};
     static const struct cla_slice any[] = {{"*", 1}};
-    const struct cla_route_rules none = {.app = &app, .loopback = true};
-    const struct cla_route_rules some = {
-        .app = &app, .loopback = true, .hosts = hosts, .host_count = 2};
-    const struct cla_route_rules all = {
-        .app = &app, .loopback = true, .hosts = any, .host_count = 1};
-    const struct cla_route_rules public_bind = {.app = &app};
+    const struct cla_route_rules none = {.app = &app};
+    const struct cla_route_rules some = {.app = &app, .hosts = hosts, .host_count = 2};
+    const struct cla_route_rules all = {.app = &app, .hosts = any, .host_count = 1};
 
     for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++) {
         const struct request request = {CLA_HTTP_POST, "/rpc", cases[i].host, JSON, NULL, NULL};
         struct cla_route route;
 
-        route_with(&route, &request, &none);
+        route_with(&route, &request, &none, true);
         assert_int_equal(route.status, cases[i].loopback ? 0 : 403);
-        route_with(&route, &request, &some);
+        route_with(&route, &request, &some, true);
         assert_int_equal(route.status, cases[i].listed ? 0 : 403);
-        route_with(&route, &request, &all);
+        route_with(&route, &request, &all, true);
         assert_int_equal(route.status, 0);
-        route_with(&route, &request, &public_bind);
+        route_with(&route, &request, &none, false); /* not bound to loopback */
         assert_int_equal(route.status, 0);
     }
 }

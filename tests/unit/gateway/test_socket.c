@@ -100,6 +100,77 @@ static void a_live_id_is_refused_without_settling_the_first_call(void **state)
     socket_require(&c, HELD("1"));
 }
 
+/* Sends several texts in one piece. */
+static void send_together(const char *const *texts, size_t n)
+{
+    struct cla_buf bytes = {0};
+
+    for (size_t i = 0; i < n; i++)
+        socket_frame(&bytes, CLA_WS_TEXT, texts[i], strlen(texts[i]));
+    client_send_bytes(&c, bytes.p, bytes.n);
+    cla_buf_fini(&bytes);
+}
+
+#define ECHOED(id) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"result\":null}"
+
+/* Whether an id is live is decided when its call could begin, not when its text was read. */
+static void an_id_may_come_again_behind_a_call_that_ends_at_once(void **state)
+{
+    static const char *const texts[] = {SOCKET_CALL("echo", "1"), SOCKET_CALL("echo", "1"),
+                                        SOCKET_CALL("echo", "2"), SOCKET_CALL("echo", "1")};
+
+    open_socket();
+    send_together(texts, CLA_ARRAY_LEN(texts));
+    socket_require(&c, ECHOED("1"));
+    socket_require(&c, ECHOED("2"));
+    socket_require(&c, ECHOED("1"));
+    socket_require(&c, ECHOED("1"));
+    client_require_nothing(&c);
+}
+
+static void an_id_may_not_come_again_behind_a_call_that_waits(void **state)
+{
+    static const char *const texts[] = {SOCKET_CALL("hold", "1"), SOCKET_CALL("echo", "1"),
+                                        SOCKET_CALL("echo", "1")};
+
+    open_socket();
+    send_together(texts, CLA_ARRAY_LEN(texts));
+    socket_require_part(&c, "\"id\":null,\"error\":{\"code\":-32600");
+    socket_require_part(&c, "\"id\":null,\"error\":{\"code\":-32600");
+    gate_answer(&gate, 0);
+    socket_require(&c, HELD("1"));
+    client_require_nothing(&c);
+}
+
+static void a_cancel_ends_the_first_of_two_with_one_id(void **state)
+{
+    static const char *const texts[] = {SOCKET_CALL("hold", "1"), SOCKET_CALL("echo", "1"),
+                                        SOCKET_CANCEL("1")};
+
+    open_socket();
+    send_together(texts, CLA_ARRAY_LEN(texts));
+    socket_require_part(&c, "-32800");
+    socket_require(&c, ECHOED("1"));
+    assert_int_equal(gate.app.started, 2);
+}
+
+static void a_call_that_waits_for_its_id_is_dropped_with_the_connection(void **state)
+{
+    static const char *const texts[] = {SOCKET_CALL("hold", "1"), SOCKET_CALL("hold", "1")};
+    struct cla_buf bytes = {0};
+
+    open_socket();
+    for (size_t i = 0; i < CLA_ARRAY_LEN(texts); i++)
+        socket_frame(&bytes, CLA_WS_TEXT, texts[i], strlen(texts[i]));
+    socket_frame(&bytes, CLA_WS_CLOSE, "\x03\xe8", 2);
+    client_send_bytes(&c, bytes.p, bytes.n);
+    cla_buf_fini(&bytes);
+    socket_require_close(&c, CLA_WS_NORMAL);
+    assert_int_equal(gate.app.started, 1);
+    client_close(&c);
+    require_gone();
+}
+
 static void null_names_no_call_and_may_come_again(void **state)
 {
     open_socket();
@@ -322,6 +393,10 @@ int main(void)
         TEST(notifications_are_not_answered),
         TEST(a_cancel_resets_its_call_only_and_is_answered_once),
         TEST(a_live_id_is_refused_without_settling_the_first_call),
+        TEST(an_id_may_come_again_behind_a_call_that_ends_at_once),
+        TEST(an_id_may_not_come_again_behind_a_call_that_waits),
+        TEST(a_cancel_ends_the_first_of_two_with_one_id),
+        TEST(a_call_that_waits_for_its_id_is_dropped_with_the_connection),
         TEST(null_names_no_call_and_may_come_again),
         TEST(calls_per_connection_counts_calls_until_they_are_released),
         TEST(the_peers_close_cancels_and_is_answered),

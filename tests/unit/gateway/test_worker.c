@@ -177,27 +177,45 @@ static void second_drain_changes_nothing(void **state)
     assert_int_equal(gate.app.cancels, 1);
 }
 
-static void connection_above_the_limit_is_told_so(void **state)
+static void connection_that_is_refused_is_told_so_and_is_not_counted(void **state)
 {
-    struct client more[2];
+    struct client more = {0};
     struct response r;
+    int fd;
 
-    gate_set(&gate, "max_connections", "2");
-    gate_open_worker(&gate);
-    client_open(&client, &gate);
-    client_open(&more[0], &gate);
-    client_open(&more[1], &gate);
-    r = client_require_refusal(&more[1], 503, "max_connections");
+    tcp_pair(&fd, &more.fd);
+    client_arrive(&more, &gate, fd, "too many connections (max_connections)");
+    assert_int_equal(cla_worker_connections(&gate.worker), 1);
+    r = client_require_refusal(&more, 503, "max_connections");
     assert_non_null(strstr(r.head, "Connection: close\r\n"));
-    client_require_end(&more[1]);
-    client_close(&more[1]);
-    client_call(&more[0], "echo", 1);
-    client_require_result(&more[0], 1, "null");
-    client_close(&more[0]);
-    client_open(&more[0], &gate); /* there is room again */
-    client_call(&more[0], "echo", 2);
-    client_require_result(&more[0], 2, "null");
-    client_close(&more[0]);
+    client_require_end(&more);
+    client_close(&more);
+    assert_int_equal(cla_worker_connections(&gate.worker), 1);
+    client_close(&client);
+    assert_int_equal(cla_worker_connections(&gate.worker), 0);
+}
+
+static void calls_of_several_workers_have_one_limit_and_different_ids(void **state)
+{
+    atomic_uint all = 1; /* another worker's */
+
+    gate_set(&gate, "max_calls", "2");
+    gate_open_worker(&gate);
+    cla_call_env_share(&gate.worker.env, &all, 2, 4);
+    client_open(&client, &gate);
+    client_call(&client, "hold", 1);
+    assert_int_equal(gate.app.held[0]->id, 3);
+    assert_int_equal(all, 2);
+    gate_answer(&gate, 0);
+    client_require_result(&client, 1, "\"held\"");
+    assert_int_equal(all, 1);
+    all = 2;
+    client_call(&client, "echo", 2);
+    client_require_refusal(&client, 200, "max_calls");
+    all = 1;
+    client_call(&client, "hold", 3);
+    assert_int_equal(gate.app.held[0]->id, 11);
+    gate_answer(&gate, 0);
 }
 
 static void call_above_the_limit_is_unavailable(void **state)
@@ -268,7 +286,8 @@ int main(void)
         TEST(calls_that_outlive_their_grace_are_abandoned),
         TEST(stop_ends_all_at_once_and_twice_is_once),
         TEST(second_drain_changes_nothing),
-        TEST_WITH(connection_above_the_limit_is_told_so),
+        TEST(connection_that_is_refused_is_told_so_and_is_not_counted),
+        TEST_WITH(calls_of_several_workers_have_one_limit_and_different_ids),
         TEST_WITH(call_above_the_limit_is_unavailable),
         TEST_WITH(slot_is_free_when_the_work_is_gone_not_the_client),
         TEST(app_runs_once_a_turn_when_no_request_waits),

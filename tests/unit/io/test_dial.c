@@ -8,7 +8,9 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -222,6 +224,57 @@ static void a_cancel_breaks_off_a_connect(void **state)
     assert_int_equal(f->rc, -CLA_ECLOSED);
 }
 
+/* Listens on a unix socket, whose file is in 'folder'; gives its address for a dial in 'host'. */
+static int listen_on_file(char folder[32], char host[64])
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    strcpy(folder, "/tmp/cancela-test-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    snprintf(host, 64, "unix:%s/socket", folder);
+    strcpy(address.sun_path, host + 5);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    return fd;
+}
+
+static void a_unix_socket_is_reached_by_its_path(void **state)
+{
+    struct fixture *f = *state;
+    char folder[32], host[64];
+    int listener = listen_on_file(folder, host);
+
+    assert_int_equal(dial(f, host, CLA_NEVER), 0);
+    assert_true(fcntl(f->fd, F_GETFL) & O_NONBLOCK);
+    close(f->fd);
+    close(listener);
+    f->calls = 0;
+    assert_int_equal(dial(f, host, CLA_NEVER), -CLA_EREFUSED);
+    assert_non_null(strstr(f->error, host + 5));
+    unlink(host + 5);
+    f->calls = 0;
+    assert_int_equal(dial(f, host, CLA_NEVER), -CLA_EIO);
+    f->calls = 0;
+    start(f, host, CLA_NEVER);
+    cla_dial_cancel(f->dial);
+    cla_loop_run(&f->loop);
+    assert_int_equal(f->rc, -CLA_ECLOSED);
+    rmdir(folder);
+}
+
+static void a_path_that_can_be_none_is_refused_at_once(void **state)
+{
+    struct fixture *f = *state;
+    char host[256] = "unix:";
+
+    assert_int_equal(cla_dial_start(&f->dial, &f->loop, host, 0, CLA_NEVER, on_dialed, f),
+                     -CLA_EINVAL);
+    memset(host + 5, 'a', 108);
+    assert_int_equal(cla_dial_start(&f->dial, &f->loop, host, 0, CLA_NEVER, on_dialed, f),
+                     -CLA_EINVAL);
+}
+
 static void virtual_time_waits_for_a_dial(void **state)
 {
     struct fixture *f = *state;
@@ -245,6 +298,8 @@ int main(void)
         TEST(a_cancel_after_any_turn_is_reported_once),
         TEST(a_cancel_breaks_off_a_connect),
         TEST(virtual_time_waits_for_a_dial),
+        TEST(a_unix_socket_is_reached_by_its_path),
+        TEST(a_path_that_can_be_none_is_refused_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

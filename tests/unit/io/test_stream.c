@@ -59,17 +59,31 @@ static void on_closed(struct cla_stream *stream)
 
 static const struct cla_stream_events events = {on_read, on_end, on_drained, on_closed};
 
+static struct fixture fixture;
+
 static int open_pair(void **state)
 {
-    static struct fixture f;
     int fd;
 
-    f = (struct fixture){.end = NO_END};
-    assert_int_equal(cla_loop_init(&f.loop), 0);
-    tcp_pair(&fd, &f.peer);
-    assert_int_equal(cla_stream_open(&f.stream, &f.loop, fd, &events), 0);
-    *state = &f;
-    return 0;
+    fixture = (struct fixture){.end = NO_END};
+    *state = &fixture;
+    assert_int_equal(cla_loop_init(&fixture.loop), 0);
+    tcp_pair(&fd, &fixture.peer);
+    return cla_stream_open(&fixture.stream, &fixture.loop, fd, &events);
+}
+
+/* The same over a unix socket. */
+static int open_local_pair(void **state)
+{
+    int fds[2];
+
+    fixture = (struct fixture){.end = NO_END};
+    *state = &fixture;
+    assert_int_equal(cla_loop_init(&fixture.loop), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+    fixture.peer = fds[1];
+    return cla_stream_open(&fixture.stream, &fixture.loop, fds[0], &events);
 }
 
 static int close_pair(void **state)
@@ -408,6 +422,10 @@ static void descriptor_that_is_no_socket_is_refused(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_pair, close_pair)
+#define LOCAL(name)                                              \
+    {                                                            \
+#name " (unix)", name, open_local_pair, close_pair, NULL \
+    }
 
 int main(void)
 {
@@ -431,6 +449,22 @@ int main(void)
         TEST(close_during_shutdown_is_fine),
         TEST(queueing_without_memory_is_an_end),
         TEST(descriptor_that_is_no_socket_is_refused),
+        LOCAL(bytes_arrive_as_they_were_sent),
+        LOCAL(write_that_fits_keeps_its_memory),
+        LOCAL(peer_that_does_not_read_is_written_to_later),
+        LOCAL(close_loses_what_was_not_written),
+        LOCAL(orderly_end_is_reported_once),
+        LOCAL(can_write_after_the_peer_ended),
+        LOCAL(paused_stream_reads_nothing),
+        LOCAL(paused_stream_sees_the_orderly_end_behind_unread_bytes),
+        LOCAL(end_is_not_hidden_for_want_of_memory_to_watch_for_it),
+        LOCAL(pausing_and_reading_in_turn_leaks_no_watch),
+        LOCAL(close_inside_on_end_is_fine),
+        LOCAL(write_to_a_peer_that_reset_is_an_error_once),
+        LOCAL(queued_write_to_a_peer_that_reset_is_an_error),
+        LOCAL(shutdown_sends_the_end_after_the_bytes),
+        LOCAL(close_during_shutdown_is_fine),
+        LOCAL(queueing_without_memory_is_an_end),
     };
 
     signal(SIGPIPE, SIG_IGN); /* as the program does */

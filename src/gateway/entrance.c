@@ -1,0 +1,172 @@
+/* Happy path: open each listener, judge who arrives, hand over.
+ * Failure modes: an address that cannot be listened on closes those before it, and is named; who is
+ * not let in is handed over all the same, with why, for an answer takes a worker.
+ * On close: every listener at once. */
+#include "gateway/entrance.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+
+static void set_peer(struct cla_arrival *arrival, const struct cla_listener_peer *peer)
+{
+    char text[CLA_IP_TEXT] = "unix:";
+
+    arrival->peer_n = peer->local ? strlen(text) : cla_ip_print(&peer->ip, peer->port, text);
+    memcpy(arrival->peer, text, arrival->peer_n);
+}
+
+static void on_accept(void *arg, int fd, const struct cla_listener_peer *peer)
+{
+    struct cla_entrance_gate *gate = arg;
+    struct cla_entrance *entrance = gate->entrance;
+    const struct cla_ip *ip = peer->local ? NULL : &peer->ip;
+    struct cla_arrival arrival = {.fd = fd, .via = &gate->via};
+
+    set_peer(&arrival, peer);
+    if (cla_proxies_trust(&entrance->proxies, ip))
+        arrival.proxies = &entrance->proxies.trusted;
+    arrival.refusal = cla_admission_judge(
+        &entrance->admission, entrance->events->count(entrance->arg), ip, &arrival.of_address);
+    entrance->events->on_arrival(entrance->arg, &arrival);
+}
+
+static void on_shortage(void *arg)
+{
+    const struct cla_entrance_gate *gate = arg;
+
+    cla_log_line(gate->entrance->log, CLA_LOG_WARN,
+                 "out of file descriptors or memory: new connections at %s wait until some have "
+                 "closed; raise the limit of open files (ulimit -n) or lower max_connections",
+                 gate->listener.address);
+}
+
+static const struct cla_listener_events listener_events = {on_accept, on_shortage};
+
+/* --- Opening. --- */
+
+static void explain_in_use(const struct cla_listen *listen, struct cla_config_error *error)
+{
+    if (listen->local)
+        snprintf(error->text, sizeof error->text,
+                 "unix:%s is in use: stop what listens there, or choose another path with --listen",
+                 listen->host);
+    else
+        snprintf(error->text, sizeof error->text,
+                 "port %u is in use on '%s': stop what listens there, or choose another with "
+                 "--listen %s:%u",
+                 listen->port, listen->host, listen->host,
+                 listen->port < 65535 ? listen->port + 1 : 3000);
+}
+
+static void explain(const struct cla_listen *listen, int rc, struct cla_config_error *error)
+{
+    const char *why = cla_error_text(rc);
+
+    if (rc == -CLA_EADDRINUSE) {
+        explain_in_use(listen, error);
+        return;
+    }
+    if (rc == -CLA_ENOTFOUND)
+        why = listen->local ? "there is no such folder" : "this machine has no such address";
+    else if (rc == -CLA_EIO && errno != 0)
+        why = strerror(errno);
+    if (listen->local)
+        snprintf(error->text, sizeof error->text, "cannot listen on unix:%s: %s", listen->host,
+                 why);
+    else
+        snprintf(error->text, sizeof error->text, "cannot listen on '%s' port %u: %s", listen->host,
+                 listen->port, why);
+}
+
+static bool half_close_allowed(const struct cla_listen *listen, const struct cla_config *config)
+{
+    return (listen->half_close_set ? listen->half_close : config->half_close) ==
+           CLA_HALF_CLOSE_ALLOW;
+}
+
+static int open_gate(struct cla_entrance_gate *gate, struct cla_loop *loop,
+                     const struct cla_listen *listen, struct cla_config_error *error)
+{
+    int rc;
+
+    if (listen->tls) {
+        snprintf(error->text, sizeof error->text,
+                 "cannot listen on https://%s:%u: this version speaks no TLS; write http:// and "
+                 "put a proxy that ends TLS in front",
+                 listen->host, listen->port);
+        return -CLA_EINVAL;
+    }
+    errno = 0;
+    if (listen->local)
+        rc = cla_listener_open_local(&gate->listener, loop, listen->host, listen->mode,
+                                     &listener_events, gate);
+    else
+        rc = cla_listener_open(&gate->listener, loop, listen->host, listen->port, &listener_events,
+                               gate);
+    if (rc != 0) {
+        explain(listen, rc, error);
+        return rc;
+    }
+    gate->via.loopback = gate->listener.loopback;
+    gate->via.local = listen->local;
+    return 0;
+}
+
+int cla_entrance_open(struct cla_entrance *entrance, struct cla_loop *loop,
+                      const struct cla_config *config, struct cla_log *log,
+                      const struct cla_entrance_events *events, void *arg,
+                      struct cla_config_error *error)
+{
+    struct cla_listen listen;
+    int rc;
+
+    *entrance = (struct cla_entrance){.log = log, .events = events, .arg = arg};
+    cla_admission_init(&entrance->admission, (unsigned)config->max_connections,
+                       (unsigned)config->connections_per_address);
+    entrance->gates = cla_mem_zalloc(config->listen.count * sizeof *entrance->gates);
+    if (entrance->gates == NULL ||
+        cla_proxies_init(&entrance->proxies, &config->trusted_proxies) != 0) {
+        cla_mem_free(entrance->gates);
+        snprintf(error->text, sizeof error->text, "%s", cla_error_text(-CLA_ENOMEM));
+        return -CLA_ENOMEM;
+    }
+    for (size_t i = 0; i < config->listen.count; i++) {
+        struct cla_entrance_gate *gate = &entrance->gates[i];
+
+        (void)cla_listen_read(config->listen.items[i], &listen);
+        gate->entrance = entrance;
+        gate->via.half_close_allowed = half_close_allowed(&listen, config);
+        rc = open_gate(gate, loop, &listen, error);
+        if (rc != 0)
+            goto close_gates;
+        entrance->count++;
+    }
+    return 0;
+close_gates:
+    cla_entrance_close(entrance);
+    uv_run(&loop->uv, UV_RUN_NOWAIT); /* runs their last callbacks */
+    cla_entrance_fini(entrance);
+    return rc;
+}
+
+void cla_entrance_close(struct cla_entrance *entrance)
+{
+    if (entrance->closed)
+        return;
+    entrance->closed = true;
+    for (size_t i = 0; i < entrance->count; i++)
+        cla_listener_close(&entrance->gates[i].listener);
+}
+
+void cla_entrance_fini(struct cla_entrance *entrance)
+{
+    cla_admission_fini(&entrance->admission);
+    cla_proxies_fini(&entrance->proxies);
+    cla_mem_free(entrance->gates);
+    entrance->gates = NULL;
+}

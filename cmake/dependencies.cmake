@@ -4,6 +4,7 @@ find_package(Threads REQUIRED)
 pkg_check_modules(LIBUV REQUIRED IMPORTED_TARGET libuv>=1.44)
 pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto>=3)
+pkg_check_modules(SSL REQUIRED IMPORTED_TARGET libssl>=3)
 pkg_search_module(LUA REQUIRED IMPORTED_TARGET lua5.4 lua-5.4 lua>=5.4)
 
 # A system libllhttp where there is one; else Debian's node-llhttp, which ships the C sources.

@@ -35,6 +35,7 @@ local app = {}
 ---@field query table<string, string> decoded; of a repeated name the last
 ---@field headers table<string, string> by lower-case name
 ---@field peer string "ip:port" of the client
+---@field certificate? cancela.Certificate the client's, verified
 
 ---@class cancela.DisconnectReason: cancela.Reason
 ---@field code integer the WebSocket's close code; 1006 if there was none

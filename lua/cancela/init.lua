@@ -25,12 +25,19 @@ local app = require "cancela.app"
 ---@class cancela.Registration May be a `<close>` variable.
 ---@field remove fun(self: cancela.Registration): boolean true iff the function will never run
 
+---@class cancela.Certificate
+---@field subject string as in RFC 2253: "CN=Zoë,O=Testers"
+---@field issuer string as in RFC 2253
+---@field serial string in hexadecimal
+---@field fingerprint string SHA-256, 64 hexadecimal digits
+
 ---@class cancela.Call Read-only.
 ---@field id integer the gateway's own number
 ---@field procedure string its dotted name
 ---@field request_id? string|number the client's id; nil for a notification
 ---@field is_notification boolean nobody waits for a result
 ---@field peer string "ip:port" of the client
+---@field certificate? cancela.Certificate the client's, if it presented one and it was verified
 ---@field headers table<string, string> of the HTTP request, by lower-case name
 ---@field protocol "jsonrpc"|"connect"
 ---@field generation integer of the script
@@ -46,6 +53,7 @@ local app = require "cancela.app"
 ---@field protocol? string the subprotocol that was agreed on
 ---@field headers table<string, string> of the HTTP request, by lower-case name
 ---@field closed boolean
+---@field certificate? cancela.Certificate the client's, verified
 ---@field get fun(self: cancela.Client, key: string): any what was set, copied
 ---@field set fun(self: cancela.Client, key: string, value: any) keeps plain data; nil removes. At most
 --- 64 KiB of names and values together, else it raises

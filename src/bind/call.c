@@ -100,6 +100,11 @@ static void p_peer(lua_State *L, struct cla_call *call)
     push_slice(L, call->request->peer);
 }
 
+static void p_certificate(lua_State *L, struct cla_call *call)
+{
+    cla_headers_push_certificate(L, call->request->certificate);
+}
+
 static void p_headers(lua_State *L, struct cla_call *call)
 {
     cla_headers_push(L, call->request->head);
@@ -147,11 +152,17 @@ static const struct property {
     const char *name;
     void (*push)(lua_State *L, struct cla_call *call);
 } properties[] = {
-    {"procedure", p_procedure}, {"request_id", p_request_id},
-    {"peer", p_peer},           {"headers", p_headers},
-    {"protocol", p_protocol},   {"generation", p_generation},
-    {"identity", p_identity},   {"is_notification", p_is_notification},
-    {"token", push_token},      {"client", p_client},
+    {"procedure", p_procedure},
+    {"request_id", p_request_id},
+    {"peer", p_peer},
+    {"headers", p_headers},
+    {"protocol", p_protocol},
+    {"generation", p_generation},
+    {"identity", p_identity},
+    {"is_notification", p_is_notification},
+    {"token", push_token},
+    {"client", p_client},
+    {"certificate", p_certificate},
 };
 
 /* Upvalues: table of properties (light userdata), table of methods. */

@@ -407,6 +407,11 @@ static void p_headers(lua_State *L, const struct cla_socket *socket)
     cla_headers_push(L, cla_socket_head(socket));
 }
 
+static void p_certificate(lua_State *L, const struct cla_socket *socket)
+{
+    cla_headers_push_certificate(L, socket->certificate);
+}
+
 static void p_closed(lua_State *L, const struct cla_socket *socket)
 {
     lua_pushboolean(L, socket->state == CLA_SOCKET_OVER);
@@ -416,8 +421,13 @@ static const struct property {
     const char *name;
     void (*push)(lua_State *L, const struct cla_socket *socket);
 } properties[] = {
-    {"id", p_id},           {"address", p_address}, {"path", p_path}, {"protocol", p_protocol},
-    {"headers", p_headers}, {"closed", p_closed},
+    {"id", p_id},
+    {"address", p_address},
+    {"path", p_path},
+    {"protocol", p_protocol},
+    {"headers", p_headers},
+    {"closed", p_closed},
+    {"certificate", p_certificate},
 };
 
 /* Upvalue: table of properties (light userdata) and methods. */

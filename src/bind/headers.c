@@ -71,3 +71,20 @@ void cla_headers_push_query(lua_State *L, struct cla_slice query)
         lua_rawset(L, -3);
     }
 }
+
+void cla_headers_push_certificate(lua_State *L, const struct cla_certificate *certificate)
+{
+    if (certificate == NULL) {
+        lua_pushnil(L);
+        return;
+    }
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, certificate->subject);
+    lua_setfield(L, -2, "subject");
+    lua_pushstring(L, certificate->issuer);
+    lua_setfield(L, -2, "issuer");
+    lua_pushstring(L, certificate->serial);
+    lua_setfield(L, -2, "serial");
+    lua_pushstring(L, certificate->fingerprint);
+    lua_setfield(L, -2, "fingerprint");
+}

@@ -111,7 +111,7 @@ static void push_request(lua_State *L, const struct cla_socket *socket)
 {
     const struct cla_exchange *exchange = socket->upgrade;
 
-    lua_createtable(L, 0, 5);
+    lua_createtable(L, 0, 6);
     set_slice(L, "method", CLA_LIT("GET"));
     set_slice(L, "path", exchange->route.path);
     set_slice(L, "peer", socket->peer);
@@ -119,6 +119,8 @@ static void push_request(lua_State *L, const struct cla_socket *socket)
     lua_setfield(L, -2, "query");
     cla_headers_push(L, cla_buf_slice(&exchange->head));
     lua_setfield(L, -2, "headers");
+    cla_headers_push_certificate(L, socket->certificate);
+    lua_setfield(L, -2, "certificate");
 }
 
 static int connect_enter(struct cla_task *task, lua_State *L)

@@ -4,6 +4,7 @@
 
 #include "cli/call_args.h"
 #include "cli/call_session.h"
+#include "cli/call_tls.h"
 
 static const char help[] =
     "usage: cancela call URL PROCEDURE [JSON | name=value … | -]\n"
@@ -13,8 +14,9 @@ static const char help[] =
     "Calls PROCEDURE of the gateway at URL and prints its result as JSON. Ctrl-C cancels the "
     "call.\n"
     "\n"
-    "  URL         [http://]host[:port][/path], or ws://host[:port][/path] for a WebSocket. The\n"
-    "              path is /rpc where there is none; the port is 3000, or 80 behind a scheme.\n"
+    "  URL         [http://]host[:port][/path] or https://…; ws://… or wss://… for a WebSocket. "
+    "The\n"
+    "              path is /rpc where there is none; the port is 3000, behind a scheme 80 or 443.\n"
     "              Or unix:PATH for a socket file, ws+unix:PATH for a WebSocket there\n"
     "  JSON        the params as one JSON object or array\n"
     "  name=value  a member of the params: JSON as it is, anything else as a string; a string\n"
@@ -25,6 +27,9 @@ static const char help[] =
     "  --timeout TIME          give up after TIME: 500ms, 2s, 1.5 (seconds), 1m; the gateway\n"
     "                          enforces it too\n"
     "  --header 'Name: value'  send a header field; may be repeated\n"
+    "  --cacert FILE           trust the authorities in this PEM file, not the system's\n"
+    "  --cert FILE --key FILE  present this certificate (PEM)\n"
+    "  --insecure, -k          do not verify the server's certificate\n"
     "  --verbose               print the HTTP status and the time taken to stderr\n"
     "\n"
     "Without PROCEDURE and --file calls are typed at a prompt. There and in FILE a line is a "
@@ -47,12 +52,16 @@ static const char help[] =
 int cla_cli_call(int argc, char **argv)
 {
     struct cla_call_args args;
+    struct cla_tls_context *tls = NULL;
     int rc = cla_call_args_read(&args, argc, argv);
 
     if (rc == 0 && args.help)
         fputs(help, stdout);
     else if (rc == 0)
-        rc = cla_call_session_run(&args);
+        rc = cla_call_tls_open(&args, &tls);
+    if (rc == 0 && !args.help)
+        rc = cla_call_session_run(&args, tls);
+    cla_tls_context_put(tls);
     cla_call_args_fini(&args);
     return rc;
 }

@@ -70,11 +70,13 @@ static int set_host(struct cla_call_args *args, const struct cla_http_url *url)
     return 0;
 }
 
-/* Schemes with TLS come here when io/dial can make such a connection. */
-static bool set_scheme(struct cla_call_args *args, struct cla_slice scheme)
+/* One of those that cla_http_url_parse() knows, or none. */
+static void set_scheme(struct cla_call_args *args, struct cla_slice scheme)
 {
-    args->websocket = cla_slice_eq_nocase(scheme, CLA_LIT("ws"));
-    return args->websocket || scheme.n == 0 || cla_slice_eq_nocase(scheme, CLA_LIT("http"));
+    bool wss = cla_slice_eq_nocase(scheme, CLA_LIT("wss"));
+
+    args->websocket = wss || cla_slice_eq_nocase(scheme, CLA_LIT("ws"));
+    args->tls = wss || cla_slice_eq_nocase(scheme, CLA_LIT("https"));
 }
 
 /* unix:PATH, where nothing but the socket can be told. */
@@ -103,9 +105,7 @@ static int set_url(struct cla_call_args *args, const char *typed)
             "'%s' is no URL of a gateway; write localhost:3000, http://host:port/path or "
             "ws://host:port/path",
             typed);
-    if (!set_scheme(args, url.scheme))
-        return cla_call_args_fail("%.*s:// is not supported by this version: use http:// or ws://",
-                                  (int)url.scheme.n, url.scheme.p);
+    set_scheme(args, url.scheme);
     args->port = url.port;
     if (url.scheme.n == 0 && !names_port(text, &url))
         args->port = DEFAULT_PORT;
@@ -128,6 +128,24 @@ static int set_timeout(struct cla_call_args *args, const char *value)
 static int set_file(struct cla_call_args *args, const char *value)
 {
     args->file = value;
+    return 0;
+}
+
+static int set_cacert(struct cla_call_args *args, const char *value)
+{
+    args->cacert = value;
+    return 0;
+}
+
+static int set_cert(struct cla_call_args *args, const char *value)
+{
+    args->cert = value;
+    return 0;
+}
+
+static int set_key(struct cla_call_args *args, const char *value)
+{
+    args->key = value;
     return 0;
 }
 
@@ -206,6 +224,11 @@ static const struct flag flags[] = {
     {"--timeout", set_timeout, 0, "500ms"},
     {"--file", set_file, 0, "FILE"},
     {"--header", add_header, 0, "'Name: value'"},
+    {"--cacert", set_cacert, 0, "FILE"},
+    {"--cert", set_cert, 0, "FILE"},
+    {"--key", set_key, 0, "FILE"},
+    {"--insecure", NULL, offsetof(struct cla_call_args, insecure), NULL},
+    {"-k", NULL, offsetof(struct cla_call_args, insecure), NULL},
     {"--verbose", NULL, offsetof(struct cla_call_args, verbose), NULL},
     {"--help", NULL, offsetof(struct cla_call_args, help), NULL},
 };

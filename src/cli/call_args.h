@@ -10,6 +10,10 @@
 
 struct cla_call_args {
     bool websocket;         /* else HTTP */
+    bool tls;               /* https:// or wss:// */
+    bool insecure;          /* the server's certificate is not verified */
+    const char *cacert;     /* PEM files, borrowed from argv; NULL: none */
+    const char *cert, *key; /* likewise */
     char host[256];         /* IPv6 without brackets, or unix:PATH */
     uint16_t port;          /* of 'host' */
     struct cla_buf address; /* "host:port", IPv6 in brackets */

@@ -365,12 +365,13 @@ static void run(struct session *session)
     leave_lookup(session);
 }
 
-int cla_call_session_run(const struct cla_call_args *args)
+int cla_call_session_run(const struct cla_call_args *args, struct cla_tls_context *tls)
 {
     struct session session = {
         .args = args,
         .fd = -1,
-        .call = {.host = args->host,
+        .call = {.tls = tls,
+                 .host = args->host,
                  .port = args->port,
                  .authority = cla_buf_slice(&args->address),
                  .target = cla_buf_slice(&args->target),

@@ -4,6 +4,7 @@
 #include "bind/script.h"
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "gateway/tls_files.h"
 
 static const char help[] = "usage: cancela check APP\n"
                            "\n"
@@ -24,11 +25,29 @@ static void print_procedure(const struct cla_script_procedure *p)
     printf("\n");
 }
 
+/* What 'run' would find wrong with certificates and keys. */
+static int check_tls(const struct cla_config *config)
+{
+    struct cla_config_error error;
+    struct cla_tls_context *tls;
+
+    if (!cla_tls_files_wanted(config))
+        return 0;
+    if (cla_tls_files_load(config, &tls, &error) != 0) {
+        fprintf(stderr, "cancela: %s\n", error.text);
+        return CLA_EXIT_USAGE;
+    }
+    cla_tls_context_put(tls);
+    return 0;
+}
+
 static int check(const struct cla_options *options, struct cla_loop *loop, struct cla_log *log)
 {
     struct cla_script *script;
-    int rc = cla_options_load(options, loop, log, &script);
+    int rc = check_tls(&options->config);
 
+    if (rc == 0)
+        rc = cla_options_load(options, loop, log, &script);
     if (rc != 0)
         return rc;
     for (size_t i = 0; i < script->procedure_count; i++)

@@ -45,9 +45,10 @@ static void log_listening(const struct cla_server *server, const struct crew *cr
     if (crew->count > 1)
         snprintf(workers, sizeof workers, " workers=%u", crew->count);
     for (size_t i = 0; i < server->entrance.count; i++)
-        cla_log_line(log, CLA_LOG_INFO, "listening address=%s procedures=%zu%s",
+        cla_log_line(log, CLA_LOG_INFO, "listening address=%s procedures=%zu%s%s",
                      server->entrance.gates[i].listener.address,
-                     crew->members[0].script->procedure_count, workers);
+                     crew->members[0].script->procedure_count, workers,
+                     server->entrance.gates[i].via.tls ? " tls=true" : "");
 }
 
 /* It has ended well: a second signal, which now finds no handler, must not make it look otherwise.
@@ -67,10 +68,12 @@ static int serve(const struct crew *crew, const struct cla_config *config, struc
     struct cla_server server;
     struct cla_config_error error;
     unsigned abandoned;
+    int rc;
 
-    if (cla_server_open(&server, crew->seats, crew->count, config, log, &error) != 0) {
+    rc = cla_server_open(&server, crew->seats, crew->count, config, log, &error);
+    if (rc != 0) {
         fprintf(stderr, "cancela: %s\n", error.text);
-        return CLA_EXIT_NETWORK;
+        return rc == -CLA_EINVAL ? CLA_EXIT_USAGE : CLA_EXIT_NETWORK;
     }
     log_listening(&server, crew, log);
     if (cla_server_run(&server) != 0) {
@@ -167,6 +170,7 @@ int cla_cli_run(int argc, char **argv)
         return CLA_EXIT_OK;
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN); /* until the server watches for it */
     raise_descriptor_limit();
     log.level = (enum cla_log_level)options.config.log_level;
     rc = load_and_serve(&options, &log);

@@ -80,3 +80,16 @@ void cla_access_refused(const struct cla_call_env *env, struct cla_slice peer, i
     cla_log_value(line, "peer", peer);
     cla_log_end(line);
 }
+
+void cla_access_tls_failed(const struct cla_call_env *env, struct cla_slice peer, const char *why)
+{
+    struct cla_buf *line = env->log_buf;
+
+    if (!wanted(env, CLA_CODE_UNAVAILABLE))
+        return;
+    cla_log_begin(env->log, line, CLA_LOG_INFO);
+    (void)cla_buf_add(line, CLA_LIT(" tls failed"));
+    cla_log_value(line, "why", cla_slice_str(why));
+    cla_log_value(line, "peer", peer);
+    cla_log_end(line);
+}

@@ -14,4 +14,7 @@ void cla_access_call(const struct cla_call *call, enum cla_code code,
 void cla_access_refused(const struct cla_call_env *env, struct cla_slice peer, int status,
                         const char *why);
 
+/* Logs that TLS failed on a connection. 'why' is OpenSSL's, or ours. */
+void cla_access_tls_failed(const struct cla_call_env *env, struct cla_slice peer, const char *why);
+
 #endif

@@ -1,7 +1,8 @@
-/* Happy path: dial, write the request, feed the parser until the answer is complete, close.
- * Failure modes: no connection; an end or a failure before the answer is complete; an answer that
- * is no HTTP or no JSON-RPC; the time limit. The first to be settled is the one reported.
- * On close: the dial's callback or the stream's last one reports the answer and frees the client.
+/* Happy path: dial, shake hands where there is TLS, write the request, feed the parser until the
+ * answer is complete, close. Failure modes: no connection; an end or a failure before the answer is
+ * complete; an answer that is no HTTP or no JSON-RPC; the time limit. The first to be settled is
+ * the one reported. On close: the dial's callback or the stream's last one reports the answer and
+ * frees the client.
  */
 #include "gateway/client.h"
 
@@ -15,7 +16,7 @@
 #include "io/dial.h"
 #include "io/stream.h"
 
-/* How long a connection may take where the call has no time limit. */
+/* How long a connection, and then its TLS handshake, may take where the call has no time limit. */
 #define CONNECT_NS (10 * CLA_NS_PER_S)
 /* How much longer than the server's the own limit is, so that it is the server that says it. */
 #define MARGIN_NS (250 * CLA_NS_PER_MS)
@@ -89,10 +90,19 @@ static void settle(struct cla_client *client, enum cla_client_end end, const cha
         cla_stream_close(&client->stream);
 }
 
+static bool is_limited(const struct cla_client *client)
+{
+    return client->call->timeout_ns != CLA_NEVER;
+}
+
 static void on_timer(struct cla_timer *timer)
 {
-    settle(CLA_CONTAINER(timer, struct cla_client, timer), CLA_CLIENT_TIMEOUT,
-           "the server did not answer in time");
+    struct cla_client *client = CLA_CONTAINER(timer, struct cla_client, timer);
+
+    if (is_limited(client))
+        settle(client, CLA_CLIENT_TIMEOUT, "the server did not answer in time");
+    else
+        settle(client, CLA_CLIENT_UNREACHABLE, "the TLS handshake took too long");
 }
 
 /* --- The answer. --- */
@@ -184,11 +194,23 @@ static void on_read(struct cla_stream *stream, struct cla_slice bytes)
     }
 }
 
+/* A server may refuse a client's certificate when the client's side of the handshake is over. */
+static void on_tls_failed(struct cla_client *client)
+{
+    bool connected = !cla_stream_handshaking(&client->stream);
+    char text[300];
+
+    snprintf(text, sizeof text, "TLS failed: %s", cla_stream_error(&client->stream));
+    settle(client, connected ? CLA_CLIENT_BROKEN : CLA_CLIENT_UNREACHABLE, text);
+}
+
 static void on_end(struct cla_stream *stream, int rc)
 {
     struct cla_client *client = client_of(stream);
 
-    if (rc != 0)
+    if (rc == -CLA_EPROTO)
+        on_tls_failed(client);
+    else if (rc != 0)
         settle(client, CLA_CLIENT_BROKEN, "the connection broke before the server answered");
     else if (cla_http_parser_finish(client->parser) == 0 && client->complete)
         judge(client);
@@ -262,6 +284,34 @@ static void ask(struct cla_client *client)
     cla_buf_fini(&out);
 }
 
+/* From here on the call's own limit counts, if it has one. */
+static void on_secured(struct cla_stream *stream)
+{
+    struct cla_client *client = client_of(stream);
+
+    if (!is_limited(client))
+        cla_timer_stop(&client->loop->timers, &client->timer);
+}
+
+static const struct cla_stream_tls_events tls_events = {.on_secured = on_secured};
+
+/* Returns 0, or -CLA_E*: then it is settled. */
+static int secure(struct cla_client *client)
+{
+    const struct cla_client_call *call = client->call;
+    int rc = 0;
+
+    if (call->tls == NULL)
+        return 0;
+    rc = cla_stream_secure_client(&client->stream, call->tls, call->host, &tls_events);
+    if (rc != 0)
+        settle(client, CLA_CLIENT_UNREACHABLE, cla_error_text(rc));
+    else if (!is_limited(client))
+        cla_timer_start(&client->loop->timers, &client->timer,
+                        cla_clock_add(cla_loop_now_ns(client->loop), CONNECT_NS));
+    return rc;
+}
+
 static void on_dial_failed(struct cla_client *client, int rc, const char *error)
 {
     bool in_time = rc != -CLA_ETIMEOUT || client->call->timeout_ns == CLA_NEVER;
@@ -281,7 +331,7 @@ static void on_dialed(void *arg, int rc, int fd, const char *error)
     } else if (cla_stream_open(&client->stream, client->loop, fd, &stream_events) != 0) {
         close(fd); /* the stream closes all the same, and then reports */
         settle(client, CLA_CLIENT_UNREACHABLE, "the connection could not be used");
-    } else {
+    } else if (secure(client) == 0) {
         ask(client);
     }
 }
@@ -290,7 +340,6 @@ int cla_client_start(struct cla_client **out, struct cla_loop *loop,
                      const struct cla_client_call *call, cla_client_cb *cb, void *arg)
 {
     struct cla_client *client = cla_mem_zalloc(sizeof *client);
-    bool limited = call->timeout_ns != CLA_NEVER;
     int rc;
 
     if (client == NULL)
@@ -303,7 +352,7 @@ int cla_client_start(struct cla_client **out, struct cla_loop *loop,
         rc = cla_jsonrpc_request(&client->request, ID, call->procedure, call->params);
     if (rc == 0)
         rc = cla_dial_start(&client->dial, loop, call->host, call->port,
-                            limited ? call->timeout_ns : CONNECT_NS, on_dialed, client);
+                            is_limited(client) ? call->timeout_ns : CONNECT_NS, on_dialed, client);
     if (rc != 0) {
         free_client(client);
         return rc;

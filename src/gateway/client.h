@@ -1,4 +1,5 @@
-/* Calls one procedure of a gateway over HTTP/1.1 and JSON-RPC: connect, ask, answer, close.
+/* Calls one procedure of a gateway over HTTP/1.1 or HTTPS and JSON-RPC: connect, ask, answer,
+ * close.
  *
  * Loop thread only. Depends on: base, http, rpc, io. The process must ignore SIGPIPE. */
 #ifndef CLA_GATEWAY_CLIENT_H
@@ -13,14 +14,15 @@
 
 /* Everything is borrowed until the callback. */
 struct cla_client_call {
-    const char *host;           /* a name or an address; IPv6 without brackets */
-    uint16_t port;              /* of 'host' */
-    struct cla_slice authority; /* for the field Host */
-    struct cla_slice target;    /* path and query */
-    struct cla_slice fields;    /* more whole header lines, each with its \r\n; may be empty */
-    struct cla_slice procedure; /* its name */
-    struct cla_slice params;    /* raw JSON of an object or array; empty if absent */
-    uint64_t timeout_ns;        /* the server is told what is left of it; CLA_NEVER: none */
+    struct cla_tls_context *tls; /* NULL: plain HTTP */
+    const char *host;            /* a name or an address; IPv6 without brackets */
+    uint16_t port;               /* of 'host' */
+    struct cla_slice authority;  /* for the field Host */
+    struct cla_slice target;     /* path and query */
+    struct cla_slice fields;     /* more whole header lines, each with its \r\n; may be empty */
+    struct cla_slice procedure;  /* its name */
+    struct cla_slice params;     /* raw JSON of an object or array; empty if absent */
+    uint64_t timeout_ns;         /* the server is told what is left of it; CLA_NEVER: none */
 };
 
 /* How a call ended. */
@@ -28,7 +30,7 @@ enum cla_client_end {
     CLA_CLIENT_RESULT,      /* response.result; it is empty after a 204 */
     CLA_CLIENT_ERROR,       /* the server answered with the error in 'response' */
     CLA_CLIENT_STATUS,      /* the server answered with another status than 200 and 'body' */
-    CLA_CLIENT_UNREACHABLE, /* no connection */
+    CLA_CLIENT_UNREACHABLE, /* no connection, or no TLS on it */
     CLA_CLIENT_BROKEN,      /* the connection ended too early, or the answer made no sense */
     CLA_CLIENT_TIMEOUT,     /* no answer in time, nor a word from the server about it */
     CLA_CLIENT_CANCELLED,

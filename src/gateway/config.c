@@ -18,6 +18,7 @@
 #define FIELD_OF_BYTES(name) name
 #define FIELD_OF_DURATION(name) name##_ns
 #define FIELD_OF_BOOL(name) name
+#define FIELD_OF_PATH(name) name
 #define FIELD_OF_CHOICE(name) name
 #define FIELD_OF_ORIGINS(name) name
 #define FIELD_OF_HOSTS(name) name
@@ -206,7 +207,7 @@ void cla_config_fini(struct cla_config *config)
     for (size_t i = 0; i < CLA_CONFIG_SETTINGS; i++) {
         struct cla_config_value nothing = {.list = {NULL, 0}};
 
-        if (cla_config_value_is_list(&settings[i]))
+        if (cla_config_value_is_owned(&settings[i]))
             cla_config_value_store(&settings[i], &nothing, field_of(config, &settings[i]));
     }
 }

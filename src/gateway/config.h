@@ -27,13 +27,15 @@ enum cla_config_kind {
     CLA_CONFIG_BYTES,    /* "1MiB", or a number of bytes */
     CLA_CONFIG_DURATION, /* "500ms", or a number of seconds */
     CLA_CONFIG_BOOL,     /* true or false */
+    CLA_CONFIG_PATH,     /* of a file; NULL: none */
     CLA_CONFIG_CHOICE,   /* one of a few words */
     CLA_CONFIG_ORIGINS,  /* scheme://host[:port], …, or * */
     CLA_CONFIG_HOSTS,    /* host[:port], …, or * */
     CLA_CONFIG_PROXIES,  /* addresses, networks, or "unix" */
 };
 
-/* Choices of half_close, of access_log; those of log_level are enum cla_log_level. */
+/* Choices of half_close, of access_log; those of log_level are enum cla_log_level, those of
+ * tls_client_auth enum cla_tls_client_auth. */
 enum cla_half_close { CLA_HALF_CLOSE_CANCEL, CLA_HALF_CLOSE_ALLOW };
 enum cla_access_log { CLA_ACCESS_LOG_ALL, CLA_ACCESS_LOG_FAILED, CLA_ACCESS_LOG_OFF };
 
@@ -49,6 +51,7 @@ struct cla_config_list {
 #define CLA_CONFIG_FIELD_BYTES(name) uint64_t name;
 #define CLA_CONFIG_FIELD_DURATION(name) uint64_t name##_ns;
 #define CLA_CONFIG_FIELD_BOOL(name) bool name;
+#define CLA_CONFIG_FIELD_PATH(name) char *name; /* owned */
 #define CLA_CONFIG_FIELD_CHOICE(name) unsigned name;
 #define CLA_CONFIG_FIELD_ORIGINS(name) struct cla_config_list name;
 #define CLA_CONFIG_FIELD_HOSTS(name) struct cla_config_list name;

@@ -77,6 +77,9 @@ int cla_config_value_print(const struct cla_config_setting *setting, const void 
         return cla_buf_add(to, *(const bool *)field ? CLA_LIT("true") : CLA_LIT("false"));
     case CLA_CONFIG_CHOICE:
         return print_choice(*(const unsigned *)field, setting->more, to);
+    case CLA_CONFIG_PATH:
+        return *(char *const *)field != NULL ? cla_buf_add(to, cla_slice_str(*(char *const *)field))
+                                             : 0;
     case CLA_CONFIG_LISTEN:
     case CLA_CONFIG_ORIGINS:
     case CLA_CONFIG_HOSTS:

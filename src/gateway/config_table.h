@@ -20,6 +20,13 @@
     X(LISTEN, listen, "127.0.0.1:3000", 0, 0, NULL,                                               \
       "addresses to serve on, separated by commas: 127.0.0.1:3000, [::1]:3000, :3000 for every "  \
       "address, unix:/path")                                                                      \
+    X(PATH, tls_cert, "", 0, 0, NULL,                                                             \
+      "PEM file with the certificate of https:// addresses, then those of its chain")             \
+    X(PATH, tls_key, "", 0, 0, NULL, "PEM file with the private key of tls_cert")                 \
+    X(PATH, tls_client_ca, "", 0, 0, NULL,                                                        \
+      "PEM file with the authorities that sign the certificates of clients")                      \
+    X(CHOICE, tls_client_auth, "none", 0, 0, "none|optional|require",                             \
+      "whether clients show a certificate: never, as they like, always")                          \
     X(THREADS, workers, "1", 1, 256, NULL,                                                        \
       "threads that run scripts, each with a VM of its own; auto for one per processor")          \
     X(DURATION, call_timeout, "30s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                             \
@@ -57,7 +64,7 @@
     X(COUNT, batch_items, "100", 1, 100000, NULL, "most requests in a JSON-RPC batch")            \
     X(COUNT, json_depth, "128", 1, 1024, NULL, "deepest nesting of JSON arrays and objects")      \
     X(DURATION, handshake_timeout, "10s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                        \
-      "time that on_connect has to decide about a WebSocket")                                     \
+      "time for the TLS handshake, and for on_connect to decide about a WebSocket")               \
     X(DURATION, header_timeout, "10s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                           \
       "time from the first byte of a request to the end of its headers")                          \
     X(DURATION, body_timeout, "30s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                             \

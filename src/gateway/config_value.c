@@ -104,6 +104,30 @@ static int read_choice(const struct cla_config_setting *setting, struct cla_slic
     return -CLA_EINVAL;
 }
 
+/* 'cancela config' prints a path as a Lua string, as it is. */
+static bool is_path(struct cla_slice text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        unsigned char c = (unsigned char)text.p[i];
+
+        if (c < ' ' || c == 0x7f || c == '"' || c == '\\')
+            return false;
+    }
+    return true;
+}
+
+static int read_path(struct cla_slice text, char **path, struct cla_buf *remedy)
+{
+    *path = NULL;
+    if (!is_path(text))
+        return wrong(remedy, "is not a path; write one without quotes, backslashes and control "
+                             "characters");
+    if (text.n == 0)
+        return 0;
+    *path = cla_mem_strndup(text.p, text.n);
+    return *path != NULL ? 0 : -CLA_ENOMEM;
+}
+
 /* The bytes before the first of 'stop' (not letters, not digits). */
 static size_t span_until(struct cla_slice s, const char *stop)
 {
@@ -219,6 +243,8 @@ int cla_config_value_read(const struct cla_config_setting *setting, struct cla_s
         return read_bool(text, &value->truth, remedy);
     case CLA_CONFIG_CHOICE:
         return read_choice(setting, text, &value->choice, remedy);
+    case CLA_CONFIG_PATH:
+        return read_path(text, &value->path, remedy);
     case CLA_CONFIG_LISTEN:
     case CLA_CONFIG_ORIGINS:
     case CLA_CONFIG_HOSTS:
@@ -235,6 +261,11 @@ bool cla_config_value_is_list(const struct cla_config_setting *setting)
            setting->kind == CLA_CONFIG_HOSTS || setting->kind == CLA_CONFIG_PROXIES;
 }
 
+bool cla_config_value_is_owned(const struct cla_config_setting *setting)
+{
+    return setting->kind == CLA_CONFIG_PATH || cla_config_value_is_list(setting);
+}
+
 void cla_config_value_store(const struct cla_config_setting *setting,
                             struct cla_config_value *value, void *field)
 {
@@ -244,6 +275,10 @@ void cla_config_value_store(const struct cla_config_setting *setting,
         break;
     case CLA_CONFIG_CHOICE:
         *(unsigned *)field = value->choice;
+        break;
+    case CLA_CONFIG_PATH:
+        cla_mem_free(*(char **)field);
+        *(char **)field = value->path;
         break;
     case CLA_CONFIG_LISTEN:
     case CLA_CONFIG_ORIGINS:
@@ -260,6 +295,8 @@ void cla_config_value_store(const struct cla_config_setting *setting,
 
 void cla_config_value_fini(const struct cla_config_setting *setting, struct cla_config_value *value)
 {
-    if (cla_config_value_is_list(setting))
+    if (setting->kind == CLA_CONFIG_PATH)
+        cla_mem_free(value->path);
+    else if (cla_config_value_is_list(setting))
         cla_mem_free(value->list.items);
 }

@@ -12,6 +12,7 @@ struct cla_config_value {
         uint64_t number;             /* COUNT, THREADS, BYTES, DURATION */
         bool truth;                  /* BOOL */
         unsigned choice;             /* CHOICE */
+        char *path;                  /* PATH; owned */
         struct cla_config_list list; /* LISTEN, ORIGINS, HOSTS, PROXIES; owned */
     };
 };
@@ -35,5 +36,8 @@ int cla_config_value_print(const struct cla_config_setting *setting, const void 
 
 /* True if its field is a struct cla_config_list. */
 bool cla_config_value_is_list(const struct cla_config_setting *setting);
+
+/* True if its field owns memory. */
+bool cla_config_value_is_owned(const struct cla_config_setting *setting);
 
 #endif

@@ -3,17 +3,13 @@
  * Failure modes: a refused head is answered and the connection closed; a peer that ends or fails
  * while a call runs cancels it; a time limit refuses (408) or closes.
  * On close: the stream's last callback frees the connection. */
-#include "gateway/conn.h"
-
-#include <unistd.h>
+#include "gateway/conn_time.h"
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "gateway/access.h"
-#include "gateway/origin.h"
+#include "gateway/conn_tls.h"
 #include "gateway/socket_out.h"
 #include "gateway/worker.h"
-#include "ws/handshake.h"
 
 /* How long a closing connection goes on reading, so that the answer is not lost to a reset that
  * unread bytes would cause (RFC 9112 section 9.6). */
@@ -24,122 +20,16 @@ static struct cla_conn *conn_of(struct cla_stream *stream)
     return CLA_CONTAINER(stream, struct cla_conn, stream);
 }
 
-/* Who the request under way is from; between requests, who has connected. */
-static struct cla_slice peer_of(const struct cla_conn *conn)
-{
-    if (conn->exchange != NULL)
-        return conn->exchange->request.peer;
-    return cla_slice(conn->arrival.peer, conn->arrival.peer_n);
-}
-
-static uint64_t now_of(const struct cla_conn *conn)
-{
-    return cla_loop_now_ns(conn->worker->loop);
-}
-
-static size_t pending_n(const struct cla_conn *conn)
-{
-    return conn->pending.n - conn->pending_at;
-}
-
 static void drop_pending(struct cla_conn *conn)
 {
     conn->pending_at = 0;
     cla_worker_put_buf(conn->worker, &conn->pending);
 }
 
-static bool busy(const struct cla_conn *conn)
-{
-    return conn->exchange != NULL && conn->exchange->busy;
-}
-
-static bool in_message(const struct cla_conn *conn)
-{
-    return conn->parser != NULL && cla_http_parser_in_message(conn->parser);
-}
-
 /* The peer will send no more, and all that it sent has been answered. */
 static bool at_end(const struct cla_conn *conn)
 {
-    return conn->peer_ended && !busy(conn) && pending_n(conn) == 0;
-}
-
-/* --- Time limits. --- */
-
-/* Sets when the present wait is over. The timer is only moved when it would fire too late. */
-static void set_due(struct cla_conn *conn, uint64_t due_ns)
-{
-    conn->due_ns = due_ns;
-    if (due_ns != CLA_NEVER && (!conn->timer.active || conn->timer.due_ns > due_ns))
-        cla_timer_start(&conn->worker->loop->timers, &conn->timer, due_ns);
-}
-
-static void update_due(struct cla_conn *conn, uint64_t now)
-{
-    const struct cla_worker *worker = conn->worker;
-
-    if (conn->state == CLA_CONN_LINGERING || conn->stream.queued > 0)
-        return; /* fixed when it began */
-    if (conn->socket != NULL)
-        set_due(conn, cla_socket_due(conn->socket));
-    else if (busy(conn))
-        set_due(conn, CLA_NEVER);
-    else if (conn->exchange != NULL)
-        set_due(conn, cla_clock_add(conn->head_ns, worker->body_timeout_ns));
-    else if (in_message(conn))
-        set_due(conn, cla_clock_add(conn->received_ns, worker->header_timeout_ns));
-    else
-        set_due(conn, cla_clock_add(now, worker->idle_timeout_ns));
-}
-
-/* Begins the wait for the peer to take what is queued. */
-static void await_writing(struct cla_conn *conn)
-{
-    conn->unwritten = cla_stream_unwritten(&conn->stream);
-    set_due(conn, cla_clock_add(now_of(conn), conn->worker->write_timeout_ns));
-}
-
-/* The peer has taken nothing for write_timeout. A WebSocket's close frame may still get through. */
-static void writing_stalled(struct cla_conn *conn)
-{
-    if (conn->state != CLA_CONN_OPEN || conn->socket == NULL) {
-        cla_conn_close(conn, CLA_CANCEL_SLOW_CONSUMER);
-        return;
-    }
-    cla_socket_slow(conn->socket, "the client takes nothing (write_timeout)");
-    if (conn->state != CLA_CONN_CLOSED)
-        await_writing(conn);
-}
-
-/* Nothing has come on a WebSocket for as long as may be. */
-static void socket_is_silent(struct cla_conn *conn)
-{
-    if (cla_socket_still_there(conn->socket))
-        set_due(conn, cla_socket_due(conn->socket));
-    else
-        cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
-}
-
-static void on_timer(struct cla_timer *timer)
-{
-    struct cla_conn *conn = CLA_CONTAINER(timer, struct cla_conn, timer);
-
-    if (conn->due_ns == CLA_NEVER)
-        return;
-    if (now_of(conn) < conn->due_ns)
-        set_due(conn, conn->due_ns);
-    else if (conn->stream.queued > 0 && cla_stream_unwritten(&conn->stream) < conn->unwritten)
-        await_writing(conn); /* it took some */
-    else if (conn->state != CLA_CONN_OPEN || conn->stream.queued > 0)
-        writing_stalled(conn);
-    else if (conn->socket != NULL)
-        socket_is_silent(conn);
-    else if (conn->exchange != NULL)
-        cla_conn_refuse(conn, 408, "the body took too long (body_timeout)");
-    else if (in_message(conn))
-        cla_conn_refuse(conn, 408, "the head took too long (header_timeout)");
-    else
-        cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
+    return conn->peer_ended && !cla_conn_busy(conn) && cla_conn_pending(conn) == 0;
 }
 
 /* --- Closing. --- */
@@ -174,6 +64,7 @@ static void on_closed(struct cla_stream *stream)
     cla_http_parser_free(conn->parser);
     cla_buf_fini(&conn->pending);
     cla_buf_fini(&conn->out);
+    cla_certificate_put(&conn->certificate);
     cla_mem_free(conn);
 }
 
@@ -186,7 +77,7 @@ static void linger(struct cla_conn *conn)
         return;
     }
     cla_stream_shutdown(&conn->stream);
-    set_due(conn, cla_clock_add(now_of(conn), LINGER_NS));
+    cla_conn_set_due(conn, cla_clock_add(cla_conn_now(conn), LINGER_NS));
     cla_stream_read(&conn->stream);
 }
 
@@ -202,149 +93,9 @@ void cla_conn_drain(struct cla_conn *conn)
         cla_socket_drain(conn->socket);
         return;
     }
-    if (conn->state == CLA_CONN_OPEN && conn->exchange == NULL && pending_n(conn) == 0 &&
-        conn->out.n == 0 && conn->stream.queued == 0 && !in_message(conn))
+    if (conn->state == CLA_CONN_OPEN && conn->exchange == NULL && cla_conn_pending(conn) == 0 &&
+        conn->out.n == 0 && conn->stream.queued == 0 && !cla_conn_in_message(conn))
         cla_conn_close(conn, CLA_CANCEL_SHUTDOWN);
-}
-
-/* --- Answers. --- */
-
-static void write_reply(struct cla_conn *conn, const struct cla_http_reply *reply,
-                        struct cla_slice body)
-{
-    if (conn->out.cap == 0)
-        cla_worker_take_buf(conn->worker, &conn->out);
-    if (cla_http_write_reply(&conn->out, reply) != 0 || cla_buf_add(&conn->out, body) != 0) {
-        cla_conn_close(conn, CLA_CANCEL_LIMIT); /* no memory: nothing sensible can be sent */
-        return;
-    }
-    conn->requests++;
-    if (reply->close)
-        cla_conn_finish(conn);
-    else
-        cla_worker_flush_later(conn->worker, conn);
-}
-
-static bool last_request(const struct cla_conn *conn, const struct cla_exchange *exchange)
-{
-    const struct cla_worker *worker = conn->worker;
-
-    return !exchange->keep_alive || worker->env.draining ||
-           (conn->peer_ended && pending_n(conn) == 0) ||
-           (worker->requests_per_connection > 0 &&
-            conn->requests + 1 >= worker->requests_per_connection);
-}
-
-/* The lines that are not in every response: Upgrade, with 426; Allow, with the answer to OPTIONS
- * and with 405 (RFC 9110 section 15.5.6), and those for pages of other sites. */
-static struct cla_slice more_fields(struct cla_worker *worker, const struct cla_exchange *exchange)
-{
-    const struct cla_route *route = &exchange->route;
-    bool options = route->kind == CLA_ROUTE_OPTIONS;
-    struct cla_buf *fields = &worker->scratch;
-
-    fields->n = 0;
-    if (exchange->status == 426)
-        (void)cla_buf_add(fields, CLA_LIT(CLA_WS_UPGRADE_REQUIRED));
-    if (options || exchange->status == 405)
-        (void)cla_buf_printf(fields, "Allow: %s\r\n", route->allow);
-    if (route->origin.n > 0)
-        (void)cla_origin_fields(fields, route->origin, options ? route->allow : NULL);
-    return cla_buf_slice(fields);
-}
-
-void cla_conn_answer(struct cla_conn *conn, const struct cla_exchange *exchange,
-                     const char *content_type)
-{
-    bool body = content_type != NULL && !exchange->head_only;
-    bool close = last_request(conn, exchange);
-    const struct cla_http_reply reply = {
-        .status = exchange->status,
-        .content_type = content_type,
-        .content_length = content_type != NULL ? exchange->reply.n : 0,
-        .fields = more_fields(conn->worker, exchange),
-        .date = cla_worker_date(conn->worker),
-        .close = close,
-        .keep_alive_1_0 = exchange->version_1_0 && !close,
-    };
-
-    conn->exchange = NULL;
-    write_reply(conn, &reply, body ? cla_buf_slice(&exchange->reply) : cla_slice("", 0));
-    if (conn->state == CLA_CONN_OPEN && pending_n(conn) > 0)
-        cla_worker_advance_later(conn->worker, conn);
-}
-
-void cla_conn_refuse(struct cla_conn *conn, int status, const char *why)
-{
-    struct cla_exchange *exchange = conn->exchange;
-    struct cla_slice text = cla_slice_str(why);
-    const struct cla_http_reply reply = {
-        .status = status,
-        .content_type = "text/plain; charset=utf-8",
-        .content_length = text.n,
-        .date = cla_worker_date(conn->worker),
-        .close = true,
-    };
-
-    cla_access_refused(&conn->worker->env, peer_of(conn), status, why);
-    conn->exchange = NULL;
-    if (exchange != NULL)
-        cla_exchange_abandon(exchange, CLA_CANCEL_DISCONNECT);
-    write_reply(conn, &reply, text);
-}
-
-void cla_conn_refuse_upgrade(struct cla_conn *conn, int status, const char *why,
-                             struct cla_slice fields)
-{
-    const struct cla_http_reply reply = {
-        .status = status,
-        .content_type = "text/plain; charset=utf-8",
-        .content_length = strlen(why),
-        .fields = fields,
-        .date = cla_worker_date(conn->worker),
-        .close = true,
-    };
-
-    cla_access_refused(&conn->worker->env, peer_of(conn), status, why);
-    write_reply(conn, &reply, cla_slice_str(why));
-}
-
-/* From now on all that comes is from the client that asked for the upgrade. */
-static void become_peers_own(struct cla_conn *conn, const struct cla_exchange *exchange)
-{
-    conn->arrival.proxies = NULL;
-    conn->arrival.peer_n = exchange->request.peer.n;
-    memcpy(conn->arrival.peer, exchange->peer, conn->arrival.peer_n);
-}
-
-void cla_conn_upgrade(struct cla_conn *conn, struct cla_exchange *exchange)
-{
-    struct cla_buf fields = {0};
-    const char *why = NULL;
-    int status =
-        cla_socket_new(&exchange->upgrade, exchange, exchange->route.socket, &fields, &why);
-
-    become_peers_own(conn, exchange);
-    if (status == 0) {
-        cla_socket_ask(exchange->upgrade);
-    } else {
-        conn->exchange = NULL;
-        cla_exchange_abandon(exchange, CLA_CANCEL_DISCONNECT);
-        cla_conn_refuse_upgrade(conn, status, why, cla_buf_slice(&fields));
-    }
-    cla_buf_fini(&fields);
-}
-
-void cla_conn_switch(struct cla_conn *conn, struct cla_socket *socket, struct cla_slice fields)
-{
-    const struct cla_http_reply reply = {.status = 101, .fields = fields};
-
-    conn->socket = socket;
-    write_reply(conn, &reply, cla_slice("", 0));
-    if (conn->state == CLA_CONN_OPEN && pending_n(conn) > 0)
-        cla_worker_advance_later(conn->worker, conn);
-    if (conn->state == CLA_CONN_OPEN)
-        update_due(conn, conn->read_ns);
 }
 
 /* --- Requests. --- */
@@ -378,7 +129,7 @@ static void on_end(void *arg)
 {
     struct cla_conn *conn = arg;
 
-    if (conn->state != CLA_CONN_OPEN || busy(conn))
+    if (conn->state != CLA_CONN_OPEN || cla_conn_busy(conn))
         return; /* answered or running already: its body was not waited for */
     if (conn->exchange != NULL)
         cla_exchange_run(conn->exchange);
@@ -410,11 +161,12 @@ static size_t feed(struct cla_conn *conn, const char *p, size_t n)
         cla_conn_refuse(conn, 503, "out of memory");
         return n;
     }
-    while (done < n && conn->state == CLA_CONN_OPEN && conn->socket == NULL && !busy(conn)) {
+    while (done < n && conn->state == CLA_CONN_OPEN && conn->socket == NULL &&
+           !cla_conn_busy(conn)) {
         enum cla_http_result result;
         size_t taken = 0;
 
-        if (!in_message(conn))
+        if (!cla_conn_in_message(conn))
             conn->received_ns = conn->read_ns;
         result = cla_http_parser_feed(conn->parser, p + done, n - done, &taken);
         done += taken;
@@ -433,13 +185,14 @@ static void keep(struct cla_conn *conn, struct cla_slice bytes)
         return;
     if (conn->pending.cap == 0)
         cla_worker_take_buf(conn->worker, &conn->pending);
-    if (conn->pending_at > pending_n(conn)) { /* else it would grow as long as it never runs dry */
+    if (conn->pending_at >
+        cla_conn_pending(conn)) { /* else it would grow as long as it never runs dry */
         cla_buf_drop(&conn->pending, conn->pending_at);
         conn->pending_at = 0;
     }
     if (cla_buf_add(&conn->pending, bytes) != 0)
         cla_conn_close(conn, CLA_CANCEL_LIMIT);
-    else if (pending_n(conn) >= conn->worker->pipeline_bytes)
+    else if (cla_conn_pending(conn) >= conn->worker->pipeline_bytes)
         cla_stream_pause(&conn->stream);
 }
 
@@ -450,11 +203,11 @@ static void on_read(struct cla_stream *stream, struct cla_slice bytes)
 
     if (conn->state != CLA_CONN_OPEN)
         return; /* thrown away: nothing more will be answered */
-    conn->read_ns = now_of(conn);
-    if (conn->socket == NULL && !busy(conn) && pending_n(conn) == 0)
+    conn->read_ns = cla_conn_now(conn);
+    if (conn->socket == NULL && !cla_conn_busy(conn) && cla_conn_pending(conn) == 0)
         used = feed(conn, bytes.p, bytes.n);
     bytes = cla_slice(bytes.p + used, bytes.n - used);
-    if (conn->socket != NULL && pending_n(conn) == 0 && bytes.n > 0) {
+    if (conn->socket != NULL && cla_conn_pending(conn) == 0 && bytes.n > 0) {
         /* they lie in the loop's own buffer, so they may be changed */
         used = cla_socket_feed(conn->socket, (char *)bytes.p, bytes.n);
         bytes = cla_slice(bytes.p + used, bytes.n - used);
@@ -463,22 +216,22 @@ static void on_read(struct cla_stream *stream, struct cla_slice bytes)
     }
     keep(conn, bytes);
     if (conn->state != CLA_CONN_CLOSED)
-        update_due(conn, conn->read_ns);
+        cla_conn_update_due(conn, conn->read_ns);
 }
 
 /* What came behind the upgrade request, and waited with it, or was too much for the handler. */
 static void feed_socket(struct cla_conn *conn)
 {
-    if (pending_n(conn) > 0)
-        conn->pending_at +=
-            cla_socket_feed(conn->socket, conn->pending.p + conn->pending_at, pending_n(conn));
+    if (cla_conn_pending(conn) > 0)
+        conn->pending_at += cla_socket_feed(conn->socket, conn->pending.p + conn->pending_at,
+                                            cla_conn_pending(conn));
     if (conn->state != CLA_CONN_OPEN)
         return;
-    if (pending_n(conn) == 0)
+    if (cla_conn_pending(conn) == 0)
         drop_pending(conn);
     if (!cla_socket_full(conn->socket))
         cla_stream_read(&conn->stream);
-    update_due(conn, conn->read_ns);
+    cla_conn_update_due(conn, conn->read_ns);
 }
 
 void cla_conn_advance(struct cla_conn *conn)
@@ -487,23 +240,23 @@ void cla_conn_advance(struct cla_conn *conn)
         feed_socket(conn);
         return;
     }
-    if (conn->state != CLA_CONN_OPEN || busy(conn) ||
+    if (conn->state != CLA_CONN_OPEN || cla_conn_busy(conn) ||
         conn->stream.queued + conn->out.n > conn->worker->out_bytes)
         return; /* more room, or the end of the request under way, brings us back */
-    conn->pending_at += feed(conn, conn->pending.p + conn->pending_at, pending_n(conn));
+    conn->pending_at += feed(conn, conn->pending.p + conn->pending_at, cla_conn_pending(conn));
     if (conn->state != CLA_CONN_OPEN)
         return;
     if (conn->socket != NULL) {
         feed_socket(conn);
         return;
     }
-    if (pending_n(conn) == 0)
+    if (cla_conn_pending(conn) == 0)
         drop_pending(conn);
     if (at_end(conn))
         cla_worker_flush_later(conn->worker, conn);
-    if (pending_n(conn) < conn->worker->pipeline_bytes)
+    if (cla_conn_pending(conn) < conn->worker->pipeline_bytes)
         cla_stream_read(&conn->stream);
-    update_due(conn, conn->read_ns);
+    cla_conn_update_due(conn, conn->read_ns);
 }
 
 /* The peer ended its side (rc 0), or the connection failed. An end while a call runs is taken for
@@ -516,7 +269,10 @@ static void on_stream_end(struct cla_stream *stream, int rc)
     bool upgrading = conn->exchange != NULL && conn->exchange->upgrade != NULL;
     bool in_use = upgrading || (conn->socket != NULL && conn->state == CLA_CONN_OPEN);
 
-    if (rc == 0 && !in_use && (busy(conn) ? conn->arrival.via->half_close_allowed : answering))
+    if (rc == -CLA_EPROTO)
+        cla_conn_tls_failed(conn, cla_stream_error(stream));
+    if (rc == 0 && !in_use &&
+        (cla_conn_busy(conn) ? conn->arrival.via->half_close_allowed : answering))
         conn->peer_ended = true;
     else
         cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
@@ -529,10 +285,10 @@ static void written(struct cla_conn *conn)
     if (conn->state == CLA_CONN_FLUSHING || at_end(conn)) {
         linger(conn);
     } else if (conn->state == CLA_CONN_OPEN) {
-        update_due(conn, now_of(conn));
+        cla_conn_update_due(conn, cla_conn_now(conn));
         if (conn->socket != NULL)
             cla_socket_drained(conn->socket);
-        else if (pending_n(conn) > 0 && !busy(conn))
+        else if (cla_conn_pending(conn) > 0 && !cla_conn_busy(conn))
             cla_worker_advance_later(conn->worker, conn);
         if (conn->worker->env.draining)
             cla_conn_drain(conn);
@@ -552,7 +308,7 @@ void cla_conn_flush(struct cla_conn *conn)
     if (conn->stream.queued == 0)
         written(conn);
     else if (!waiting)
-        await_writing(conn);
+        cla_conn_await_writing(conn);
 }
 
 static void on_drained(struct cla_stream *stream)
@@ -568,6 +324,18 @@ static void on_drained(struct cla_stream *stream)
 static const struct cla_stream_events stream_events = {on_read, on_stream_end, on_drained,
                                                        on_closed};
 
+static int open_tls(struct cla_conn *conn)
+{
+    int rc = cla_conn_tls_open(conn);
+
+    if (rc != 0)
+        cla_conn_close(conn, CLA_CANCEL_LIMIT);
+    else
+        cla_conn_set_due(conn,
+                         cla_clock_add(cla_conn_now(conn), conn->worker->handshake_timeout_ns));
+    return rc;
+}
+
 int cla_conn_open(struct cla_worker *worker, const struct cla_arrival *arrival)
 {
     struct cla_conn *conn = cla_mem_zalloc(sizeof *conn);
@@ -575,24 +343,27 @@ int cla_conn_open(struct cla_worker *worker, const struct cla_arrival *arrival)
 
     if (conn == NULL) {
         cla_worker_forget(worker, arrival);
-        goto close_fd;
+        goto drop;
     }
     conn->worker = worker;
     conn->arrival = *arrival;
     cla_list_init(&conn->advance);
     cla_list_init(&conn->dirty);
-    cla_timer_init(&conn->timer, on_timer);
+    cla_timer_init(&conn->timer, cla_conn_on_timer);
     worker->conn_count++;
     cla_list_push(&worker->conns, &conn->link);
     rc = cla_stream_open(&conn->stream, worker->loop, arrival->fd, &stream_events);
     if (rc != 0) {
         conn->state = CLA_CONN_CLOSED; /* on_closed frees it */
-        goto close_fd;
+        goto drop;
     }
-    set_due(conn, cla_clock_add(now_of(conn), worker->header_timeout_ns));
+    if (arrival->tls == NULL)
+        cla_conn_begin(conn);
+    else
+        rc = open_tls(conn);
     cla_stream_read(&conn->stream);
-    return 0;
-close_fd:
-    close(arrival->fd);
+    return rc;
+drop:
+    cla_arrival_drop(arrival);
     return rc;
 }

@@ -2,6 +2,8 @@
  *
  * Worker thread. Depends on: io/stream, http/parser, gateway/exchange.
  *
+ * At an https:// address the TLS handshake comes first, within handshake_timeout: conn_tls.
+ *
  *   OPEN -- last answer, refusal --> FLUSHING -- written, FIN sent --> LINGERING --+
  *     |                                                                            v
  *     +-- the peer ended or failed ---------------------------------------------> CLOSED
@@ -43,8 +45,9 @@ struct cla_conn {
     uint64_t requests;              /* answered */
     size_t unwritten;               /* bytes queued when the wait for the peer to take some began */
     enum cla_conn_state state;
-    bool peer_ended;            /* FIN seen, and an answer is still wanted */
-    struct cla_arrival arrival; /* who it is from, and by which listener */
+    bool peer_ended;                     /* FIN seen, and an answer is still wanted */
+    struct cla_certificate *certificate; /* the peer's, verified; NULL: none */
+    struct cla_arrival arrival;          /* who it is from, and by which listener */
 };
 
 /* What a connection's parser calls it by. For the worker, which makes the parsers. */
@@ -53,6 +56,9 @@ extern const struct cla_http_events cla_conn_http_events;
 /* Takes over the socket of 'arrival', and gives back what is counted when it is gone. On failure
  * too: the socket is then closed. Returns 0, -CLA_ENOMEM or -CLA_EIO. */
 int cla_conn_open(struct cla_worker *worker, const struct cla_arrival *arrival);
+
+/* The peer may begin: the handshake of TLS is over. For conn_tls. */
+void cla_conn_begin(struct cla_conn *conn);
 
 /* Writes the response of an exchange, which has let go of the connection; 'content_type' NULL:
  * none, and no body. For the exchange. */

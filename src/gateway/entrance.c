@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "gateway/tls_files.h"
 
 static void set_peer(struct cla_arrival *arrival, const struct cla_listener_peer *peer)
 {
@@ -27,6 +28,8 @@ static void on_accept(void *arg, int fd, const struct cla_listener_peer *peer)
     const struct cla_ip *ip = peer->local ? NULL : &peer->ip;
     struct cla_arrival arrival = {.fd = fd, .via = &gate->via};
 
+    if (gate->via.tls)
+        arrival.tls = cla_tls_context_ref(entrance->tls);
     set_peer(&arrival, peer);
     if (cla_proxies_trust(&entrance->proxies, ip))
         arrival.proxies = &entrance->proxies.trusted;
@@ -94,13 +97,6 @@ static int open_gate(struct cla_entrance_gate *gate, struct cla_loop *loop,
 {
     int rc;
 
-    if (listen->tls) {
-        snprintf(error->text, sizeof error->text,
-                 "cannot listen on https://%s:%u: this version speaks no TLS; write http:// and "
-                 "put a proxy that ends TLS in front",
-                 listen->host, listen->port);
-        return -CLA_EINVAL;
-    }
     errno = 0;
     if (listen->local)
         rc = cla_listener_open_local(&gate->listener, loop, listen->host, listen->mode,
@@ -114,7 +110,16 @@ static int open_gate(struct cla_entrance_gate *gate, struct cla_loop *loop,
     }
     gate->via.loopback = gate->listener.loopback;
     gate->via.local = listen->local;
+    gate->via.tls = listen->tls;
     return 0;
+}
+
+static void log_warning(struct cla_log *log, const struct cla_config *config)
+{
+    const char *warning = cla_tls_files_warning(config);
+
+    if (warning != NULL)
+        cla_log_line(log, CLA_LOG_WARN, "%s", warning);
 }
 
 int cla_entrance_open(struct cla_entrance *entrance, struct cla_loop *loop,
@@ -125,7 +130,13 @@ int cla_entrance_open(struct cla_entrance *entrance, struct cla_loop *loop,
     struct cla_listen listen;
     int rc;
 
-    *entrance = (struct cla_entrance){.log = log, .events = events, .arg = arg};
+    *entrance = (struct cla_entrance){.config = config, .log = log, .events = events, .arg = arg};
+    if (cla_tls_files_wanted(config)) {
+        rc = cla_tls_files_load(config, &entrance->tls, error);
+        if (rc != 0)
+            return rc;
+    }
+    log_warning(log, config);
     cla_admission_init(&entrance->admission, (unsigned)config->max_connections,
                        (unsigned)config->connections_per_address);
     entrance->gates = cla_mem_zalloc(config->listen.count * sizeof *entrance->gates);
@@ -133,6 +144,7 @@ int cla_entrance_open(struct cla_entrance *entrance, struct cla_loop *loop,
         cla_proxies_init(&entrance->proxies, &config->trusted_proxies) != 0) {
         cla_mem_free(entrance->gates);
         snprintf(error->text, sizeof error->text, "%s", cla_error_text(-CLA_ENOMEM));
+        cla_entrance_fini(entrance);
         return -CLA_ENOMEM;
     }
     for (size_t i = 0; i < config->listen.count; i++) {
@@ -154,6 +166,24 @@ close_gates:
     return rc;
 }
 
+void cla_entrance_reload(struct cla_entrance *entrance)
+{
+    struct cla_config_error error;
+    struct cla_tls_context *tls;
+
+    if (entrance->tls == NULL) {
+        cla_log_line(entrance->log, CLA_LOG_INFO,
+                     "nothing to reload: no address in 'listen' begins with https://");
+    } else if (cla_tls_files_load(entrance->config, &tls, &error) != 0) {
+        cla_log_line(entrance->log, CLA_LOG_ERROR,
+                     "certificates not reloaded, those in use stay: %s", error.text);
+    } else {
+        cla_tls_context_put(entrance->tls);
+        entrance->tls = tls;
+        cla_log_line(entrance->log, CLA_LOG_INFO, "certificates reloaded");
+    }
+}
+
 void cla_entrance_close(struct cla_entrance *entrance)
 {
     if (entrance->closed)
@@ -169,4 +199,6 @@ void cla_entrance_fini(struct cla_entrance *entrance)
     cla_proxies_fini(&entrance->proxies);
     cla_mem_free(entrance->gates);
     entrance->gates = NULL;
+    cla_tls_context_put(entrance->tls);
+    entrance->tls = NULL;
 }

@@ -1,6 +1,6 @@
 /* The addresses that are served: every listener of the setting 'listen', and who is let in.
  *
- * Control thread. Depends on: io/listener, gateway/admission, gateway/listen. */
+ * Control thread. Depends on: io/listener, gateway/admission, gateway/listen, gateway/tls_files. */
 #ifndef CLA_GATEWAY_ENTRANCE_H
 #define CLA_GATEWAY_ENTRANCE_H
 
@@ -28,7 +28,9 @@ struct cla_entrance {
     struct cla_entrance_gate *gates; /* owned */
     size_t count;                    /* of those that are open */
     struct cla_admission admission;
-    struct cla_proxies proxies; /* referred to by connections */
+    const struct cla_config *config; /* borrowed */
+    struct cla_tls_context *tls;     /* of connections to come; NULL: no https:// */
+    struct cla_proxies proxies;      /* referred to by connections */
     struct cla_log *log;
     const struct cla_entrance_events *events;
     void *arg;
@@ -41,6 +43,10 @@ int cla_entrance_open(struct cla_entrance *entrance, struct cla_loop *loop,
                       const struct cla_config *config, struct cla_log *log,
                       const struct cla_entrance_events *events, void *arg,
                       struct cla_config_error *error);
+
+/* Reads certificates and keys again, for connections to come; logs how that went. On failure those
+ * in use stay. */
+void cla_entrance_reload(struct cla_entrance *entrance);
 
 /* Stops listening. Idempotent. Connections may go on referring to their struct cla_via. */
 void cla_entrance_close(struct cla_entrance *entrance);

@@ -40,11 +40,11 @@ static void put(struct cla_exchange *x)
     empty(&x->head);
     empty(&x->body);
     empty(&x->reply);
+    cla_certificate_put(&x->request.certificate);
     cla_list_remove(&x->link);
     cla_list_push_front(&x->worker->exchange_pool, &x->link);
     if (x->origin != NULL)
         cla_socket_release(x->origin);
-    x->origin = NULL;
 }
 
 bool cla_exchange_let_go(const struct cla_exchange *x)
@@ -91,6 +91,7 @@ static void take_peer(struct cla_exchange *x, const struct cla_conn *conn,
                       const struct cla_http_head *head)
 {
     x->request.peer = cla_slice(x->peer, cla_proxy_peer(&conn->arrival, head, x->peer));
+    x->request.certificate = cla_certificate_ref(conn->certificate);
 }
 
 /* A slice of the head becomes one of our copy of it. */

@@ -1,7 +1,5 @@
 #include "gateway/mailbox.h"
 
-#include <unistd.h>
-
 #include "base/error.h"
 #include "base/mem.h"
 
@@ -72,7 +70,7 @@ void cla_mailbox_close(struct cla_mailbox *box)
     take_all(box, &messages);
     while ((message = take(&messages)) != NULL) {
         if (message->kind == CLA_MESSAGE_CONNECTION)
-            close(message->arrival.fd);
+            cla_arrival_drop(&message->arrival);
         cla_mem_free(message);
     }
     uv_close((uv_handle_t *)&box->async, NULL);

@@ -7,7 +7,6 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -53,7 +52,7 @@ static void on_arrival(void *arg, const struct cla_arrival *arrival)
     cla_worker_expect(&to->worker, arrival);
     if (cla_mailbox_post(&to->outbox, &message) == 0)
         return;
-    close(arrival->fd);
+    cla_arrival_drop(arrival);
     cla_worker_forget(&to->worker, arrival);
 }
 
@@ -80,7 +79,9 @@ static void on_signal(uv_signal_t *handle, int signal)
 {
     struct cla_server *server = handle->data;
 
-    if (!server->draining)
+    if (signal == SIGHUP)
+        cla_entrance_reload(&server->entrance);
+    else if (!server->draining)
         drain(server);
     else if (signal == SIGINT)
         post_all(server, CLA_MESSAGE_STOP);
@@ -188,6 +189,7 @@ int cla_server_open(struct cla_server *server, const struct cla_server_seat *sea
         goto close_workers;
     watch_signal(server, &server->on_term, SIGTERM);
     watch_signal(server, &server->on_int, SIGINT);
+    watch_signal(server, &server->on_hup, SIGHUP);
     return 0;
 close_workers:
     close_workers(server);
@@ -240,6 +242,7 @@ void cla_server_fini(struct cla_server *server)
     cla_mailbox_close(&server->inbox);
     uv_close((uv_handle_t *)&server->on_term, NULL);
     uv_close((uv_handle_t *)&server->on_int, NULL);
+    uv_close((uv_handle_t *)&server->on_hup, NULL);
     close_workers(server);
     uv_run(&server->loop.uv, UV_RUN_NOWAIT); /* runs the last callbacks of the listeners */
     cla_entrance_fini(&server->entrance);

@@ -4,7 +4,9 @@
  * Control thread. Depends on: gateway/worker, gateway/entrance.
  *
  *   RUNNING -- SIGTERM, SIGINT --> DRAINING -- every worker has ended --> ENDED
- *                                     |-- a second SIGINT: the workers end at once */
+ *                                     |-- a second SIGINT: the workers end at once
+ *
+ * SIGHUP has certificates read again while it runs. */
 #ifndef CLA_GATEWAY_SERVER_H
 #define CLA_GATEWAY_SERVER_H
 
@@ -30,7 +32,7 @@ struct cla_server {
     struct cla_log *log;
     struct cla_entrance entrance;
     struct cla_mailbox inbox; /* from the workers */
-    uv_signal_t on_term, on_int;
+    uv_signal_t on_term, on_int, on_hup;
     struct cla_server_worker *workers; /* owned */
     unsigned worker_count;
     unsigned running;      /* threads that have not ended */

@@ -105,6 +105,7 @@ void cla_socket_release(struct cla_socket *socket)
     cla_mem_free(socket->inbox);
     cla_socket_data_fini(&socket->data);
     cla_reason_fini(&socket->cause);
+    cla_certificate_put(&socket->certificate);
     cla_buf_fini(&socket->head);
     cla_buf_fini(&socket->fields);
     cla_mem_free(socket);

@@ -41,6 +41,7 @@ struct cla_socket {
     struct cla_buf head;            /* of the upgrade request, then path, peer and subprotocol */
     struct cla_buf fields;          /* of the answer 101, while ASKED */
     struct cla_slice path, peer, protocol; /* in 'head' */
+    struct cla_certificate *certificate;   /* the client's, verified; NULL: none */
     void *task;                            /* the app's: on_connect, or the handler */
     void *reader;                          /* the app's: who waits for a message */
     unsigned char stage;                   /* the app's: how far its handler is */

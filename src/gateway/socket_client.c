@@ -1,7 +1,8 @@
-/* Happy path: dial, upgrade, calls out and answers in, close with 1000, the server's close.
- * Failure modes: no connection; an upgrade that is refused, or is none; the end of the connection,
- * in order or not; frames that break the protocol. The first of them is the one reported.
- * On close: the dial's callback or the stream's last one reports the end and frees the client. */
+/* Happy path: dial, shake hands where there is TLS, upgrade, calls out and answers in, close with
+ * 1000, the server's close. Failure modes: no connection; an upgrade that is refused, or is none;
+ * the end of the connection, in order or not; frames that break the protocol. The first of them is
+ * the one reported. On close: the dial's callback or the stream's last one reports the end and
+ * frees the client. */
 #include "gateway/socket_client.h"
 
 #include <stdio.h>
@@ -382,12 +383,24 @@ static void on_read(struct cla_stream *stream, struct cla_slice bytes)
         on_answer_bytes(client, bytes);
 }
 
+/* A server may refuse a client's certificate when the client's side of the handshake is over. */
+static void on_tls_failed(struct cla_socket_client *client)
+{
+    bool connected = !cla_stream_handshaking(&client->stream);
+    char text[300];
+
+    snprintf(text, sizeof text, "TLS failed: %s", cla_stream_error(&client->stream));
+    settle(client, connected ? CLA_CLIENT_BROKEN : CLA_CLIENT_UNREACHABLE, text);
+}
+
 static void on_end(struct cla_stream *stream, int rc)
 {
     struct cla_socket_client *client = client_of(stream);
 
-    if (!client->open && rc == 0 && cla_http_parser_finish(client->parser) == 0 &&
-        client->end.status != 0)
+    if (rc == -CLA_EPROTO)
+        on_tls_failed(client);
+    else if (!client->open && rc == 0 && cla_http_parser_finish(client->parser) == 0 &&
+             client->end.status != 0)
         settle(client, CLA_CLIENT_STATUS, "");
     else if (rc != 0)
         settle(client, CLA_CLIENT_BROKEN, "the connection broke");
@@ -410,6 +423,19 @@ static void on_closed(struct cla_stream *stream)
 
 static const struct cla_stream_events stream_events = {on_read, on_end, on_drained, on_closed};
 
+/* Returns 0, or -CLA_E*: then it is settled. The handshake has the time that connecting has. */
+static int secure(struct cla_socket_client *client)
+{
+    static const struct cla_stream_tls_events none = {NULL, NULL};
+    int rc = 0;
+
+    if (client->to->tls != NULL)
+        rc = cla_stream_secure_client(&client->stream, client->to->tls, client->to->host, &none);
+    if (rc != 0)
+        settle(client, CLA_CLIENT_UNREACHABLE, cla_error_text(rc));
+    return rc;
+}
+
 static void ask(struct cla_socket_client *client)
 {
     struct cla_buf out = {0};
@@ -430,7 +456,7 @@ static void on_dialed(void *arg, int rc, int fd, const char *error)
     } else if (cla_stream_open(&client->stream, client->loop, fd, &stream_events) != 0) {
         close(fd); /* the stream closes all the same, and then reports */
         settle(client, CLA_CLIENT_UNREACHABLE, "the connection could not be used");
-    } else {
+    } else if (secure(client) == 0) {
         ask(client);
     }
 }

@@ -131,6 +131,7 @@ static int fill(struct cla_socket *socket, struct cla_exchange *exchange,
         cla_ws_handshake_answer(&socket->fields, accept) != 0 ||
         (socket->route != NULL && cla_socket_in_open(socket) != 0))
         return -CLA_ENOMEM;
+    socket->certificate = cla_certificate_ref(exchange->request.certificate);
     cla_socket_agree(socket, &accept->agreed);
     return 0;
 }

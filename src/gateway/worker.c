@@ -271,7 +271,7 @@ static void open_connection(struct cla_worker *worker, const struct cla_arrival 
     struct cla_conn *conn;
 
     if (worker->env.draining) {
-        close(arrival->fd);
+        cla_arrival_drop(arrival);
         cla_worker_forget(worker, arrival);
         return;
     }
@@ -329,6 +329,7 @@ static void read_limits(struct cla_worker *worker, const struct cla_config *conf
     worker->ws.deflate.on = config->compression;
     worker->ping_interval_ns = config->ping_interval_ns;
     worker->pong_timeout_ns = config->pong_timeout_ns;
+    worker->handshake_timeout_ns = config->handshake_timeout_ns;
     worker->header_timeout_ns = config->header_timeout_ns;
     worker->body_timeout_ns = config->body_timeout_ns;
     worker->idle_timeout_ns = config->idle_timeout_ns;

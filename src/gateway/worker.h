@@ -41,6 +41,7 @@ struct cla_worker {
     unsigned calls_per_connection; /* of a WebSocket */
     struct cla_ws_settings ws;
     uint64_t ping_interval_ns, pong_timeout_ns;
+    uint64_t handshake_timeout_ns;
     uint64_t header_timeout_ns, body_timeout_ns, idle_timeout_ns, write_timeout_ns;
     uint64_t drain_timeout_ns, shutdown_grace_ns;
     uint64_t requests_per_connection; /* 0: no limit */

@@ -102,4 +102,6 @@ void cla_loop_fini(struct cla_loop *loop)
     rc = uv_loop_close(&loop->uv);
     CLA_PRE(rc == 0); /* a handle was left open */
     cla_mem_free(loop->read_buf);
+    cla_mem_free(loop->plain_buf);
+    cla_buf_fini(&loop->cipher_buf);
 }

@@ -11,6 +11,7 @@
 
 #include <uv.h>
 
+#include "base/buf.h"
 #include "io/timer.h"
 
 /* Size of the receive buffer that all streams of a loop share. */
@@ -26,9 +27,11 @@ struct cla_loop {
     struct cla_timers timers;
     cla_loop_turn_cb *turn;
     void *turn_arg;
-    char *read_buf;      /* CLA_LOOP_READ_BYTES; filled and consumed within one callback */
-    uint64_t virtual_ns; /* the virtual time */
-    unsigned pending;    /* outside events awaited: virtual time waits for them */
+    char *read_buf;  /* CLA_LOOP_READ_BYTES; filled and consumed within one callback */
+    char *plain_buf; /* as large: what TLS streams decrypt into; NULL: there was none yet */
+    struct cla_buf cipher_buf; /* what they encrypt into; empty between calls */
+    uint64_t virtual_ns;       /* the virtual time */
+    unsigned pending;          /* outside events awaited: virtual time waits for them */
     unsigned lookups; /* of names, under way: they cannot be broken off, and fini waits for them */
     bool is_virtual;
     bool stopped;

@@ -1,4 +1,5 @@
-/* Happy path: open, read and write until the peer ends, close.
+/* Happy path: open, read and write until the peer ends, close. What TLS adds is in
+ * io/stream_tls.c.
  * Failure modes: a failed read or write is on_end(-CLA_EIO), reported once, whichever came first;
  * an orderly end may come before it.
  * On close: each open handle and each write under way counts; the last one calls on_closed. */
@@ -10,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "io/stream_tls.h"
 
 struct watch { /* hang-up watch on a duplicate descriptor: libuv has one watcher per descriptor */
     uv_poll_t poll;
@@ -25,11 +27,13 @@ struct write {
 
 static void release(struct cla_stream *stream)
 {
-    if (--stream->handles == 0)
-        stream->events->on_closed(stream);
+    if (--stream->handles > 0)
+        return;
+    cla_stream_tls_free(stream);
+    stream->events->on_closed(stream);
 }
 
-static void end(struct cla_stream *stream, int rc)
+void cla_stream_end(struct cla_stream *stream, int rc)
 {
     if (stream->closing || stream->failed || (stream->ended && rc == 0))
         return;
@@ -45,16 +49,23 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     *buf = uv_buf_init(stream->loop->read_buf, CLA_LOOP_READ_BYTES);
 }
 
+void cla_stream_stop_reading(struct cla_stream *stream)
+{
+    stream->reading = false;
+    uv_read_stop((uv_stream_t *)&stream->tcp);
+}
+
 static void on_read(uv_stream_t *handle, ssize_t n, const uv_buf_t *buf)
 {
     struct cla_stream *stream = handle->data;
 
-    if (n > 0) {
+    if (n > 0 && stream->tls != NULL) {
+        cla_stream_tls_feed(stream, cla_slice(buf->base, (size_t)n));
+    } else if (n > 0) {
         stream->events->on_read(stream, cla_slice(buf->base, (size_t)n));
     } else if (n < 0) {
-        stream->reading = false;
-        uv_read_stop(handle);
-        end(stream, n == UV_EOF ? 0 : -CLA_EIO);
+        cla_stream_stop_reading(stream);
+        cla_stream_end(stream, n == UV_EOF && stream->tls == NULL ? 0 : -CLA_EIO);
     }
 }
 
@@ -114,7 +125,7 @@ static void on_hang_up(uv_poll_t *poll, int status, int events)
     int rc = status != 0 ? -CLA_EIO : hang_up_cause(watch->fd);
 
     stop_watch(stream);
-    end(stream, rc);
+    cla_stream_end(stream, rc);
 }
 
 /* Returns 0, -CLA_ENOMEM or -CLA_EIO. */
@@ -152,7 +163,7 @@ void cla_stream_read(struct cla_stream *stream)
     stop_watch(stream);
     stream->reading = true;
     if (uv_read_start((uv_stream_t *)&stream->tcp, on_alloc, on_read) != 0)
-        end(stream, -CLA_EIO);
+        cla_stream_end(stream, -CLA_EIO);
 }
 
 void cla_stream_pause(struct cla_stream *stream)
@@ -161,11 +172,10 @@ void cla_stream_pause(struct cla_stream *stream)
 
     if (!stream->reading || stream->closing)
         return;
-    stream->reading = false;
-    uv_read_stop((uv_stream_t *)&stream->tcp);
+    cla_stream_stop_reading(stream);
     rc = start_watch(stream);
     if (rc != 0)
-        end(stream, rc);
+        cla_stream_end(stream, rc);
 }
 
 static void on_written(uv_write_t *req, int status)
@@ -177,7 +187,7 @@ static void on_written(uv_write_t *req, int status)
     cla_buf_fini(&write->bytes);
     cla_mem_free(write);
     if (status != 0)
-        end(stream, -CLA_EIO);
+        cla_stream_end(stream, -CLA_EIO);
     else if (stream->queued == 0 && !stream->closing)
         stream->events->on_drained(stream);
     release(stream);
@@ -190,7 +200,7 @@ static void queue(struct cla_stream *stream, struct cla_buf *bytes, size_t done)
 
     if (write == NULL) {
         bytes->n = 0;
-        end(stream, -CLA_ENOMEM);
+        cla_stream_end(stream, -CLA_ENOMEM);
         return;
     }
     write->req.data = write;
@@ -205,19 +215,25 @@ static void queue(struct cla_stream *stream, struct cla_buf *bytes, size_t done)
         stream->handles--;
         cla_buf_fini(&write->bytes);
         cla_mem_free(write);
-        end(stream, -CLA_EIO);
+        cla_stream_end(stream, -CLA_EIO);
     }
 }
 
 void cla_stream_write(struct cla_stream *stream, struct cla_buf *bytes)
 {
+    if (bytes->n == 0 || stream->closing)
+        bytes->n = 0;
+    else if (stream->tls != NULL)
+        cla_stream_tls_write(stream, bytes);
+    else
+        cla_stream_send(stream, bytes);
+}
+
+void cla_stream_send(struct cla_stream *stream, struct cla_buf *bytes)
+{
     uv_buf_t buf;
     int n = UV_EAGAIN;
 
-    if (bytes->n == 0 || stream->closing) {
-        bytes->n = 0;
-        return;
-    }
     buf = uv_buf_init(bytes->p, (unsigned)bytes->n);
     if (stream->queued == 0)
         n = uv_try_write((uv_stream_t *)&stream->tcp, &buf, 1);
@@ -227,7 +243,7 @@ void cla_stream_write(struct cla_stream *stream, struct cla_buf *bytes)
         queue(stream, bytes, n > 0 ? (size_t)n : 0);
     } else {
         bytes->n = 0;
-        end(stream, -CLA_EIO);
+        cla_stream_end(stream, -CLA_EIO);
     }
 }
 
@@ -245,6 +261,8 @@ void cla_stream_shutdown(struct cla_stream *stream)
 
     if (stream->closing)
         return;
+    if (stream->tls != NULL)
+        cla_stream_tls_goodbye(stream);
     req = cla_mem_zalloc(sizeof *req);
     if (req == NULL)
         return;
@@ -265,6 +283,8 @@ void cla_stream_close(struct cla_stream *stream)
     if (stream->closing)
         return;
     stream->closing = true;
+    if (stream->tls != NULL && stream->queued == 0)
+        cla_stream_tls_goodbye(stream);
     stop_watch(stream);
     uv_close((uv_handle_t *)&stream->tcp, on_tcp_closed);
 }

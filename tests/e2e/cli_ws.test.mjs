@@ -7,11 +7,15 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { WebSocketServer } from 'ws';
 import { binary, cancela, finish, spawnBinary, start, within } from './lib/gateway.mjs';
+import { file, serve } from './lib/tls.mjs';
 import { Terminal } from './lib/terminal.mjs';
 
 const gateway = await start('app.lua');
 after(() => gateway.stop());
 const url = gateway.url.replace('http', 'ws');
+
+const secure = await serve({ after });
+const wss = secure.url.replace('https', 'wss');
 
 const call = (...args) => cancela('call', url, ...args);
 
@@ -178,22 +182,43 @@ add a= b
   echo text='x y'   # a comment
 `;
 
+describe('wss://', () => {
+  test('calls over TLS, and Ctrl-C resets', async () => {
+    assert.equal((await cancela('call', wss, 'add', 'a=2', 'b=40', '--cacert', file('ca.pem'))).stdout, '42\n');
+    const child = spawnBinary(['call', wss, 'slow', 'label=interrupted-wss', '--insecure']);
+    const end = finish(child);
+    await secure.log(/started interrupted-wss/);
+    child.kill('SIGINT');
+    assert.equal((await end).code, 130);
+    await secure.log(/on_cancel interrupted-wss reset/);
+  });
+
+  test('ends with 3 where nobody vouches for the server, and where it speaks no TLS', async () => {
+    const { code, stderr } = await cancela('call', wss, 'add');
+    assert.equal(code, 3);
+    assert.match(stderr, /cannot connect to .*TLS failed: certificate verify failed/);
+    const plain = await cancela('call', url.replace('ws', 'wss'), 'add');
+    assert.equal(plain.code, 3);
+    assert.match(plain.stderr, /TLS failed/);
+  });
+});
+
 describe('several calls', () => {
-  let folder, file;
+  let folder, calls;
   before(async () => {
     folder = await mkdtemp(join(tmpdir(), 'cancela-'));
-    file = join(folder, 'calls.txt');
-    await writeFile(file, CALLS);
+    calls = join(folder, 'calls.txt');
+    await writeFile(calls, CALLS);
   });
   after(() => rm(folder, { recursive: true }));
 
   for (const [over, target] of [['a WebSocket', url], ['HTTP', gateway.url]]) {
     test(`of a file, over ${over}: it goes on, and ends with the code of the first that failed`, async () => {
-      const { code, stdout, stderr } = await cancela('call', target, '--file', file);
+      const { code, stdout, stderr } = await cancela('call', target, '--file', calls);
       assert.deepEqual([code, stdout], [1, '3\n{"text":"x y"}\n{"text":"x y"}\n']);
       assert.equal(stderr, [
-        'error: not_found (-32005): no such user', 'data: {"code":"not_found","user":7}', `  at ${file}:5`,
-        "cancela: params are one JSON object or array, or name=value pairs; 'b' is neither", `  at ${file}:6`, '',
+        'error: not_found (-32005): no such user', 'data: {"code":"not_found","user":7}', `  at ${calls}:5`,
+        "cancela: params are one JSON object or array, or name=value pairs; 'b' is neither", `  at ${calls}:6`, '',
       ].join('\n'));
     });
   }
@@ -211,7 +236,7 @@ describe('several calls', () => {
   test('go over a unix socket too', async () => {
     const path = join(folder, 'gateway.sock');
     const local = await start('app.lua', ['--listen', `unix:${path}`]);
-    const { code, stdout } = await cancela('call', `ws+unix:${path}`, '--file', file);
+    const { code, stdout } = await cancela('call', `ws+unix:${path}`, '--file', calls);
     assert.deepEqual([code, stdout.split('\n')[0]], [1, '3']);
     await local.stop();
   });
@@ -242,19 +267,19 @@ describe('several calls', () => {
   });
 
   test('end with 3 where the connection is lost', async (t) => {
-    let calls = 0;
-    const weak = await fake(t, (ws, request) => (++calls < 2 ? answer(ws, request, calls) : ws.terminate()));
-    const { code, stdout, stderr } = await cancela('call', weak, '--file', file);
+    let count = 0;
+    const weak = await fake(t, (ws, request) => (++count < 2 ? answer(ws, request, count) : ws.terminate()));
+    const { code, stdout, stderr } = await cancela('call', weak, '--file', calls);
     assert.deepEqual([code, stdout], [3, '1\n']);
     assert.match(stderr, /calls\.txt:4/);
   });
 
   test('end with 1 where the results cannot be written', async () => {
     const full = await open('/dev/full', 'w');
-    const { code, stderr } = await finish(spawnBinary(['call', url, '--file', file], { stdio: ['ignore', full.fd, 'pipe'] }));
+    const { code, stderr } = await finish(spawnBinary(['call', url, '--file', calls], { stdio: ['ignore', full.fd, 'pipe'] }));
     await full.close();
     assert.equal(code, 1);
-    assert.equal(stderr, `cancela: cannot write the result to stdout\n  at ${file}:2\n`);
+    assert.equal(stderr, `cancela: cannot write the result to stdout\n  at ${calls}:2\n`);
   });
 
   for (const [what, args, said] of [

@@ -36,6 +36,8 @@ return cancela.app {
             }
         end,
 
+        certificate = function(_, call) return call.certificate end,
+
         note = function(params, call)
             log.info("noted " .. params.label .. " " .. tostring(call.is_notification))
         end,

@@ -14,7 +14,7 @@ function parseHead(text) {
   return { status: Number(first.split(' ')[1]), version: first.split(' ')[0], headers };
 }
 
-class Raw {
+export class Raw {
   #text = '';
   #wake = () => {};
   reads = 0; // how many pieces the answers came in

@@ -159,8 +159,6 @@ static void what_cannot_be_meant_is_a_usage_error(void **state)
     static const char *const cases[][ARGUMENTS_MAX] = {
         {NULL},
         {"localhost"},
-        {"https://a.test", "add"},
-        {"wss://a.test", "add"},
         {"ws://", "add"},
         {"localhost", "add", "--file", "calls"},
         {"localhost", "--file"},

@@ -1,0 +1,143 @@
+#include "gateway/access.h"
+#include "gateway/conn_time.h"
+#include "gateway/origin.h"
+#include "gateway/socket.h"
+#include "ws/handshake.h"
+
+static void write_reply(struct cla_conn *conn, const struct cla_http_reply *reply,
+                        struct cla_slice body)
+{
+    if (conn->out.cap == 0)
+        cla_worker_take_buf(conn->worker, &conn->out);
+    if (cla_http_write_reply(&conn->out, reply) != 0 || cla_buf_add(&conn->out, body) != 0) {
+        cla_conn_close(conn, CLA_CANCEL_LIMIT); /* no memory: nothing sensible can be sent */
+        return;
+    }
+    conn->requests++;
+    if (reply->close)
+        cla_conn_finish(conn);
+    else
+        cla_worker_flush_later(conn->worker, conn);
+}
+
+static bool last_request(const struct cla_conn *conn, const struct cla_exchange *exchange)
+{
+    const struct cla_worker *worker = conn->worker;
+
+    return !exchange->keep_alive || worker->env.draining ||
+           (conn->peer_ended && cla_conn_pending(conn) == 0) ||
+           (worker->requests_per_connection > 0 &&
+            conn->requests + 1 >= worker->requests_per_connection);
+}
+
+/* The lines that are not in every response: Upgrade, with 426; Allow, with the answer to OPTIONS
+ * and with 405 (RFC 9110 section 15.5.6), and those for pages of other sites. */
+static struct cla_slice more_fields(struct cla_worker *worker, const struct cla_exchange *exchange)
+{
+    const struct cla_route *route = &exchange->route;
+    bool options = route->kind == CLA_ROUTE_OPTIONS;
+    struct cla_buf *fields = &worker->scratch;
+
+    fields->n = 0;
+    if (exchange->status == 426)
+        (void)cla_buf_add(fields, CLA_LIT(CLA_WS_UPGRADE_REQUIRED));
+    if (options || exchange->status == 405)
+        (void)cla_buf_printf(fields, "Allow: %s\r\n", route->allow);
+    if (route->origin.n > 0)
+        (void)cla_origin_fields(fields, route->origin, options ? route->allow : NULL);
+    return cla_buf_slice(fields);
+}
+
+void cla_conn_answer(struct cla_conn *conn, const struct cla_exchange *exchange,
+                     const char *content_type)
+{
+    bool body = content_type != NULL && !exchange->head_only;
+    bool close = last_request(conn, exchange);
+    const struct cla_http_reply reply = {
+        .status = exchange->status,
+        .content_type = content_type,
+        .content_length = content_type != NULL ? exchange->reply.n : 0,
+        .fields = more_fields(conn->worker, exchange),
+        .date = cla_worker_date(conn->worker),
+        .close = close,
+        .keep_alive_1_0 = exchange->version_1_0 && !close,
+    };
+
+    conn->exchange = NULL;
+    write_reply(conn, &reply, body ? cla_buf_slice(&exchange->reply) : cla_slice("", 0));
+    if (conn->state == CLA_CONN_OPEN && cla_conn_pending(conn) > 0)
+        cla_worker_advance_later(conn->worker, conn);
+}
+
+void cla_conn_refuse(struct cla_conn *conn, int status, const char *why)
+{
+    struct cla_exchange *exchange = conn->exchange;
+    struct cla_slice text = cla_slice_str(why);
+    const struct cla_http_reply reply = {
+        .status = status,
+        .content_type = "text/plain; charset=utf-8",
+        .content_length = text.n,
+        .date = cla_worker_date(conn->worker),
+        .close = true,
+    };
+
+    cla_access_refused(&conn->worker->env, cla_conn_peer(conn), status, why);
+    conn->exchange = NULL;
+    if (exchange != NULL)
+        cla_exchange_abandon(exchange, CLA_CANCEL_DISCONNECT);
+    write_reply(conn, &reply, text);
+}
+
+void cla_conn_refuse_upgrade(struct cla_conn *conn, int status, const char *why,
+                             struct cla_slice fields)
+{
+    const struct cla_http_reply reply = {
+        .status = status,
+        .content_type = "text/plain; charset=utf-8",
+        .content_length = strlen(why),
+        .fields = fields,
+        .date = cla_worker_date(conn->worker),
+        .close = true,
+    };
+
+    cla_access_refused(&conn->worker->env, cla_conn_peer(conn), status, why);
+    write_reply(conn, &reply, cla_slice_str(why));
+}
+
+/* From now on all that comes is from the client that asked for the upgrade. */
+static void become_peers_own(struct cla_conn *conn, const struct cla_exchange *exchange)
+{
+    conn->arrival.proxies = NULL;
+    conn->arrival.peer_n = exchange->request.peer.n;
+    memcpy(conn->arrival.peer, exchange->peer, conn->arrival.peer_n);
+}
+
+void cla_conn_upgrade(struct cla_conn *conn, struct cla_exchange *exchange)
+{
+    struct cla_buf fields = {0};
+    const char *why = NULL;
+    int status =
+        cla_socket_new(&exchange->upgrade, exchange, exchange->route.socket, &fields, &why);
+
+    become_peers_own(conn, exchange);
+    if (status == 0) {
+        cla_socket_ask(exchange->upgrade);
+    } else {
+        conn->exchange = NULL;
+        cla_exchange_abandon(exchange, CLA_CANCEL_DISCONNECT);
+        cla_conn_refuse_upgrade(conn, status, why, cla_buf_slice(&fields));
+    }
+    cla_buf_fini(&fields);
+}
+
+void cla_conn_switch(struct cla_conn *conn, struct cla_socket *socket, struct cla_slice fields)
+{
+    const struct cla_http_reply reply = {.status = 101, .fields = fields};
+
+    conn->socket = socket;
+    write_reply(conn, &reply, cla_slice("", 0));
+    if (conn->state == CLA_CONN_OPEN && cla_conn_pending(conn) > 0)
+        cla_worker_advance_later(conn->worker, conn);
+    if (conn->state == CLA_CONN_OPEN)
+        cla_conn_update_due(conn, conn->read_ns);
+}

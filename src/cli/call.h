@@ -1,6 +1,6 @@
-/* cancela call: calls one procedure of a running gateway.
+/* cancela call: calls procedures of a running gateway.
  *
- * Main thread. Depends on: gateway/client, cli/call_args, cli/call_print. */
+ * Main thread. Depends on: cli/call_args, cli/call_session. */
 #ifndef CLA_CLI_CALL_H
 #define CLA_CLI_CALL_H
 

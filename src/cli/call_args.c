@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/suggest.h"
@@ -69,6 +70,15 @@ static int set_host(struct cla_call_args *args, const struct cla_http_url *url)
     return 0;
 }
 
+/* One of those that cla_http_url_parse() knows, or none. */
+static void set_scheme(struct cla_call_args *args, struct cla_slice scheme)
+{
+    bool wss = cla_slice_eq_nocase(scheme, CLA_LIT("wss"));
+
+    args->websocket = wss || cla_slice_eq_nocase(scheme, CLA_LIT("ws"));
+    args->tls = wss || cla_slice_eq_nocase(scheme, CLA_LIT("https"));
+}
+
 /* unix:PATH, where nothing but the socket can be told. */
 static int set_local(struct cla_call_args *args, struct cla_slice typed)
 {
@@ -87,16 +97,15 @@ static int set_url(struct cla_call_args *args, const char *typed)
     struct cla_http_url url;
     int rc;
 
-    if (cla_slice_starts(text, CLA_LIT("unix:")))
-        return set_local(args, text);
+    args->websocket = cla_slice_starts(text, CLA_LIT("ws+unix:"));
+    if (args->websocket || cla_slice_starts(text, CLA_LIT("unix:")))
+        return set_local(args, cla_slice_str(typed + (args->websocket ? strlen("ws+") : 0)));
     if (cla_http_url_parse(text, &url) != 0)
         return cla_call_args_fail(
-            "'%s' is no URL of a gateway; write localhost:3000 or http://host:port/path", typed);
-    args->tls = cla_slice_eq_nocase(url.scheme, CLA_LIT("https"));
-    if (url.scheme.n > 0 && !args->tls && !cla_slice_eq_nocase(url.scheme, CLA_LIT("http")))
-        return cla_call_args_fail(
-            "%.*s:// is not supported by this version: use http:// or https://", (int)url.scheme.n,
-            url.scheme.p);
+            "'%s' is no URL of a gateway; write localhost:3000, http://host:port/path or "
+            "ws://host:port/path",
+            typed);
+    set_scheme(args, url.scheme);
     args->port = url.port;
     if (url.scheme.n == 0 && !names_port(text, &url))
         args->port = DEFAULT_PORT;
@@ -113,6 +122,12 @@ static int set_timeout(struct cla_call_args *args, const char *value)
         return cla_call_args_fail("--timeout '%s' is no time above 0; write 500ms, 2s or 1.5",
                                   value);
     args->timeout = value;
+    return 0;
+}
+
+static int set_file(struct cla_call_args *args, const char *value)
+{
+    args->file = value;
     return 0;
 }
 
@@ -157,8 +172,19 @@ static bool has_control(struct cla_slice text)
 /* The fields that make the request what it is. */
 static bool is_own(struct cla_slice name)
 {
-    static const char *const names[] = {"host",       "content-type",      "content-length",
-                                        "connection", "transfer-encoding", "connect-timeout-ms"};
+    static const char *const names[] = {
+        "host",
+        "content-type",
+        "content-length",
+        "connection",
+        "transfer-encoding",
+        "connect-timeout-ms",
+        "upgrade",
+        "sec-websocket-key",
+        "sec-websocket-version",
+        "sec-websocket-protocol",
+        "sec-websocket-extensions",
+    };
 
     for (size_t i = 0; i < CLA_ARRAY_LEN(names); i++) {
         if (cla_slice_eq_nocase(name, cla_slice_str(names[i])))
@@ -196,6 +222,7 @@ struct flag {
 
 static const struct flag flags[] = {
     {"--timeout", set_timeout, 0, "500ms"},
+    {"--file", set_file, 0, "FILE"},
     {"--header", add_header, 0, "'Name: value'"},
     {"--cacert", set_cacert, 0, "FILE"},
     {"--cert", set_cert, 0, "FILE"},
@@ -265,6 +292,24 @@ static int take_flags(struct cla_call_args *args, int argc, char **argv, int *co
     return 0;
 }
 
+/* Where the calls come from: the arguments behind the URL, a file, or a prompt. */
+static int set_calls(struct cla_call_args *args, int count, char **rest)
+{
+    if (args->file != NULL)
+        return count == 0 ? 0
+                          : cla_call_args_fail(
+                                "--file holds the calls: '%s' cannot stand beside it", rest[0]);
+    if (count == 0 && isatty(STDIN_FILENO))
+        return 0;
+    if (count == 0)
+        return cla_call_args_fail("the procedure's name is missing: cancela call URL PROCEDURE "
+                                  "[PARAMS], or --file - to read calls from stdin");
+    args->procedure = rest[0];
+    if (!cla_utf8_valid(cla_slice_str(args->procedure)))
+        return cla_call_args_fail("the procedure's name is not valid UTF-8");
+    return cla_call_params_read(&args->params, count - 1, rest + 1);
+}
+
 int cla_call_args_read(struct cla_call_args *args, int argc, char **argv)
 {
     int count, rc;
@@ -273,14 +318,11 @@ int cla_call_args_read(struct cla_call_args *args, int argc, char **argv)
     rc = take_flags(args, argc, argv, &count);
     if (rc != 0 || args->help)
         return rc;
-    if (count < 2)
-        return cla_call_args_fail("%s is missing: cancela call URL PROCEDURE [PARAMS]",
-                                  count == 0 ? "the gateway's URL" : "the procedure's name");
-    args->procedure = argv[2];
-    if (!cla_utf8_valid(cla_slice_str(args->procedure)))
-        return cla_call_args_fail("the procedure's name is not valid UTF-8");
+    if (count == 0)
+        return cla_call_args_fail(
+            "the gateway's URL is missing: cancela call URL PROCEDURE [PARAMS]");
     rc = set_url(args, argv[1]);
-    return rc != 0 ? rc : cla_call_params_read(&args->params, count - 2, argv + 3);
+    return rc != 0 ? rc : set_calls(args, count - 1, argv + 2);
 }
 
 void cla_call_args_fini(struct cla_call_args *args)

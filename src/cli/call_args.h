@@ -9,7 +9,8 @@
 #include "http/url.h"
 
 struct cla_call_args {
-    bool tls;               /* https:// */
+    bool websocket;         /* else HTTP */
+    bool tls;               /* https:// or wss:// */
     bool insecure;          /* the server's certificate is not verified */
     const char *cacert;     /* PEM files, borrowed from argv; NULL: none */
     const char *cert, *key; /* likewise */
@@ -19,15 +20,16 @@ struct cla_call_args {
     struct cla_buf target;  /* path and query */
     struct cla_buf fields;  /* the lines of --header */
     struct cla_buf params;  /* JSON text; empty: none */
-    const char *procedure;  /* borrowed from argv */
+    const char *procedure;  /* borrowed from argv; NULL: calls come from 'file' or a prompt */
+    const char *file;       /* borrowed from argv; "-": stdin; NULL: none */
     const char *timeout;    /* as typed; NULL: none */
     uint64_t timeout_ns;    /* CLA_NEVER: none */
     bool verbose, help;
 };
 
-/* Reads argv[1..argc), whose order it may change; reads stdin for the argument "-". Returns 0, or
- * an exit code after a message. Free with cla_call_args_fini() in any case. With 'help' set, the
- * rest was not looked at. */
+/* Reads argv[1..argc), whose order it may change; reads stdin for the argument "-". Without
+ * procedure and file stdin must be a terminal. Returns 0, or an exit code after a message. Free
+ * with cla_call_args_fini() in any case. With 'help' set, the rest was not looked at. */
 int cla_call_args_read(struct cla_call_args *args, int argc, char **argv);
 
 /* Frees what cla_call_args_read() made. */

@@ -85,6 +85,15 @@ static void print_message(FILE *to, struct cla_slice message)
     cla_mem_free(text);
 }
 
+void cla_call_print_notice(FILE *to, const struct cla_rpc_notice *notice)
+{
+    print_message(to, notice->method);
+    if (notice->params.n == 0)
+        return;
+    fputc(' ', to);
+    cla_call_print_json(to, notice->params);
+}
+
 /* True if 'data' holds nothing but the name that was printed already. */
 static bool is_only_code(struct cla_slice data, const char *name)
 {

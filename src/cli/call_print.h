@@ -17,6 +17,9 @@ void cla_call_print_text(FILE *to, struct cla_slice text);
 /* Prints "error: not_found (-32005): message" and a line with the data if that says more. */
 void cla_call_print_error(FILE *to, const struct cla_rpc_response *response);
 
+/* Prints the name of a notification, without quotes, and its params: "event {…}". */
+void cla_call_print_notice(FILE *to, const struct cla_rpc_notice *notice);
+
 /* Prints "error: HTTP 404 Not Found" and the beginning of the body. */
 void cla_call_print_status(FILE *to, int status, struct cla_slice body);
 

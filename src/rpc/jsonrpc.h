@@ -98,6 +98,11 @@ int cla_jsonrpc_cancel_id(struct cla_slice params, struct cla_slice *id);
 int cla_jsonrpc_request(struct cla_buf *buf, struct cla_slice id, struct cla_slice method,
                         struct cla_slice params);
 
+/* As cla_jsonrpc_request(), and says in _meta that the client waits for 'timeout_ms' milliseconds,
+ * at most CLA_RPC_TIMEOUT_MS_MAX. Object params with a member _meta of their own keep that one. */
+int cla_jsonrpc_request_within(struct cla_buf *buf, struct cla_slice id, struct cla_slice method,
+                               struct cla_slice params, uint64_t timeout_ms);
+
 struct cla_rpc_response {
     struct cla_slice id;      /* raw JSON */
     struct cla_slice result;  /* raw JSON; empty for an error */
@@ -111,5 +116,14 @@ struct cla_rpc_response {
  * beside the other is taken for absent (JSON-RPC 1.0 servers send both).
  * Returns 0, or -CLA_EPROTO if it is no response. */
 int cla_jsonrpc_response_read(struct cla_slice text, struct cla_rpc_response *out);
+
+/* A notification of the server's. */
+struct cla_rpc_notice {
+    struct cla_slice method; /* raw JSON string with its quotes */
+    struct cla_slice params; /* raw JSON; empty if absent */
+};
+
+/* Reads one notification; 'out' borrows the text. Returns 0, or -CLA_EPROTO if it is none. */
+int cla_jsonrpc_notice_read(struct cla_slice text, struct cla_rpc_notice *out);
 
 #endif

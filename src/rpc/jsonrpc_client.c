@@ -1,13 +1,57 @@
 /* The client's half: requests out, responses in. */
 #include <limits.h>
+#include <stdio.h>
 
 #include "rpc/jsonrpc.h"
 #include "rpc/jsonrpc_member.h"
 #include "json/scan.h"
 #include "json/write.h"
 
-int cla_jsonrpc_request(struct cla_buf *buf, struct cla_slice id, struct cla_slice method,
-                        struct cla_slice params)
+/* Appends object params with 'meta' as their first member. */
+static int add_object(struct cla_buf *buf, struct cla_slice params, struct cla_slice meta)
+{
+    struct cla_json_scan scan;
+    struct cla_slice rest;
+    int rc = cla_buf_push(buf, '{');
+
+    cla_json_scan_init(&scan, params, CLA_JSON_DEPTH_MAX);
+    (void)cla_json_scan_next(&scan);
+    rest = cla_slice(scan.p, (size_t)(scan.end - scan.p));
+    if (rc == 0)
+        rc = cla_buf_add(buf, meta);
+    if (rc == 0 && cla_json_scan_next(&scan) == CLA_JSON_KEY)
+        rc = cla_buf_push(buf, ',');
+    return rc == 0 ? cla_buf_add(buf, rest) : rc;
+}
+
+static bool is_object(struct cla_slice params)
+{
+    struct cla_json_scan scan;
+
+    cla_json_scan_init(&scan, params, CLA_JSON_DEPTH_MAX);
+    return params.n > 0 && cla_json_scan_next(&scan) == CLA_JSON_OBJECT_BEGIN;
+}
+
+/* Appends the params, with 'meta' (a member, or empty) inside where they are an object, else beside
+ * them. */
+static int add_params(struct cla_buf *buf, struct cla_slice params, struct cla_slice meta)
+{
+    bool inside = meta.n > 0 && is_object(params);
+    int rc = 0;
+
+    if (params.n > 0)
+        rc = cla_buf_add(buf, CLA_LIT(",\"params\":"));
+    if (rc == 0)
+        rc = inside ? add_object(buf, params, meta) : cla_buf_add(buf, params);
+    if (inside || meta.n == 0)
+        return rc;
+    if (rc == 0)
+        rc = cla_buf_push(buf, ',');
+    return rc == 0 ? cla_buf_add(buf, meta) : rc;
+}
+
+static int add_request(struct cla_buf *buf, struct cla_slice id, struct cla_slice method,
+                       struct cla_slice params, struct cla_slice meta)
 {
     size_t before = buf->n;
     int rc = cla_buf_add(buf, CLA_LIT("{\"jsonrpc\":\"2.0\","));
@@ -18,15 +62,28 @@ int cla_jsonrpc_request(struct cla_buf *buf, struct cla_slice id, struct cla_sli
         rc = cla_buf_add(buf, CLA_LIT("\"method\":"));
     if (rc == 0)
         rc = cla_json_write_string(buf, method);
-    if (rc == 0 && params.n > 0)
-        rc = cla_buf_add(buf, CLA_LIT(",\"params\":"));
     if (rc == 0)
-        rc = cla_buf_add(buf, params);
+        rc = add_params(buf, params, meta);
     if (rc == 0)
         rc = cla_buf_push(buf, '}');
     if (rc != 0)
         buf->n = before;
     return rc;
+}
+
+int cla_jsonrpc_request(struct cla_buf *buf, struct cla_slice id, struct cla_slice method,
+                        struct cla_slice params)
+{
+    return add_request(buf, id, method, params, cla_slice(NULL, 0));
+}
+
+int cla_jsonrpc_request_within(struct cla_buf *buf, struct cla_slice id, struct cla_slice method,
+                               struct cla_slice params, uint64_t timeout_ms)
+{
+    char meta[64];
+
+    snprintf(meta, sizeof meta, "\"_meta\":{\"timeout_ms\":%ju}", (uintmax_t)timeout_ms);
+    return add_request(buf, id, method, params, cla_slice_str(meta));
 }
 
 /* A member to look for, and where to put it. */
@@ -152,4 +209,21 @@ int cla_jsonrpc_response_read(struct cla_slice text, struct cla_rpc_response *ou
         return result.event != CLA_JSON_ERROR ? 0 : -CLA_EPROTO;
     }
     return is_null(&result) ? read_error(error.text, out) : -CLA_EPROTO;
+}
+
+int cla_jsonrpc_notice_read(struct cla_slice text, struct cla_rpc_notice *out)
+{
+    struct cla_jsonrpc_member none = {.event = CLA_JSON_ERROR};
+    struct cla_jsonrpc_member version = none, id = none, method = none, params = none;
+    const struct wanted wanted[] = {{CLA_LIT("jsonrpc"), &version},
+                                    {CLA_LIT("id"), &id},
+                                    {CLA_LIT("method"), &method},
+                                    {CLA_LIT("params"), &params},
+                                    {{NULL, 0}, NULL}};
+
+    if (read_object(text, wanted) != 0 || !cla_jsonrpc_member_is(&version, CLA_LIT("2.0")) ||
+        id.event != CLA_JSON_ERROR || method.event != CLA_JSON_STRING)
+        return -CLA_EPROTO;
+    *out = (struct cla_rpc_notice){.method = method.text, .params = params.text};
+    return 0;
 }

@@ -1,14 +1,11 @@
-// WebSocket clients as people use them, unmodified: ws, vscode-jsonrpc, json-rpc-2.0, rpc-websockets, jayson.
+// WebSocket clients as people use them, unmodified: each makes the same calls.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { after, describe, test } from 'node:test';
-import { promisify } from 'node:util';
-import jayson from 'jayson';
-import { JSONRPCClient, JSONRPCErrorException } from 'json-rpc-2.0';
-import { Client as RpcWebSocket } from 'rpc-websockets';
-import rpc from 'vscode-jsonrpc/node.js';
 import WebSocket from 'ws';
-import { start } from './lib/gateway.mjs';
+import { clients } from './lib/clients.mjs';
+import { start, within } from './lib/gateway.mjs';
 import { connect, wsUrl } from './lib/ws.mjs';
 
 const gateway = await start('app.lua');
@@ -17,7 +14,7 @@ after(() => gateway.stop());
 const sums = Array.from({ length: 100 }, (_, i) => 2 * i);
 const addAll = (add) => Promise.all(sums.map((_, i) => add({ a: i, b: i })));
 
-describe('ws', () => {
+describe('ws in particular', () => {
   const large = ['a phrase that is there again and again, '.repeat(5000)];
 
   for (const [name, perMessageDeflate] of [
@@ -55,139 +52,102 @@ describe('ws', () => {
   });
 });
 
-describe('vscode-jsonrpc', () => {
-  class Reader extends rpc.AbstractMessageReader {
-    constructor(ws) {
-      super();
-      this.ws = ws;
-    }
+for (const [name, dial] of Object.entries(clients)) {
+  describe(name, () => {
+    const label = (what) => `${name} ${what}`;
+    const plain = (what) => label(what).replace(/[.@/]/g, '\\$&');
 
-    listen(callback) {
-      this.ws.on('message', (data) => callback(JSON.parse(data)));
-      this.ws.on('close', () => this.fireClose());
-      return { dispose() {} };
-    }
-  }
+    test('calls with named and positional params', async (t) => {
+      const client = await dial(t, gateway);
+      assert.equal(await client.call('add', { a: 2, b: 40 }), 42);
+      assert.equal(await client.call('subtract', [42, 2]), 40);
+    });
 
-  class Writer extends rpc.AbstractMessageWriter {
-    constructor(ws) {
-      super();
-      this.ws = ws;
-    }
+    test('gets errors as errors', async (t) => {
+      const client = await dial(t, gateway);
+      await assert.rejects(client.call('not_found', {}), (error) => {
+        assert.equal(error.code, -32005);
+        assert.deepEqual(error.data, { code: 'not_found', user: 7 });
+        return true;
+      });
+      await assert.rejects(client.call('nowhere', {}), { code: -32601 });
+    });
 
-    async write(message) {
-      this.ws.send(JSON.stringify(message));
-    }
+    test('notifies', async (t) => {
+      await (await dial(t, gateway)).notify('note', { label: label('notified') });
+      await gateway.log(new RegExp(`noted ${plain('notified')} true`));
+    });
 
-    end() {}
-  }
+    test('makes a hundred calls at once, and a slow one before them holds up none', async (t) => {
+      const client = await dial(t, gateway);
+      let answered = false;
+      client.call('slow', { label: label('slow') }).finally(() => (answered = true)).catch(() => {});
+      await gateway.log(new RegExp(`started ${plain('slow')}$`));
+      assert.deepEqual(await addAll((params) => client.call('add', params)), sums);
+      assert.equal(answered, false);
+      client.close();
+      await gateway.log(new RegExp(`on_cancel ${plain('slow')} disconnect`));
+    });
 
-  async function dial(t) {
-    const ws = new WebSocket(wsUrl(gateway));
-    t.after(() => ws.terminate());
-    await once(ws, 'open');
-    const connection = rpc.createMessageConnection(new Reader(ws), new Writer(ws));
-    connection.listen();
-    return connection;
-  }
+    test('cancels a call: the script sees it, and it is answered once', async (t) => {
+      const client = await dial(t, gateway);
+      const texts = [];
+      client.socket?.on('message', (data) => texts.push(JSON.parse(data)));
+      const { reply, cancel } = client.cancel('slow_to_close', { label: label('cancelled') });
+      const rejected = assert.rejects(reply, { code: -32800 });
+      await gateway.log(new RegExp(`started ${plain('cancelled')}$`));
+      await cancel();
+      await rejected;
+      await gateway.log(new RegExp(`on_cancel ${plain('cancelled')} reset`));
+      await gateway.log(new RegExp(`closed ${plain('cancelled')} last`));
+      assert.equal(await client.call('add', { a: 1, b: 1 }), 2);
+      if (client.socket) assert.deepEqual(texts.map((text) => text.error?.code), [-32800, undefined]);
+    });
 
-  test('calls with named and positional params', async (t) => {
-    const connection = await dial(t);
-    assert.equal(await connection.sendRequest('add', { a: 2, b: 40 }), 42);
-    assert.equal(await connection.sendRequest('subtract', 42, 2), 40);
-    assert.deepEqual(await addAll((params) => connection.sendRequest('add', params)), sums);
-  });
+    test('pings while a call runs', async (t) => {
+      const client = await dial(t, gateway);
+      const slow = client.call('slow', { label: label('pinged'), seconds: 0.05 });
+      await gateway.log(new RegExp(`started ${plain('pinged')}$`));
+      if (client.socket) {
+        const pong = once(client.socket, 'pong');
+        client.socket.ping('there?');
+        const [payload] = await within(pong, () => 'the pong');
+        assert.equal(String(payload), 'there?');
+      } else {
+        await client.ping('there?');
+      }
+      assert.equal(await slow, 'done!');
+    });
 
-  test('throws errors with code and data', async (t) => {
-    const connection = await dial(t);
-    await assert.rejects(connection.sendRequest('not_found', {}), (error) => {
-      assert.ok(error instanceof rpc.ResponseError);
-      assert.equal(error.code, -32005);
-      assert.deepEqual(error.data, { code: 'not_found', user: 7 });
-      return true;
+    test('connects again thirty times', async (t) => {
+      const lanes = name === 'wscat' ? 5 : 1; // a process each time
+      await Promise.all(Array.from({ length: lanes }, async () => {
+        for (let i = 0; i < 30 / lanes; i++) {
+          const client = await dial(t, gateway);
+          assert.equal(await client.call('add', { a: i, b: 1 }), i + 1);
+          await client.close();
+        }
+      }));
     });
   });
+}
 
-  test('notifies', async (t) => {
-    await (await dial(t)).sendNotification('note', { label: 'vscode' });
-    await gateway.log(/noted vscode true/);
-  });
-
-  test('its CancellationTokenSource cancels the call in the script', async (t) => {
-    const connection = await dial(t);
-    const source = new rpc.CancellationTokenSource();
-    const reply = connection.sendRequest('slow_to_close', { label: 'vscode cancelled' }, source.token);
-    await gateway.log(/started vscode cancelled/);
-    source.cancel();
-    await assert.rejects(reply, { code: rpc.LSPErrorCodes?.RequestCancelled ?? -32800 });
-    await gateway.log(/on_cancel vscode cancelled reset/);
-    await gateway.log(/closed vscode cancelled last/);
-    assert.equal(await connection.sendRequest('add', { a: 1, b: 1 }), 2);
-  });
-});
-
-describe('json-rpc-2.0', () => {
-  async function dial(t) {
-    const { ws } = await connect(t, gateway);
-    const client = new JSONRPCClient((payload) => ws.send(JSON.stringify(payload)));
-    ws.on('message', (data) => client.receive(JSON.parse(data)));
-    return client;
-  }
-
-  test('calls, and throws errors', async (t) => {
-    const client = await dial(t);
-    assert.deepEqual(await addAll((params) => client.request('add', params)), sums);
-    await assert.rejects(async () => client.request('not_found', {}), (error) => {
-      assert.ok(error instanceof JSONRPCErrorException);
-      assert.deepEqual(error.data, { code: 'not_found', user: 7 });
-      return true;
-    });
-  });
-
-  test('notifies', async (t) => {
-    (await dial(t)).notify('note', { label: 'json-rpc-2.0 on a socket' });
-    await gateway.log(/noted json-rpc-2\.0 on a socket true/);
-  });
-
-  test('sends a batch', async (t) => {
-    const client = await dial(t);
-    const replies = await client.requestAdvanced([
-      { jsonrpc: '2.0', id: 1, method: 'add', params: { a: 1, b: 1 } },
-      { jsonrpc: '2.0', id: 2, method: 'nowhere' },
+for (const name of ['ws', 'json-rpc-2.0', '@open-rpc/client-js', 'wscat', 'jayson']) {
+  test(`${name} sends a batch`, async (t) => {
+    const client = await clients[name](t, gateway);
+    const replies = await client.batch([
+      { jsonrpc: '2.0', id: 1, method: 'add', params: { a: 1, b: 1 } }, { jsonrpc: '2.0', id: 2, method: 'nowhere' },
     ]);
     assert.equal(replies.find((r) => r.id === 1).result, 2);
     assert.equal(replies.find((r) => r.id === 2).error.code, -32601);
   });
-});
+}
 
-describe('rpc-websockets', () => {
-  async function dial(t) {
-    const client = new RpcWebSocket(wsUrl(gateway), { reconnect: false });
-    t.after(() => client.close());
-    await once(client, 'open');
-    return client;
+test('docs/protocols.md names each client with its version', async () => {
+  const page = await readFile(new URL('../../docs/protocols.md', import.meta.url), 'utf8');
+  const { devDependencies } = JSON.parse(await readFile(new URL('package.json', import.meta.url)));
+  for (const name of Object.keys(clients)) {
+    const row = `\n| ${name} ${devDependencies[name]} |`;
+    assert.ok(page.includes(row), `there is no row ${row.trim()}`);
   }
-
-  test('calls, and throws errors', async (t) => {
-    const client = await dial(t);
-    assert.equal(await client.call('subtract', [42, 2]), 40);
-    assert.deepEqual(await addAll((params) => client.call('add', params)), sums);
-    await assert.rejects(client.call('nowhere'), { code: -32601 });
-  });
-
-  test('notifies', async (t) => {
-    await (await dial(t)).notify('note', { label: 'rpc-websockets' });
-    await gateway.log(/noted rpc-websockets true/);
-  });
-});
-
-describe('jayson', () => {
-  test('calls on a WebSocket, and gets errors as errors', async (t) => {
-    const client = jayson.Client.websocket({ url: wsUrl(gateway) });
-    t.after(() => client.ws.terminate());
-    await once(client.ws, 'open');
-    const send = promisify(client.request.bind(client));
-    assert.equal((await send('add', { a: 2, b: 40 })).result, 42);
-    assert.equal((await send('nowhere', {})).error.code, -32601);
-  });
 });

@@ -130,7 +130,7 @@ export async function start(app, flags = [], options = {}) {
 export function finish(child) {
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr']) {
-    child[name].setEncoding('utf8').on('data', (text) => (output[name] += text));
+    child[name]?.setEncoding('utf8').on('data', (text) => (output[name] += text));
   }
   const closed = new Promise((resolve, reject) => {
     child.once('error', reject);

@@ -62,6 +62,42 @@ static void a_url_gives_host_port_and_path(void **state)
     }
 }
 
+static void the_scheme_ws_asks_for_a_websocket(void **state)
+{
+    static const struct {
+        const char *url, *host;
+        bool websocket;
+        uint16_t port;
+    } cases[] = {
+        {"ws://a.test", "a.test", true, 80},    {"WS://a.test:3000/rpc", "a.test", true, 3000},
+        {"ws+unix:/a/b", "unix:/a/b", true, 0}, {"unix:/a/b", "unix:/a/b", false, 0},
+        {"http://a.test", "a.test", false, 80}, {"a.test", "a.test", false, 3000},
+    };
+
+    for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++) {
+        const char *const given[] = {cases[i].url, "add", NULL};
+        struct cla_call_args args;
+
+        assert_int_equal(read_args(&args, given), 0);
+        assert_string_equal(args.host, cases[i].host);
+        assert_int_equal(args.websocket, cases[i].websocket);
+        assert_int_equal(args.port, cases[i].port);
+        assert_text(&args.target, "/rpc");
+        cla_call_args_fini(&args);
+    }
+}
+
+static void a_file_of_calls_stands_instead_of_one(void **state)
+{
+    static const char *const given[] = {"--file", "-", "ws://localhost", NULL};
+    struct cla_call_args args;
+
+    assert_int_equal(read_args(&args, given), 0);
+    assert_null(args.procedure);
+    assert_string_equal(args.file, "-");
+    cla_call_args_fini(&args);
+}
+
 static void params_are_json_or_pairs(void **state)
 {
     static const struct {
@@ -123,8 +159,10 @@ static void what_cannot_be_meant_is_a_usage_error(void **state)
     static const char *const cases[][ARGUMENTS_MAX] = {
         {NULL},
         {"localhost"},
-        {"ftp://a.test", "add"},
-        {"ws://a.test", "add"},
+        {"ws://", "add"},
+        {"localhost", "add", "--file", "calls"},
+        {"localhost", "--file"},
+        {"localhost", "add", "--header", "Sec-WebSocket-Key: a"},
         {"ftp://a.test", "add"},
         {"http://", "add"},
         {"localhost:0", "add"},
@@ -217,6 +255,18 @@ static void an_error_is_printed_with_the_data_that_says_more(void **state)
     }
 }
 
+static void a_notification_is_printed_with_its_params(void **state)
+{
+    const struct cla_rpc_notice tick = {CLA_LIT("\"tick\\u001b\""), CLA_LIT("{ \"n\": 1 }")};
+    const struct cla_rpc_notice bare = {CLA_LIT("\"bare\""), CLA_LIT("")};
+    struct printed printed;
+
+    cla_call_print_notice(begin(&printed), &tick);
+    assert_printed(&printed, "tick\\x1b {\"n\":1}");
+    cla_call_print_notice(begin(&printed), &bare);
+    assert_printed(&printed, "bare");
+}
+
 static void a_status_is_printed_with_its_body(void **state)
 {
     struct printed printed;
@@ -229,6 +279,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_url_gives_host_port_and_path),
+        cmocka_unit_test(the_scheme_ws_asks_for_a_websocket),
+        cmocka_unit_test(a_file_of_calls_stands_instead_of_one),
         cmocka_unit_test(params_are_json_or_pairs),
         cmocka_unit_test(flags_may_stand_anywhere),
         cmocka_unit_test(help_needs_no_other_argument),
@@ -236,6 +288,7 @@ int main(void)
         cmocka_unit_test(json_is_printed_on_one_harmless_line),
         cmocka_unit_test(text_cannot_control_the_terminal),
         cmocka_unit_test(an_error_is_printed_with_the_data_that_says_more),
+        cmocka_unit_test(a_notification_is_printed_with_its_params),
         cmocka_unit_test(a_status_is_printed_with_its_body),
     };
 

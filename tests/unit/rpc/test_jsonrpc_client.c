@@ -36,6 +36,32 @@ static void a_request_is_read_back_by_the_server(void **state)
     }
 }
 
+static void the_time_that_is_left_stands_where_the_server_looks(void **state)
+{
+    static const struct {
+        const char *params, *expected;
+    } cases[] = {
+        {"", ",\"_meta\":{\"timeout_ms\":7}}"},
+        {"[1]", ",\"params\":[1],\"_meta\":{\"timeout_ms\":7}}"},
+        {" { \"a\": 1}", ",\"params\":{\"_meta\":{\"timeout_ms\":7}, \"a\": 1}}"},
+        {"{ }", ",\"params\":{\"_meta\":{\"timeout_ms\":7} }}"},
+    };
+
+    for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++) {
+        struct cla_buf buf = {0};
+        const char *end;
+
+        assert_int_equal(cla_jsonrpc_request_within(&buf, CLA_LIT("1"), CLA_LIT("m"),
+                                                    cla_slice_str(cases[i].params), 7),
+                         0);
+        assert_int_equal(cla_buf_push(&buf, '\0'), 0);
+        end = strstr(buf.p, "\"method\":\"m\"");
+        assert_non_null(end);
+        assert_string_equal(end + strlen("\"method\":\"m\""), cases[i].expected);
+        cla_buf_fini(&buf);
+    }
+}
+
 static void a_method_that_is_not_utf8_appends_nothing(void **state)
 {
     struct cla_buf buf = {0};
@@ -175,16 +201,52 @@ static void what_is_no_response_is_refused(void **state)
     }
 }
 
+static void a_notification_gives_method_and_params(void **state)
+{
+    struct cla_rpc_notice notice;
+
+    assert_int_equal(
+        cla_jsonrpc_notice_read(
+            CLA_LIT("{\"jsonrpc\":\"2.0\",\"method\":\"a\\n\",\"params\": {\"b\":1} }"), &notice),
+        0);
+    assert_slice(notice.method, "\"a\\n\"");
+    assert_slice(notice.params, "{\"b\":1}");
+    assert_int_equal(
+        cla_jsonrpc_notice_read(CLA_LIT("{\"jsonrpc\":\"2.0\",\"method\":\"a\"}"), &notice), 0);
+    assert_int_equal(notice.params.n, 0);
+}
+
+static void what_is_no_notification_is_refused(void **state)
+{
+    static const char *const cases[] = {
+        "",
+        "[]",
+        "{\"jsonrpc\":\"2.0\"}",
+        "{\"jsonrpc\":\"2.0\",\"method\":1}",
+        "{\"jsonrpc\":\"1.0\",\"method\":\"a\"}",
+        "{\"method\":\"a\"}",
+        "{\"jsonrpc\":\"2.0\",\"method\":\"a\",\"id\":null}",
+        "{\"jsonrpc\":\"2.0\",\"method\":\"a\"} 1",
+    };
+    struct cla_rpc_notice notice;
+
+    for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++)
+        assert_int_equal(cla_jsonrpc_notice_read(cla_slice_str(cases[i]), &notice), -CLA_EPROTO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_read_back_by_the_server),
+        cmocka_unit_test(the_time_that_is_left_stands_where_the_server_looks),
         cmocka_unit_test(a_method_that_is_not_utf8_appends_nothing),
         cmocka_unit_test(a_success_gives_id_and_result),
         cmocka_unit_test(an_error_gives_number_message_and_data),
         cmocka_unit_test(the_code_is_that_of_the_data_or_else_of_the_number),
         cmocka_unit_test(our_own_error_is_read_back),
         cmocka_unit_test(what_is_no_response_is_refused),
+        cmocka_unit_test(a_notification_gives_method_and_params),
+        cmocka_unit_test(what_is_no_notification_is_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

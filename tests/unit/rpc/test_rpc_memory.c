@@ -44,6 +44,11 @@ static int write_request(struct cla_buf *buf)
     return cla_jsonrpc_request(buf, CLA_LIT("1"), typed.message, typed.data);
 }
 
+static int write_request_within(struct cla_buf *buf)
+{
+    return cla_jsonrpc_request_within(buf, CLA_LIT("1"), typed.message, typed.data, 7);
+}
+
 /* A full buffer with one byte in it, so that every append needs memory. */
 static void check(int (*write)(struct cla_buf *buf))
 {
@@ -70,6 +75,7 @@ static void writers_that_fail_append_nothing(void **state)
     check(write_error);
     check(write_connect_error);
     check(write_request);
+    check(write_request_within);
 }
 
 static void count_text(void *arg, const struct cla_rpc_text *text)

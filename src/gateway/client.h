@@ -6,6 +6,7 @@
 #define CLA_GATEWAY_CLIENT_H
 
 #include "io/loop.h"
+#include "io/tls_context.h"
 #include "rpc/jsonrpc.h"
 
 /* What a server may send. */

@@ -388,6 +388,67 @@ static void a_limit_that_connecting_used_up_is_a_timeout(void **state)
     assert_int_equal(f->got.end, CLA_CLIENT_TIMEOUT);
 }
 
+/* --- TLS, as far as a server that knows none shows it; tests/e2e has the rest. --- */
+
+static enum cla_client_end run_tls(struct fixture *f)
+{
+    const struct cla_tls_client_files files = {.insecure = true};
+    struct cla_tls_error error;
+    enum cla_client_end end;
+
+    assert_int_equal(cla_tls_context_new_client(&f->call.tls, &files, &error), 0);
+    end = run(f);
+    cla_tls_context_put(f->call.tls);
+    return end;
+}
+
+static void a_handshake_that_takes_too_long_is_no_connection(void **state)
+{
+    struct fixture *f = *state;
+
+    f->silent = true;
+    f->think_ns = 10 * CLA_NS_PER_S;
+    assert_int_equal(run_tls(f), CLA_CLIENT_UNREACHABLE);
+    assert_string_equal(f->detail, "the TLS handshake took too long");
+}
+
+static void the_time_limit_of_a_call_is_that_of_its_handshake_too(void **state)
+{
+    struct fixture *f = *state;
+
+    f->silent = true;
+    f->think_ns = 1000 * MS;
+    f->call.timeout_ns = 500 * MS;
+    assert_int_equal(run_tls(f), CLA_CLIENT_TIMEOUT);
+}
+
+static void a_server_that_speaks_plain_http_is_no_connection(void **state)
+{
+    struct fixture *f = *state;
+
+    f->answer = CLA_LIT(GOOD);
+    assert_int_equal(run_tls(f), CLA_CLIENT_UNREACHABLE);
+    assert_non_null(strstr(f->detail, "does not speak TLS"));
+    assert_null(memmem(f->request.p, f->request.n, "add", 3)); /* it got nothing in clear */
+}
+
+static void a_cancel_during_the_handshake_is_one(void **state)
+{
+    const struct cla_tls_client_files files = {.insecure = true};
+    struct fixture *f = *state;
+    struct cla_tls_error error;
+
+    f->silent = true;
+    assert_int_equal(cla_tls_context_new_client(&f->call.tls, &files, &error), 0);
+    start(f);
+    while (!f->asked)
+        cla_loop_step(&f->loop, true);
+    cla_client_cancel(f->client);
+    cla_loop_run(&f->loop);
+    assert_int_equal(f->got.end, CLA_CLIENT_CANCELLED);
+    cla_tls_context_put(f->call.tls);
+}
+
 /* --- Cancel. --- */
 
 static void a_cancel_closes_the_connection(void **state)
@@ -483,6 +544,10 @@ int main(void)
         TEST(the_servers_own_deadline_has_precedence),
         TEST(no_limit_waits_for_the_answer),
         TEST(a_limit_that_connecting_used_up_is_a_timeout),
+        TEST(a_handshake_that_takes_too_long_is_no_connection),
+        TEST(the_time_limit_of_a_call_is_that_of_its_handshake_too),
+        TEST(a_server_that_speaks_plain_http_is_no_connection),
+        TEST(a_cancel_during_the_handshake_is_one),
         TEST(a_cancel_closes_the_connection),
         TEST(a_cancel_after_any_turn_is_reported_once),
         TEST(each_allocation_may_fail),

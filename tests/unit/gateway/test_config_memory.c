@@ -57,6 +57,11 @@ static void a_list_is_set_or_not_at_all(void **state)
     check(CLA_LIT("hosts"), CLA_LIT("a.test,b.test"), 0);
 }
 
+static void a_path_is_set_or_not_at_all(void **state)
+{
+    check(CLA_LIT("tls_cert"), CLA_LIT("/etc/cert.pem"), 0);
+}
+
 static void a_repeated_flag_adds_or_changes_nothing(void **state)
 {
     long n = 0;
@@ -92,6 +97,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(init_fails_as_a_whole),
         cmocka_unit_test(a_list_is_set_or_not_at_all),
+        cmocka_unit_test(a_path_is_set_or_not_at_all),
         cmocka_unit_test(a_repeated_flag_adds_or_changes_nothing),
         cmocka_unit_test(a_refusal_without_memory_says_so),
     };

@@ -61,6 +61,9 @@ static void values_print_in_the_largest_unit_that_is_exact(void **state)
         {CLA_CONFIG_AT_origins, " https://a.test , http://[::1]:3000,*",
          "https://a.test,http://[::1]:3000,*"},
         {CLA_CONFIG_AT_hosts, "a.test,b.test:8080", "a.test,b.test:8080"},
+        {CLA_CONFIG_AT_tls_cert, "", ""},
+        {CLA_CONFIG_AT_tls_cert, " /etc/my certs/ü.pem ", "/etc/my certs/ü.pem"},
+        {CLA_CONFIG_AT_tls_client_auth, "require", "require"},
     };
 
     for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++) {
@@ -101,6 +104,11 @@ static void what_is_malformed_is_refused_with_a_remedy(void **state)
         {CLA_CONFIG_AT_origins, "://a"},
         {CLA_CONFIG_AT_origins, "https:/a"},
         {CLA_CONFIG_AT_origins, "https://a b"},
+        {CLA_CONFIG_AT_tls_key, "a\nb"},
+        {CLA_CONFIG_AT_tls_key, "a\x7f"},
+        {CLA_CONFIG_AT_tls_key, "a\"b"},
+        {CLA_CONFIG_AT_tls_key, "a\\b"},
+        {CLA_CONFIG_AT_tls_client_auth, "always"},
         {CLA_CONFIG_AT_hosts, "a/b"},
         {CLA_CONFIG_AT_hosts, "a@b"},
         {CLA_CONFIG_AT_hosts, ","},

@@ -189,8 +189,10 @@ static bool turn(void *arg)
          */
         if (more && cla_clock_monotonic_ns() < until)
             continue;
-        if (!advance_all(worker, more ? 0 : until))
+        if (!advance_all(worker, more ? 0 : until)) {
+            more = true; /* they may have made work for the app */
             break;
+        }
     }
     worker->read_began_ns = 0;
     worker->woken = false;

@@ -41,6 +41,7 @@ struct gate_app {
     enum cla_cancel_kind kind; /* of the last cancel */
     uint64_t grace_ns;         /* as set */
     bool slow_cleanup;         /* cancelled calls are not released */
+    uint64_t run_ns;           /* real time that each call takes */
     bool asks;                 /* on_connect waits for the test … */
     struct cla_socket *asked;  /* … which decides about this one */
     struct cla_socket *opened; /* of the handler, last */
@@ -142,6 +143,10 @@ static inline void gate_run_call(struct gate_app *app, struct cla_call *call)
 {
     struct cla_rpc_error error = {.code = CLA_CODE_NOT_FOUND, .message = CLA_LIT("none")};
 
+    uint64_t until = cla_clock_monotonic_ns() + app->run_ns;
+
+    while (app->run_ns > 0 && cla_clock_monotonic_ns() < until)
+        continue;
     call->begun = true;
     if (call->procedure == &gate_procedures[GATE_HOLD] ||
         call->procedure == &gate_procedures[GATE_BRIEF]) {

@@ -270,12 +270,32 @@ static void app_runs_once_a_turn_when_no_request_waits(void **state)
     assert_int_equal(runs, 1);
 }
 
+/* The turn's time is over when the last of several pipelined requests has been looked at: nothing
+ * else would wake the loop. */
+static void no_call_is_left_behind_by_a_turn_that_takes_long(void **state)
+{
+    char text[1024] = {0};
+
+    gate.app.run_ns = 3 * CLA_NS_PER_MS;
+    for (int i = 0; i < 4; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text),
+                 "POST /rpc HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                 "Content-Length: 40\r\n\r\n{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"echo\"}",
+                 i);
+    tcp_require(send(client.fd, text, strlen(text), MSG_NOSIGNAL) == (ssize_t)strlen(text));
+    while (cla_loop_step(&gate.loop, false))
+        continue;
+    assert_int_equal(gate.app.started, 4);
+    assert_int_equal(gate.app.queued_n, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_gate, close_gate)
 #define TEST_WITH(name) cmocka_unit_test_setup_teardown(name, init_gate, close_gate)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(no_call_is_left_behind_by_a_turn_that_takes_long),
         TEST(drain_without_connections_stops_at_once),
         TEST(drain_closes_idle_connections_and_stops),
         TEST(drain_lets_running_calls_finish_and_closes_after_them),

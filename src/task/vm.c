@@ -2,7 +2,6 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
-#include <stdlib.h>
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -21,8 +20,6 @@
 #define TRIM_NS (CLA_NS_PER_MS / 2)
 #define TRIM_STEP_MULTIPLIER 1
 
-/* Lua's own objects do not go through the memory seam: Lua copes with a failed allocation by
- * collecting, and its tests are not ours to repeat. */
 static void *allocate(void *arg, void *block, size_t old, size_t bytes)
 {
     struct cla_vm *vm = arg;
@@ -30,15 +27,10 @@ static void *allocate(void *arg, void *block, size_t old, size_t bytes)
 
     if (block == NULL)
         old = 0; /* it is then a type tag */
-    if (bytes == 0) {
-        free(block);
-        vm->used -= old;
-        return NULL;
-    }
     if (bytes > old && bytes - old > vm->cap - vm->used)
         return NULL;
-    p = realloc(block, bytes);
-    if (p != NULL)
+    p = cla_blocks_resize(&vm->blocks, block, old, bytes);
+    if (p != NULL || bytes == 0)
         vm->used += bytes - old;
     return p;
 }
@@ -83,6 +75,7 @@ int cla_vm_new(struct cla_vm **out, struct cla_loop *loop, struct cla_log *log, 
 close_state:
     lua_close(vm->L);
 free_vm:
+    cla_blocks_fini(&vm->blocks);
     cla_mem_free(vm);
     return -CLA_ENOMEM;
 }
@@ -176,6 +169,8 @@ bool cla_vm_trim(struct cla_vm *vm)
         begin_cycle(vm);
     } while (vm->trimming > 0 && cla_clock_monotonic_ns() < until_ns);
     lua_gc(vm->L, LUA_GCSETSTEPMUL, multiplier);
+    if (vm->trimming == 0)
+        cla_blocks_fini(&vm->blocks);
     return vm->trimming > 0;
 }
 
@@ -185,5 +180,6 @@ void cla_vm_free(struct cla_vm *vm)
         return;
     cla_sched_fini(&vm->sched);
     lua_close(vm->L);
+    cla_blocks_fini(&vm->blocks);
     cla_mem_free(vm);
 }

@@ -338,6 +338,7 @@ static int receive(lua_State *L, struct cla_task *task)
 
     if (cla_socket_in_any(socket))
         return cla_client_push_message(L, socket);
+    cla_socket_all_read(socket);
     if (socket->worker->env.draining)
         cla_socket_close(socket, CLA_WS_GOING_AWAY, CLA_LIT("the server is shutting down"),
                          CLA_CANCEL_SHUTDOWN);

@@ -354,6 +354,8 @@ static void run_events(struct cla_socket *socket)
 {
     if (socket->stage == STAGE_NEW && handler_of(socket)->on_open == LUA_NOREF)
         socket->stage = STAGE_OPEN;
+    if (socket->task == NULL && socket->stage != STAGE_NEW)
+        cla_socket_all_read(socket);
     if (socket->task != NULL || next_event(socket) == LUA_NOREF)
         return;
     socket->task = start(socket, &event_ops, socket->worker->env.call_timeout_ns);

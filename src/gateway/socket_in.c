@@ -12,6 +12,7 @@ static void on_timer(struct cla_timer *timer)
 
     cla_socket_in_clear(socket);
     app->ops->stop(app, socket, CLA_CANCEL_TIMEOUT, CLA_LIT("the client had closed"));
+    cla_socket_all_read(socket);
 }
 
 int cla_socket_in_open(struct cla_socket *socket)
@@ -88,7 +89,7 @@ void cla_socket_in_closed(struct cla_socket *socket)
 {
     struct cla_worker *worker = socket->worker;
 
-    if (cla_socket_in_any(socket))
+    if (cla_socket_in_any(socket) && !socket->inbox->timer.active)
         cla_timer_start(&worker->loop->timers, &socket->inbox->timer,
                         cla_clock_add(cla_loop_now_ns(worker->loop), worker->env.call_timeout_ns));
 }

@@ -32,8 +32,6 @@ describe(`${CALLS} calls in flight over ${CONNECTIONS} WebSockets end, and give 
   for (const [name, leave] of ways) {
     test(name, async (t) => {
       const gateway = await serve(t);
-      const [first] = await openMany(t, gateway, 1); // libcrypto sets itself up with the first handshake
-      first.destroy();
       const atRest = rss(gateway);
       const sockets = await openMany(t, gateway, CONNECTIONS);
       sockets.forEach((socket) => socket.write(WAITS, 'latin1'));

@@ -339,6 +339,11 @@ static bool run(struct cla_app *app)
     return cla_sched_run(&script_of(app)->vm->sched);
 }
 
+static bool ready(struct cla_app *app)
+{
+    return cla_sched_ready(&script_of(app)->vm->sched);
+}
+
 static void tidy(struct cla_app *app)
 {
     cla_vm_relieve(script_of(app)->vm);
@@ -372,6 +377,7 @@ const struct cla_app_ops cla_run_app_ops = {
     .over = cla_socket_jobs_over,
     .stop_jobs = cla_socket_jobs_stop_all,
     .run = run,
+    .ready = ready,
     .tidy = tidy,
     .set_grace = set_grace,
     .abandon = abandon,

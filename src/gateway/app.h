@@ -60,6 +60,8 @@ struct cla_app_ops {
     void (*stop_jobs)(struct cla_app *app);
     /* Runs what is ready, for about a millisecond. Returns true if there is more. */
     bool (*run)(struct cla_app *app);
+    /* True if run() has something to do. */
+    bool (*ready)(struct cla_app *app);
     /* Once a turn, after run(): housekeeping. */
     void (*tidy)(struct cla_app *app);
     /* From now on clean-up may take grace_ns: the server is shutting down. */

@@ -189,20 +189,17 @@ static bool turn(void *arg)
          */
         if (more && cla_clock_monotonic_ns() < until)
             continue;
-        if (!advance_all(worker, more ? 0 : until)) {
-            more = true; /* they may have made work for the app */
+        if (!advance_all(worker, more ? 0 : until))
             break;
-        }
     }
     worker->read_began_ns = 0;
-    worker->woken = false;
     flush_all(worker);
     worker->wall_ns = 0;
     app->ops->tidy(app);
     if (worker->log_buf.n > 0)
         cla_log_flush(worker->env.log, &worker->log_buf);
     maybe_finished(worker);
-    more = more || worker->woken || !cla_list_empty(&worker->advance) ||
+    more = app->ops->ready(app) || !cla_list_empty(&worker->advance) ||
            !cla_list_empty(&worker->dirty);
     return cla_trim_turn_ends(&worker->trim, load_of(worker), !more) || more;
 }

@@ -72,6 +72,12 @@ static inline struct cla_sched *cla_sched_of(lua_State *L)
 /* Resumes ready tasks: at most those of about a millisecond. Returns true if some are left. */
 bool cla_sched_run(struct cla_sched *sched);
 
+/* True if cla_sched_run() has a task to resume. */
+static inline bool cla_sched_ready(const struct cla_sched *sched)
+{
+    return !cla_list_empty(&sched->ready) || !cla_list_empty(&sched->unwinding);
+}
+
 /* Now, on the loop's clock. */
 static inline uint64_t cla_sched_now_ns(const struct cla_sched *sched)
 {

@@ -189,6 +189,13 @@ static inline void gate_cancel(struct cla_app *base, struct cla_call *call,
     cla_reason_fini(&reason);
 }
 
+static inline bool gate_ready(struct cla_app *base)
+{
+    const struct gate_app *app = gate_app_of(base);
+
+    return app->queued_n > 0 || (app->over_n > 0 && !app->slow_cleanup);
+}
+
 static inline void gate_tidy(struct cla_app *app)
 {
     gate_app_of(app)->tidied++;
@@ -291,6 +298,7 @@ static const struct cla_app_ops gate_app_ops = {
     .over = gate_over,
     .stop_jobs = gate_stop_jobs,
     .run = gate_run,
+    .ready = gate_ready,
     .tidy = gate_tidy,
     .set_grace = gate_set_grace,
     .abandon = gate_abandon,

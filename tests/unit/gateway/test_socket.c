@@ -154,6 +154,40 @@ static void a_cancel_ends_the_first_of_two_with_one_id(void **state)
     assert_int_equal(gate.app.started, 2);
 }
 
+/* Leaves no room, not even for what cannot wait. */
+static void leave_no_room(void)
+{
+    struct cla_socket *socket = gate_conn(&gate)->socket;
+    char text[600] = {0};
+
+    client_narrow(&c);
+    for (int i = 0; i < 1000 && cla_socket_has_room(socket); i++) {
+        assert_int_equal(cla_socket_send(socket, CLA_WS_KIND_TEXT, cla_slice(text, sizeof text)),
+                         0);
+        gate_turns(&gate);
+    }
+    socket->forced_n = gate.worker.out_bytes;
+}
+
+static void a_call_that_waits_for_its_id_is_dropped_when_the_answer_to_another_closes(void **state)
+{
+    static const char *const texts[] = {SOCKET_CALL("hold", "1"), SOCKET_CALL("hold", "1"),
+                                        SOCKET_CALL("hold", "2"), SOCKET_CALL("hold", "2")};
+
+    gate_set(&gate, "out_bytes", "1KiB");
+    open_socket();
+    gate.app.waits = true;
+    send_together(texts, CLA_ARRAY_LEN(texts));
+    leave_no_room();
+    gate.app.queued[1]->begun = true; /* so the second 2 is refused */
+    gate_turns(&gate);
+    assert_int_equal(gate.app.over_kind, CLA_CANCEL_SLOW_CONSUMER);
+    gate.app.waits = false;
+    gate_turns(&gate);
+    assert_int_equal(gate.app.started, 2);
+    assert_int_equal(gate.worker.env.in_flight, 0);
+}
+
 static void a_call_that_waits_for_its_id_is_dropped_with_the_connection(void **state)
 {
     static const char *const texts[] = {SOCKET_CALL("hold", "1"), SOCKET_CALL("hold", "1")};
@@ -491,6 +525,7 @@ int main(void)
         TEST(an_id_may_come_again_behind_a_call_that_ends_at_once),
         TEST(an_id_may_not_come_again_behind_a_call_that_waits),
         TEST(a_cancel_ends_the_first_of_two_with_one_id),
+        TEST(a_call_that_waits_for_its_id_is_dropped_when_the_answer_to_another_closes),
         TEST(a_call_that_waits_for_its_id_is_dropped_with_the_connection),
         TEST(null_names_no_call_and_may_come_again),
         TEST(calls_per_connection_counts_calls_until_they_are_released),

@@ -279,6 +279,45 @@ static void more_than_resets_per_second_closes_and_cancels_the_rest(void **state
     require_gone();
 }
 
+static void message_bytes_admits_just_so_many(void **state)
+{
+    char text[258] = SOCKET_CALL("echo", "1");
+
+    memset(text + strlen(text), ' ', sizeof text - 1 - strlen(text));
+    gate_set(&gate, "message_bytes", "256");
+    open_socket();
+    socket_send_frame(&c, CLA_WS_TEXT, text, 256);
+    socket_require(&c, ECHOED("1"));
+    socket_send_frame(&c, CLA_WS_TEXT, text, 257);
+    socket_require_close(&c, CLA_WS_TOO_BIG);
+}
+
+/* Sends a call in so many frames. */
+static void send_in_frames(unsigned n)
+{
+    static const char text[] = SOCKET_CALL("echo", "1");
+    const char first[] = {CLA_WS_TEXT, (char)(0x80 | (sizeof text - 1)), 0, 0, 0, 0};
+    struct cla_buf bytes = {0};
+
+    tcp_require(cla_buf_append(&bytes, first, sizeof first) == 0 &&
+                cla_buf_append(&bytes, text, sizeof text - 1) == 0);
+    for (unsigned i = 2; i < n; i++)
+        tcp_require(cla_buf_append(&bytes, "\x00\x80\0\0\0\0", 6) == 0);
+    tcp_require(cla_buf_append(&bytes, "\x80\x80\0\0\0\0", 6) == 0);
+    client_send_bytes(&c, bytes.p, bytes.n);
+    cla_buf_fini(&bytes);
+}
+
+static void message_fragments_admits_just_so_many(void **state)
+{
+    gate_set(&gate, "message_fragments", "3");
+    open_socket();
+    send_in_frames(3);
+    socket_require(&c, ECHOED("1"));
+    send_in_frames(4);
+    socket_require_close(&c, CLA_WS_POLICY);
+}
+
 static void many_texts_at_once_take_turns_with_those_of_others(void **state)
 {
     struct cla_buf texts = {0};
@@ -531,6 +570,8 @@ int main(void)
         TEST(calls_per_connection_counts_calls_until_they_are_released),
         TEST(resets_per_second_admits_as_many_at_once_and_more_after_a_while),
         TEST(more_than_resets_per_second_closes_and_cancels_the_rest),
+        TEST(message_bytes_admits_just_so_many),
+        TEST(message_fragments_admits_just_so_many),
         TEST(many_texts_at_once_take_turns_with_those_of_others),
         TEST(what_a_burst_of_texts_left_is_given_back_when_it_is_quiet),
         TEST(the_peers_close_cancels_and_is_answered),

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, describe, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import WebSocket from 'ws';
 import { start, within } from './lib/gateway.mjs';
 import { connect, wsUrl } from './lib/ws.mjs';
@@ -13,8 +14,7 @@ const enter = (t, name) => connect(t, { rpcUrl: `${gateway.rpcUrl}?name=${name}`
 
 // Resolves once 'list' of a client's messages holds one with these members.
 async function heard(ws, list, event, data) {
-  const is = (m) => (m.method ?? m.event) === event
-    && JSON.stringify(m.params ?? m.data) === JSON.stringify(data);
+  const is = (m) => (m.method ?? m.event) === event && isDeepStrictEqual(m.params ?? m.data, data);
   while (!list.some(is)) {
     await within(once(ws, 'message'), () => `${event} ${JSON.stringify(data)}; so far ${JSON.stringify(list)}`);
   }

@@ -296,7 +296,7 @@ describe('on_connect', () => {
   });
 
   test('has handshake_timeout: 503', async (t) => {
-    const own = await serve(t, '--handshake-timeout', '60ms');
+    const own = await serve(t, '--handshake-timeout', '1s');
     assert.equal((await refused(t, '/rpc?as=slow', own)).status, 503);
     await own.log(/closed on_connect/);
     const { status } = await (await open(t, own)).send(upgradeText(own, {}, 'GET /rpc?as=wait HTTP/1.1')).response();

@@ -289,7 +289,9 @@ bool cla_socket_judge(struct cla_socket *socket)
             cla_list_push(&still, cla_list_pop(&socket->postponed));
     }
     cla_list_move(&socket->postponed, &still);
-    if (!cla_list_empty(&socket->postponed))
+    if (socket->state != CLA_SOCKET_OPEN)
+        abandon_texts(socket, socket->cause.kind); /* an answer was the end: these were not there */
+    else if (!cla_list_empty(&socket->postponed))
         cla_worker_judge_later(socket->worker, socket);
     cla_socket_release(socket);
     return any;

@@ -235,6 +235,7 @@ static void cancel_all(struct cla_worker *worker)
 {
     struct cla_app *app = worker->env.app;
 
+    app->ops->stop_jobs(app); /* first: what the ends of sockets begin is to run */
     cancel_calls(worker);
     CLA_LIST_EACH (link, &worker->conns) {
         struct cla_socket *socket = CLA_CONTAINER(link, struct cla_conn, link)->socket;
@@ -243,7 +244,6 @@ static void cancel_all(struct cla_worker *worker)
             cla_socket_close(socket, CLA_WS_GOING_AWAY, CLA_LIT("the server is shutting down"),
                              CLA_CANCEL_SHUTDOWN);
     }
-    app->ops->stop_jobs(app);
 }
 
 /* The drain's time is over: cancels what runs. */

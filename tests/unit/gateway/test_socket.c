@@ -154,6 +154,40 @@ static void a_cancel_ends_the_first_of_two_with_one_id(void **state)
     assert_int_equal(gate.app.started, 2);
 }
 
+/* Leaves no room, not even for what cannot wait. */
+static void leave_no_room(void)
+{
+    struct cla_socket *socket = gate_conn(&gate)->socket;
+    char text[600] = {0};
+
+    client_narrow(&c);
+    for (int i = 0; i < 1000 && cla_socket_has_room(socket); i++) {
+        assert_int_equal(cla_socket_send(socket, CLA_WS_KIND_TEXT, cla_slice(text, sizeof text)),
+                         0);
+        gate_turns(&gate);
+    }
+    socket->forced_n = gate.worker.out_bytes;
+}
+
+static void a_call_that_waits_for_its_id_is_dropped_when_the_answer_to_another_closes(void **state)
+{
+    static const char *const texts[] = {SOCKET_CALL("hold", "1"), SOCKET_CALL("hold", "1"),
+                                        SOCKET_CALL("hold", "2"), SOCKET_CALL("hold", "2")};
+
+    gate_set(&gate, "out_bytes", "1KiB");
+    open_socket();
+    gate.app.waits = true;
+    send_together(texts, CLA_ARRAY_LEN(texts));
+    leave_no_room();
+    gate.app.queued[1]->begun = true; /* so the second 2 is refused */
+    gate_turns(&gate);
+    assert_int_equal(gate.app.over_kind, CLA_CANCEL_SLOW_CONSUMER);
+    gate.app.waits = false;
+    gate_turns(&gate);
+    assert_int_equal(gate.app.started, 2);
+    assert_int_equal(gate.worker.env.in_flight, 0);
+}
+
 static void a_call_that_waits_for_its_id_is_dropped_with_the_connection(void **state)
 {
     static const char *const texts[] = {SOCKET_CALL("hold", "1"), SOCKET_CALL("hold", "1")};
@@ -243,6 +277,45 @@ static void more_than_resets_per_second_closes_and_cancels_the_rest(void **state
     assert_int_equal(gate.worker.env.in_flight, 0);
     client_close(&c);
     require_gone();
+}
+
+static void message_bytes_admits_just_so_many(void **state)
+{
+    char text[258] = SOCKET_CALL("echo", "1");
+
+    memset(text + strlen(text), ' ', sizeof text - 1 - strlen(text));
+    gate_set(&gate, "message_bytes", "256");
+    open_socket();
+    socket_send_frame(&c, CLA_WS_TEXT, text, 256);
+    socket_require(&c, ECHOED("1"));
+    socket_send_frame(&c, CLA_WS_TEXT, text, 257);
+    socket_require_close(&c, CLA_WS_TOO_BIG);
+}
+
+/* Sends a call in so many frames. */
+static void send_in_frames(unsigned n)
+{
+    static const char text[] = SOCKET_CALL("echo", "1");
+    const char first[] = {CLA_WS_TEXT, (char)(0x80 | (sizeof text - 1)), 0, 0, 0, 0};
+    struct cla_buf bytes = {0};
+
+    tcp_require(cla_buf_append(&bytes, first, sizeof first) == 0 &&
+                cla_buf_append(&bytes, text, sizeof text - 1) == 0);
+    for (unsigned i = 2; i < n; i++)
+        tcp_require(cla_buf_append(&bytes, "\x00\x80\0\0\0\0", 6) == 0);
+    tcp_require(cla_buf_append(&bytes, "\x80\x80\0\0\0\0", 6) == 0);
+    client_send_bytes(&c, bytes.p, bytes.n);
+    cla_buf_fini(&bytes);
+}
+
+static void message_fragments_admits_just_so_many(void **state)
+{
+    gate_set(&gate, "message_fragments", "3");
+    open_socket();
+    send_in_frames(3);
+    socket_require(&c, ECHOED("1"));
+    send_in_frames(4);
+    socket_require_close(&c, CLA_WS_POLICY);
 }
 
 static void many_texts_at_once_take_turns_with_those_of_others(void **state)
@@ -491,11 +564,14 @@ int main(void)
         TEST(an_id_may_come_again_behind_a_call_that_ends_at_once),
         TEST(an_id_may_not_come_again_behind_a_call_that_waits),
         TEST(a_cancel_ends_the_first_of_two_with_one_id),
+        TEST(a_call_that_waits_for_its_id_is_dropped_when_the_answer_to_another_closes),
         TEST(a_call_that_waits_for_its_id_is_dropped_with_the_connection),
         TEST(null_names_no_call_and_may_come_again),
         TEST(calls_per_connection_counts_calls_until_they_are_released),
         TEST(resets_per_second_admits_as_many_at_once_and_more_after_a_while),
         TEST(more_than_resets_per_second_closes_and_cancels_the_rest),
+        TEST(message_bytes_admits_just_so_many),
+        TEST(message_fragments_admits_just_so_many),
         TEST(many_texts_at_once_take_turns_with_those_of_others),
         TEST(what_a_burst_of_texts_left_is_given_back_when_it_is_quiet),
         TEST(the_peers_close_cancels_and_is_answered),

@@ -204,6 +204,8 @@ int cla_socket_jobs_connect(struct cla_app *app, struct cla_socket *socket)
 {
     if (script_of(socket)->on_connect == LUA_NOREF)
         return 0;
+    if (script_of(socket)->vm->tight)
+        return -CLA_ENOMEM;
     socket->task = start(socket, &connect_ops, socket->worker->env.handshake_timeout_ns);
     return socket->task != NULL ? 1 : -CLA_ENOMEM;
 }
@@ -402,6 +404,8 @@ int cla_socket_jobs_open(struct cla_app *app, struct cla_socket *socket)
         run_events(socket);
         return 0;
     }
+    if (script_of(socket)->vm->tight)
+        return -CLA_ENOMEM;
     socket->task = start(socket, &handler_ops, CLA_NEVER);
     return socket->task != NULL ? 0 : -CLA_ENOMEM;
 }

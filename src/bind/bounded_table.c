@@ -60,19 +60,25 @@ static lua_Integer plus(lua_Integer a, lua_Integer b)
     return (lua_Integer)((lua_Unsigned)a + (lua_Unsigned)b);
 }
 
+/* From 'a' up to 'b'. */
+static lua_Unsigned distance(lua_Integer a, lua_Integer b)
+{
+    return (lua_Unsigned)b - (lua_Unsigned)a;
+}
+
 /* Sets to[at_to + i] = from[at_from + i], 'from' and 'to' being stack indices, for n values of i
  * from 0 up, or from n - 1 down. */
 static void copy(lua_State *L, int from, lua_Integer at_from, int to, lua_Integer at_to,
-                 lua_Integer n, bool up)
+                 lua_Unsigned n, bool up)
 {
     struct cla_interrupt interrupt = cla_interrupt_start(L);
 
-    for (lua_Integer left = n; left > 0; left--) {
-        lua_Integer i = up ? n - left : left - 1;
+    for (lua_Unsigned left = n; left > 0; left--) {
+        lua_Integer i = (lua_Integer)(up ? n - left : left - 1);
 
         cla_interrupt_step(&interrupt, CLA_INTERRUPT_CALL);
-        lua_geti(L, from, at_from + i);
-        lua_seti(L, to, at_to + i);
+        lua_geti(L, from, plus(at_from, i));
+        lua_seti(L, to, plus(at_to, i));
     }
 }
 
@@ -88,7 +94,7 @@ static int l_insert(lua_State *L)
         at = luaL_checkinteger(L, 2);
         luaL_argcheck(L, (lua_Unsigned)at - 1 < (lua_Unsigned)end, 2, "position out of bounds");
         if (at < end) /* a length can be so long that adding 1 makes it negative */
-            copy(L, 1, at, 1, plus(at, 1), end - at, false);
+            copy(L, 1, at, 1, plus(at, 1), distance(at, end), false);
         break;
     default:
         return luaL_error(L, "wrong number of arguments to 'insert'");
@@ -97,16 +103,17 @@ static int l_insert(lua_State *L)
     return 0;
 }
 
-/* remove(t, at). Upvalue: Lua's own, whose message differs from version to version. */
+/* remove(t, at). Upvalue: the argument that a position out of bounds is blamed on. */
 static int l_remove(lua_State *L)
 {
     lua_Integer n = check_length(L, 1, READ | WRITE), at = luaL_optinteger(L, 2, n);
 
     if (at != n && (lua_Unsigned)at - 1 > (lua_Unsigned)n)
-        return lua_tocfunction(L, lua_upvalueindex(1))(L);
+        return luaL_argerror(L, (int)lua_tointeger(L, lua_upvalueindex(1)),
+                             "position out of bounds");
     lua_geti(L, 1, at);
     if (at < n) {
-        copy(L, 1, plus(at, 1), 1, at, n - at, true);
+        copy(L, 1, plus(at, 1), 1, at, distance(at, n), true);
         at = n;
     }
     lua_pushnil(L);
@@ -130,7 +137,7 @@ static int l_move(lua_State *L)
         n = last - first + 1;
         luaL_argcheck(L, at <= LUA_MAXINTEGER - n + 1, 4, "destination wrap around");
         up = at > last || at <= first || (to != 1 && !lua_compare(L, 1, to, LUA_OPEQ));
-        copy(L, 1, first, to, at, n, up);
+        copy(L, 1, first, to, at, (lua_Unsigned)n, up);
     }
     lua_pushvalue(L, to);
     return 1;
@@ -180,7 +187,7 @@ static int l_unpack(lua_State *L)
 
     if (first > last)
         return 0;
-    n = (lua_Unsigned)last - (lua_Unsigned)first;
+    n = distance(first, last);
     if (n >= INT_MAX || !lua_checkstack(L, (int)n + 1))
         return luaL_error(L, "too many results to unpack");
     for (lua_Unsigned i = 0; i <= n; i++) {
@@ -247,12 +254,15 @@ static int l_sort(lua_State *L)
     return lua_tocfunction(L, lua_upvalueindex(1))(L);
 }
 
-/* Replaces a function of the table on top by one that has it for an upvalue. */
-static void wrap(lua_State *L, const char *name, lua_CFunction function)
+/* Pushes the argument that Lua's own remove, of the table on top, blames: its versions differ. */
+static void push_blamed(lua_State *L)
 {
-    lua_getfield(L, -1, name);
-    lua_pushcclosure(L, function, 1);
-    lua_setfield(L, -2, name);
+    lua_getfield(L, -1, "remove");
+    lua_newtable(L);
+    lua_pushinteger(L, 2);
+    lua_pcall(L, 2, 0, 0);
+    lua_pushinteger(L, strstr(lua_tostring(L, -1), "#1") != NULL ? 1 : 2);
+    lua_remove(L, -2);
 }
 
 static const luaL_Reg functions[] = {
@@ -264,7 +274,11 @@ void cla_bounded_table_open(lua_State *L)
 {
     lua_getglobal(L, LUA_TABLIBNAME);
     luaL_setfuncs(L, functions, 0);
-    wrap(L, "remove", l_remove);
-    wrap(L, "sort", l_sort);
+    push_blamed(L);
+    lua_pushcclosure(L, l_remove, 1);
+    lua_setfield(L, -2, "remove");
+    lua_getfield(L, -1, "sort");
+    lua_pushcclosure(L, l_sort, 1);
+    lua_setfield(L, -2, "sort");
     lua_pop(L, 1);
 }

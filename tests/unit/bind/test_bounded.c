@@ -97,7 +97,7 @@ static void compare(struct fixture *f, const char *name, int n)
 
 static void patterns_match_as_lua_s_own(void **state)
 {
-    compare(*state, "string", 60000);
+    compare(*state, "string", 20000);
 }
 
 static void edges_of_patterns_are_as_lua_s_own(void **state)
@@ -115,12 +115,12 @@ static void rep_is_as_lua_s_own(void **state)
 
 static void tables_are_used_step_by_step_as_lua_s_own_do(void **state)
 {
-    compare(*state, "table", 40000);
+    compare(*state, "table", 15000);
 }
 
 static void long_sorts_are_as_lua_s_own(void **state)
 {
-    compare(*state, "long_sort", 20);
+    compare(*state, "long_sort", 6);
 }
 
 /* Returns of hostile(), which must not run for long, 'expected'. */

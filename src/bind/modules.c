@@ -2,6 +2,8 @@
 
 #include <lauxlib.h>
 
+#include "bind/bounded_string.h"
+#include "bind/bounded_table.h"
 #include "bind/call.h"
 #include "bind/client.h"
 #include "bind/core.h"
@@ -43,6 +45,8 @@ static int l_open_core(lua_State *L)
 void cla_modules_open(lua_State *L, const char *version)
 {
     cla_protect_open(L);
+    cla_bounded_string_open(L);
+    cla_bounded_table_open(L);
     cla_token_setup(L);
     cla_error_setup(L);
     cla_call_setup(L);

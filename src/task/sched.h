@@ -52,6 +52,7 @@ struct cla_sched {
     struct cla_task *current;  /* the one running; NULL: none */
     uint64_t grace_ns;         /* clean-up of a cancelled scope may await this long */
     const size_t *memory;      /* bytes the VM has allocated, to charge tasks */
+    lua_CFunction interrupt;   /* while no task runs: raises if the code must end; may be NULL */
     struct cla_sched_counters counters;
 };
 

@@ -209,10 +209,9 @@ bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct
     return true;
 }
 
-static void on_timer(struct cla_timer *timer)
+void cla_scope_expire(struct cla_scope *scope)
 {
-    struct cla_scope *scope = CLA_CONTAINER(timer, struct cla_scope, timer);
-
+    cla_timer_stop(timers_of(scope), &scope->timer);
     if (scope->due) {
         scope->grace_over = true;
         scope->task->sched->counters.grace_exceeded++;
@@ -223,6 +222,11 @@ static void on_timer(struct cla_timer *timer)
     } else {
         cla_scope_cancel(scope, CLA_CANCEL_TIMEOUT, cla_slice(NULL, 0));
     }
+}
+
+static void on_timer(struct cla_timer *timer)
+{
+    cla_scope_expire(CLA_CONTAINER(timer, struct cla_scope, timer));
 }
 
 static void close_one(struct cla_scope *scope)

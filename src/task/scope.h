@@ -74,6 +74,10 @@ void cla_scope_inherit(struct cla_scope *root);
  * Runs no Lua. Returns false if it was due already. */
 bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct cla_slice message);
 
+/* Does now what the scope's timer is there for: cancels it with a timeout, or ends its grace, or
+ * its being a shield. Runs no Lua. */
+void cla_scope_expire(struct cla_scope *scope);
+
 /* Closes the scope, and those inside it, and drops registrations; its task's innermost is then the
  * scope around it. Not a root. The userdata lives on while scripts hold it. */
 void cla_scope_close(struct cla_scope *scope);

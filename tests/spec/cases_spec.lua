@@ -166,3 +166,31 @@ describe("a function registered on the token of another call", function()
     assert.same({ "registered in clean-up", "registered in the body" }, trace)
   end)
 end)
+
+describe("Lua", function()
+  --- Leaves a loop whose body makes a closure, by break.
+  local function leave(closing_value)
+    for _, v in next, { 1 }, nil, closing_value do
+      local _ = function() return v end
+      break
+    end
+  end
+
+  it("case 37: closes the closing value of a for loop at the end of the function at the latest", function()
+    local closed = false
+    leave(closing(function() closed = true end))
+    assert.is_true(closed)
+  end)
+
+  it("case 37: closes a variable around a for loop in time", function()
+    local closed = false
+    do
+      local _ <close> = closing(function() closed = true end)
+      for _, v in next, { 1 } do
+        local _ = function() return v end
+        break
+      end
+    end
+    assert.is_true(closed)
+  end)
+end)

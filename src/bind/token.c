@@ -195,9 +195,18 @@ static struct registration *push_registration(lua_State *L, struct cla_sched *sc
     return r;
 }
 
+/* Whether the scope was opened by the task or an ancestor of it. */
+static bool is_around(const struct cla_scope *scope, const struct cla_task *task)
+{
+    while (task != NULL && task != scope->task)
+        task = task->parent;
+    return task != NULL;
+}
+
 static int l_on_cancel(lua_State *L)
 {
     struct cla_scope *scope = check_token(L);
+    struct cla_task *maker = cla_sched_of(L)->current;
     struct registration *r;
 
     cla_args_function(L, 2);
@@ -211,6 +220,8 @@ static int l_on_cancel(lua_State *L)
     r->ref = luaL_ref(L, LUA_REGISTRYINDEX);
     if (cla_token_cancelled(&scope->token) && cla_registration_remove(&r->node))
         fire(r->sched, scope, &r->node);
+    else if (maker != NULL && !is_around(scope, maker))
+        cla_task_adopt(maker, &r->node);
     return 1;
 }
 

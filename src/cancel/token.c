@@ -67,6 +67,8 @@ bool cla_token_cancel(struct cla_token *token, enum cla_cancel_kind kind, uint64
 
 uint64_t cla_token_remaining_ns(const struct cla_token *token, uint64_t now_ns)
 {
+    if (cla_token_cancelled(token))
+        return 0;
     if (token->deadline_ns == CLA_NEVER)
         return CLA_NEVER;
     return token->deadline_ns > now_ns ? token->deadline_ns - now_ns : 0;
@@ -77,6 +79,7 @@ int cla_token_register(struct cla_token *token, struct cla_registration *registr
     if (token->registration_count >= CLA_TOKEN_REGISTRATIONS_MAX)
         return -CLA_ELIMIT;
     registration->token = token;
+    cla_list_init(&registration->made);
     cla_list_init(&registration->link);
     cla_list_push_front(&token->registrations, &registration->link);
     token->registration_count++;
@@ -90,6 +93,7 @@ bool cla_registration_remove(struct cla_registration *registration)
     registration->token->registration_count--;
     registration->token = NULL;
     cla_list_remove(&registration->link);
+    cla_list_remove(&registration->made);
     return true;
 }
 

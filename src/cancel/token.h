@@ -31,7 +31,8 @@ struct cla_token {
 
 /* Something to be done when a token is cancelled; embedded in its owner's struct. */
 struct cla_registration {
-    struct cla_link link;    /* in token->registrations, or in no list */
+    struct cla_link link; /* in token->registrations, or in no list */
+    struct cla_link made; /* in the list of a maker that may end before the token, or in no list */
     struct cla_token *token; /* NULL once taken, removed or dropped */
 };
 
@@ -58,7 +59,7 @@ bool cla_token_cancel(struct cla_token *token, enum cla_cancel_kind kind, uint64
  * 'last' must still be in the tree: take the next token before ending the one at hand. */
 struct cla_token *cla_token_next(struct cla_token *root, struct cla_token *last);
 
-/* Nanoseconds until the deadline: 0 if past, CLA_NEVER if there is none. */
+/* Nanoseconds until the deadline: 0 if past or cancelled, CLA_NEVER if there is none. */
 uint64_t cla_token_remaining_ns(const struct cla_token *token, uint64_t now_ns);
 
 /* Registers. Returns 0, or -CLA_ELIMIT at CLA_TOKEN_REGISTRATIONS_MAX. Also on a cancelled token:

@@ -160,6 +160,7 @@ struct cla_task *cla_task_new(lua_State *L)
     *task = (struct cla_task){.sched = sched, .ref = LUA_NOREF};
     cla_list_init(&task->link);
     cla_list_init(&task->all);
+    cla_list_init(&task->made);
     cla_timer_init(&task->timer, on_timer);
     task->L = lua_newthread(L);
     *(uintptr_t *)lua_getextraspace(task->L) |= CLA_SCHED_OF_TASK;
@@ -294,6 +295,17 @@ static void drop_registrations(struct cla_task *task)
 
     while ((r = cla_token_take(&task->root->token)) != NULL)
         task->sched->ops->drop(task->sched, r);
+    while (!cla_list_empty(&task->made)) {
+        r = CLA_CONTAINER(task->made.next, struct cla_registration, made);
+        cla_registration_remove(r);
+        task->sched->ops->drop(task->sched, r);
+    }
+}
+
+void cla_task_adopt(struct cla_task *task, struct cla_registration *registration)
+{
+    CLA_PRE(registration->token != NULL);
+    cla_list_push(&task->made, &registration->made);
 }
 
 static void finish(struct cla_task *task, enum cla_task_end end)

@@ -70,6 +70,7 @@ struct cla_task {
     unsigned children;               /* live child tasks */
     cla_wait_cancel_fn *wait_cancel; /* of the await under way */
     void *wait;                      /* its operation */
+    struct cla_link made;            /* registrations on tokens that outlive the body */
     struct cla_timer timer;          /* for awaits that need one; only one await at a time */
     struct cla_scope *cancelled_by;  /* the await ended by this scope's cancellation; NULL: not */
     size_t charged;                  /* bytes allocated while it ran */
@@ -106,6 +107,10 @@ void cla_task_abandon(struct cla_task *task);
 
 /* Frees an idle task. */
 void cla_task_free(struct cla_task *task);
+
+/* Lets 'registration' end with the body of 'task', unless it is over sooner. For one on a token
+ * that neither the task nor an ancestor of it opened: nothing else ties it to who made it. */
+void cla_task_adopt(struct cla_task *task, struct cla_registration *registration);
 
 /* Remembers the traceback of the error at 'message' (a string), made where it was raised, so that
  * the task's boot frame logs it even if a frame in between raises the error again. To be used as a

@@ -145,6 +145,22 @@ static void remaining_never_goes_below_zero(void **state)
     cla_token_end(&token);
 }
 
+static void case_5_nothing_remains_of_a_cancelled_token(void **state)
+{
+    static const uint64_t deadlines[] = {100, CLA_NEVER};
+
+    for (size_t i = 0; i < CLA_ARRAY_LEN(deadlines); i++) {
+        struct cla_token token;
+
+        cla_token_init(&token, NULL, deadlines[i]);
+        assert_true(cla_token_cancel(&token, CLA_CANCEL_RESET, 40, cla_slice(NULL, 0)));
+        assert_int_equal(cla_token_remaining_ns(&token, 40), 0);
+        assert_int_equal(token.deadline_ns, deadlines[i]);
+        cla_token_end(&token);
+        cla_reason_fini(&token.reason);
+    }
+}
+
 static void registrations_are_taken_newest_first(void **state)
 {
     struct cla_token token;
@@ -260,6 +276,7 @@ int main(void)
         cmocka_unit_test(past_its_deadline_the_reason_is_timeout_whoever_asked),
         cmocka_unit_test(deadline_is_the_least_of_its_ancestors),
         cmocka_unit_test(remaining_never_goes_below_zero),
+        cmocka_unit_test(case_5_nothing_remains_of_a_cancelled_token),
         cmocka_unit_test(registrations_are_taken_newest_first),
         cmocka_unit_test(registrations_are_limited_and_room_comes_back),
         cmocka_unit_test(remove_is_true_once_and_only_before_it_was_taken),

@@ -128,6 +128,56 @@ static void an_id_may_come_again_behind_a_call_that_ends_at_once(void **state)
     client_require_nothing(&c);
 }
 
+static void case_19_a_cancel_before_its_request_is_nothing(void **state)
+{
+    static const char *const texts[] = {SOCKET_CANCEL("1"), SOCKET_CALL("echo", "1")};
+
+    open_socket();
+    send_together(texts, CLA_ARRAY_LEN(texts));
+    socket_require(&c, ECHOED("1"));
+    client_require_nothing(&c);
+    assert_int_equal(gate.app.cancels, 0);
+}
+
+/* What is left of a call whose id was given again cannot be taken for the second, nor end it. */
+static void case_22_a_second_call_of_an_id_outlives_the_clean_up_of_the_first(void **state)
+{
+    gate.app.slow_cleanup = true;
+    open_socket();
+    socket_send(&c, SOCKET_CALL("hold", "7"));
+    socket_send(&c, SOCKET_CANCEL("7"));
+    socket_require_part(&c, "\"id\":7,\"error\":{\"code\":-32800,");
+    socket_send(&c, SOCKET_CALL("hold", "7"));
+    client_require_nothing(&c);
+    assert_int_equal(gate.app.over_n, 1);
+    gate.app.slow_cleanup = false; /* the first is released */
+    client_require_nothing(&c);
+    assert_int_equal(gate.app.over_n, 0);
+    assert_int_equal(gate.app.held_n, 1);
+    socket_send(&c, SOCKET_CANCEL("7"));
+    socket_require_part(&c, "\"id\":7,\"error\":{\"code\":-32800,");
+    assert_int_equal(gate.app.cancels, 2);
+}
+
+static void case_23_a_client_that_counts_past_its_end_is_refused_the_live_id_only(void **state)
+{
+    char text[64], want[64];
+
+    open_socket();
+    socket_send(&c, SOCKET_CALL("hold", "3"));
+    for (uint32_t id = UINT32_MAX - 5; id != 6; id++) {
+        snprintf(text, sizeof text, "{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":\"echo\"}", id);
+        snprintf(want, sizeof want, "{\"jsonrpc\":\"2.0\",\"id\":%u,\"result\":null}", id);
+        socket_send(&c, text);
+        if (id == 3)
+            socket_require_part(&c, "\"id\":null,\"error\":{\"code\":-32600,");
+        else
+            socket_require(&c, want);
+    }
+    gate_answer(&gate, 0);
+    socket_require(&c, HELD("3"));
+}
+
 static void an_id_may_not_come_again_behind_a_call_that_waits(void **state)
 {
     static const char *const texts[] = {SOCKET_CALL("hold", "1"), SOCKET_CALL("echo", "1"),
@@ -495,6 +545,17 @@ static void send_blindly(const char *text)
 /* What cannot wait goes out to a client that reads slowly, up to out_bytes of it. The text that is
  * being read holds the cancel whose answer is too much: the socket is closed, and what comes behind
  * the cancel in it never starts. */
+static void case_17_a_cancel_behind_a_result_that_is_not_sent_yet_is_late(void **state)
+{
+    open_socket();
+    socket_send(&c, SOCKET_CALL("hold", "1"));
+    gate_answer(&gate, 0); /* written at the end of the next turn, which reads first */
+    send_blindly(SOCKET_CANCEL("1"));
+    socket_require(&c, HELD("1"));
+    client_require_nothing(&c);
+    assert_int_equal(gate.app.cancels, 0);
+}
+
 static void a_slow_reader_may_be_closed_by_a_text_that_is_being_read(void **state)
 {
     char id[1100], text[4096];
@@ -562,6 +623,10 @@ int main(void)
         TEST(a_cancel_resets_its_call_only_and_is_answered_once),
         TEST(a_live_id_is_refused_without_settling_the_first_call),
         TEST(an_id_may_come_again_behind_a_call_that_ends_at_once),
+        TEST(case_17_a_cancel_behind_a_result_that_is_not_sent_yet_is_late),
+        TEST(case_19_a_cancel_before_its_request_is_nothing),
+        TEST(case_22_a_second_call_of_an_id_outlives_the_clean_up_of_the_first),
+        TEST(case_23_a_client_that_counts_past_its_end_is_refused_the_live_id_only),
         TEST(an_id_may_not_come_again_behind_a_call_that_waits),
         TEST(a_cancel_ends_the_first_of_two_with_one_id),
         TEST(a_call_that_waits_for_its_id_is_dropped_when_the_answer_to_another_closes),

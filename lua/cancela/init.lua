@@ -148,6 +148,91 @@ cancela.shield = core.shield
 ---@type fun(fn: fun(err: any)): any
 cancela.defer = core.defer
 
+---@class cancela.Operation Something to be awaited by `cancela.select`, any number of times, by one task at a time.
+
+---@class cancela.Task A subtask.
+---@field await fun(self: cancela.Task): any awaits its end. Returns its results or raises its error; if it was
+--- cancelled an ordinary error with code = "canceled", kind = "cancelled" and its reason. Cancel safe: the
+--- task goes on
+---@field await_op fun(self: cancela.Task): cancela.Operation `await` for `cancela.select`
+---@field cancel fun(self: cancela.Task, reason?: string): boolean false if it has ended, or was cancelled already
+
+---@class cancela.Group
+---@field spawn fun(self: cancela.Group, fn: function, ...: any): cancela.Task starts `fn(...)` as a subtask of the
+--- group. Raises if the group is cancelled or over
+
+---@class cancela.Channel
+---@field send fun(self: cancela.Channel, value: any): boolean?, string? awaits room, or a receiver. Returns
+--- true, or nil and "closed". nil cannot be sent. Cancel safe: it is sent or it raises, never both
+---@field send_op fun(self: cancela.Channel, value: any): cancela.Operation `send` for `cancela.select`
+---@field recv fun(self: cancela.Channel): any, string? awaits a value, the oldest. nil and "closed" once it is
+--- closed and empty. Cancel safe: a value that was taken is returned
+---@field recv_op fun(self: cancela.Channel): cancela.Operation `recv` for `cancela.select`
+---@field close fun(self: cancela.Channel): boolean who waits gets "closed"; what it holds can still be
+--- received. False if it was closed already
+
+---@class cancela.Semaphore
+---@field acquire fun(self: cancela.Semaphore) awaits a permit, in order. Cancel safe: raises or has it, never both
+---@field acquire_op fun(self: cancela.Semaphore): cancela.Operation `acquire` for `cancela.select`
+---@field release fun(self: cancela.Semaphore) gives a permit back; raises if all are free
+
+---@class cancela.Mutex
+---@field lock fun(self: cancela.Mutex) awaits it, in order. Cancel safe: raises or holds it, never both. Raises
+--- if the same task holds it
+---@field lock_op fun(self: cancela.Mutex): cancela.Operation `lock` for `cancela.select`
+---@field unlock fun(self: cancela.Mutex) raises if this task does not hold it
+
+---@class cancela.Interval
+---@field tick fun(self: cancela.Interval): integer awaits the next tick; returns how many were due, more than 1
+--- if some were missed. Cancel safe: a tick that was not returned is due still
+---@field tick_op fun(self: cancela.Interval): cancela.Operation `tick` for `cancela.select`
+
+---Calls `fn(group)` and waits for it and for every subtask that it spawned. The first error cancels the
+---rest and is raised when all have ended. Returns what `fn` returns. Cancel safe: nothing is left running.
+---@type fun(fn: fun(group: cancela.Group): any): any
+cancela.group = core.group
+
+---Calls the functions as subtasks, beside each other. Returns the first result of each, in order; errors
+---as in a group. Cancel safe: nothing is left running.
+---@type fun(...: function): any
+cancela.all = core.all
+
+---Calls the functions as subtasks, beside each other. The first that ends decides: returns its place and
+---its results, or raises its error, when the others, which are cancelled (lost_race), have ended. Of those that
+---end in the same turn the first argument counts. Cancel safe: nothing is left running.
+---@type fun(...: function): integer, any
+cancela.race = core.race
+
+---Makes a channel that holds up to `capacity` (0 to 1000000; default 0) values that nobody has received yet.
+---@type fun(capacity?: integer): cancela.Channel
+cancela.channel = core.channel
+
+---Makes a semaphore of 1 to 1000000 permits.
+---@type fun(permits: integer): cancela.Semaphore
+cancela.semaphore = core.semaphore
+
+---Makes a mutex.
+---@type fun(): cancela.Mutex
+cancela.mutex = core.mutex
+
+---Makes a source of ticks, one every so many seconds (at least 0.001), the first after that time.
+---@type fun(seconds: number): cancela.Interval
+cancela.interval = core.interval
+
+---`sleep` for `cancela.select`; it counts from when it is awaited.
+---@type fun(seconds: number): cancela.Operation
+cancela.sleep_op = core.sleep_op
+
+---Awaits 1 to 100 operations until the first is done; the others did not happen. Returns its place in
+---the list and its results; of those that could be done at once the first in the list is. Cancel safe: as
+---each of them.
+---@type fun(operations: cancela.Operation[]): integer, any
+cancela.select = core.select
+
+---Counts of this VM since it began: see the script guide.
+---@type fun(): table<string, integer|table<string, integer>>
+cancela.stats = core.stats
+
 local function getenv(name)
   if type(name) ~= "string" then
     error(("cancela.env: a name is a string, not a %s"):format(type(name)), 3)

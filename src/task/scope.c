@@ -201,12 +201,24 @@ bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct
         scope->reason = cla_reason_share(&scope->token.reason);
     else
         scope->reason = cla_reason_make(kind, now, message);
+    task->sched->counters.cancelled[scope->reason.kind]++;
     cla_timer_start(timers_of(scope), &scope->timer, scope->grace_end_ns);
     if (scope == task->root && task->ops->on_cancel != NULL)
         task->ops->on_cancel(task, &scope->reason);
     fire_registrations(scope);
     wake_tasks(scope);
     return true;
+}
+
+/* What a shield hid from the tasks inside it is to be seen now. */
+static void interrupt_all(struct cla_scope *root)
+{
+    struct cla_token *token = NULL;
+
+    while ((token = cla_token_next(&root->token, token)) != NULL) {
+        if (scope_of(token)->task->scope == scope_of(token))
+            cla_task_interrupt(scope_of(token)->task);
+    }
 }
 
 static void on_timer(struct cla_timer *timer)
@@ -219,9 +231,24 @@ static void on_timer(struct cla_timer *timer)
         wake_tasks(scope);
     } else if (scope->shield) {
         scope->shield = false;
-        cla_task_interrupt(scope->task);
+        interrupt_all(scope);
     } else {
         cla_scope_cancel(scope, CLA_CANCEL_TIMEOUT, cla_slice(NULL, 0));
+    }
+}
+
+/* Tasks inside a scope that closes before they end, as only that of an abandoned task does, go on
+ * for themselves: to their end, if the scope was cancelled. */
+static void let_go(struct cla_scope *scope)
+{
+    CLA_LIST_EACH (link, &scope->token.children) {
+        struct cla_scope *inner = scope_of(CLA_CONTAINER(link, struct cla_token, sibling));
+
+        if (inner->outer != scope || inner->task == scope->task)
+            continue;
+        if (cla_token_cancelled(&inner->token) && !inner->due)
+            cla_scope_inherit(inner);
+        inner->outer = NULL;
     }
 }
 
@@ -232,6 +259,7 @@ static void close_one(struct cla_scope *scope)
 
     scope->open = false;
     cla_timer_stop(&sched->loop->timers, &scope->timer);
+    let_go(scope);
     while ((r = cla_token_take(&scope->token)) != NULL)
         sched->ops->drop(sched, r);
     cla_token_end(&scope->token);
@@ -287,12 +315,13 @@ void cla_scope_raise(lua_State *L, struct cla_scope *scope)
     __builtin_unreachable();
 }
 
-struct cla_scope *cla_scope_to_raise(const struct cla_task *task)
+/* The scope whose Cancel an await of 'task' in 'scope' must raise now, or NULL. */
+static struct cla_scope *to_raise_in(struct cla_scope *scope, const struct cla_task *task)
 {
     struct cla_scope *target = NULL, *of_cleanup = NULL;
     bool unwinding = false, over = false;
 
-    for (struct cla_scope *s = task->scope; s != NULL; s = s->outer) {
+    for (struct cla_scope *s = scope; s != NULL; s = s->outer) {
         unwinding |= s->unwinding && s->task == task;
         if (s->due) {
             target = s;
@@ -304,6 +333,25 @@ struct cla_scope *cla_scope_to_raise(const struct cla_task *task)
             break;
     }
     return unwinding && !over && !task->caught ? of_cleanup : target;
+}
+
+struct cla_scope *cla_scope_to_raise(const struct cla_task *task)
+{
+    return to_raise_in(task->scope, task);
+}
+
+struct cla_scope *cla_scope_refuses(struct cla_scope *scope)
+{
+    struct cla_scope *target = NULL;
+
+    if (!scope->due && !scope->unwinding)
+        return to_raise_in(scope, scope->task);
+    for (struct cla_scope *s = scope; s != NULL; s = s->outer) {
+        target = s->due ? s : target;
+        if (s->shield)
+            break;
+    }
+    return target;
 }
 
 bool cla_scope_unwinding(const struct cla_task *task)

@@ -87,6 +87,10 @@ _Noreturn void cla_scope_raise(lua_State *L, struct cla_scope *scope);
 /* The scope whose Cancel an await of 'task' must raise now, or NULL. */
 struct cla_scope *cla_scope_to_raise(const struct cla_task *task);
 
+/* The scope whose Cancel whatever is to begin inside the open 'scope' must raise instead, or NULL:
+ * it or one around it was cancelled, and it was not opened to clean up after that. */
+struct cla_scope *cla_scope_refuses(struct cla_scope *scope);
+
 /* True if the task has raised a scope in sight: it is cleaning up. */
 bool cla_scope_unwinding(const struct cla_task *task);
 

@@ -6,7 +6,7 @@ local core = require "cancela.core"
 local app = require "cancela.app"
 
 ---@class cancela.Reason
----@field kind "reset"|"disconnect"|"timeout"|"shutdown"|"reload"|"killed"|"limit"|"slow_consumer"|"user"
+---@field kind "reset"|"disconnect"|"timeout"|"shutdown"|"reload"|"killed"|"limit"|"slow_consumer"|"user"|"parent_failed"|"lost_race"
 ---@field at number when it was decided, in seconds as from `cancela.now()`
 ---@field message? string in words, at most 1 KiB; may come from the client: do not trust it
 
@@ -21,6 +21,13 @@ local app = require "cancela.app"
 ---@field on_cancel fun(self: cancela.Token, fn: cancela.OnCancel): cancela.Registration
 --- Runs `fn` at most once, as a task of its own that may await for as long as the grace lasts. On a
 --- cancelled token it is scheduled at once. At most 1024 on one token.
+
+---@field child fun(self: cancela.Token, options?: {timeout: number?}): cancela.Token, fun(reason?: string): boolean
+--- A token of its own, cancelled with this one, at its time limit, or by the function, which returns true if
+--- it did it. It ends with the scope it was made in: after that nothing cancels it
+---@field wait fun(self: cancela.Token): cancela.Reason? awaits its cancellation and returns the reason; nil if
+--- its scope ended without. Cancel safe: nothing to lose
+---@field wait_op fun(self: cancela.Token): cancela.Operation `wait` for `cancela.select`
 
 ---@class cancela.Registration May be a `<close>` variable.
 ---@field remove fun(self: cancela.Registration): boolean true iff the function will never run
@@ -137,6 +144,21 @@ cancela.is_cancel = core.is_cancel
 ---reason if this time limit ended it. Other errors and outer cancels pass through.
 ---@type fun(seconds: number, fn: function, ...: any): boolean, any
 cancela.timeout = core.timeout
+
+---Calls `fn(...)` and returns its results. After some seconds it is cancelled, and an ordinary error of
+---code = "deadline_exceeded" is raised. Cancel safe: as `timeout`.
+---@type fun(seconds: number, fn: function, ...: any): any
+cancela.fail_after = core.fail_after
+
+---Makes a token that is cancelled when any of 1 to 100 others is, at once if one is already. It ends with
+---the scope it was made in.
+---@type fun(...: cancela.Token): cancela.Token
+cancela.linked_token = core.linked_token
+
+---Starts `fn()` as a task that the end of the call does not end, for at most `timeout` seconds (above 0, at most
+---86400). Raises `resource_exhausted` if there are `max_detached` already, `unavailable` at shutdown.
+---@type fun(fn: function, options: {timeout: number}): cancela.Task
+cancela.detach = core.detach
 
 ---Calls `fn(...)` and hides outer cancels from its awaits for at most some seconds; once there is one,
 ---at most for its grace. Returns what `fn` returns.

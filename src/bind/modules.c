@@ -6,6 +6,7 @@
 #include "bind/channel.h"
 #include "bind/client.h"
 #include "bind/core.h"
+#include "bind/detach.h"
 #include "bind/embed.h"
 #include "bind/error.h"
 #include "bind/group.h"
@@ -14,6 +15,7 @@
 #include "bind/protect.h"
 #include "bind/scope.h"
 #include "bind/semaphore.h"
+#include "bind/source.h"
 #include "bind/stats.h"
 #include "bind/testing.h"
 #include "bind/token.h"
@@ -40,6 +42,10 @@ static int l_open_core(lua_State *L)
     cla_channel_functions(L);
     cla_semaphore_functions(L);
     cla_interval_functions(L);
+    lua_pushcfunction(L, cla_source_linked);
+    lua_setfield(L, -2, "linked_token");
+    lua_pushcfunction(L, cla_detach_start);
+    lua_setfield(L, -2, "detach");
     lua_pushcfunction(L, cla_stats_read);
     lua_setfield(L, -2, "stats");
     lua_pushcfunction(L, cla_error_luaopen_raise);

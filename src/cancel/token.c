@@ -37,6 +37,7 @@ static void unlink_all(struct cla_token *token)
 
 void cla_token_link(struct cla_token *source, struct cla_token *target, struct cla_token_link *link)
 {
+    CLA_PRE(cla_list_empty(&target->children));
     *link = (struct cla_token_link){.target = target};
     cla_list_init(&link->of_source);
     cla_list_init(&link->of_target);

@@ -5,8 +5,21 @@
 local core = require "cancela.core"
 local app = require "cancela.app"
 
+---@alias cancela.Kind
+---| "reset"
+---| "disconnect"
+---| "timeout"
+---| "shutdown"
+---| "reload"
+---| "killed"
+---| "limit"
+---| "slow_consumer"
+---| "user"
+---| "parent_failed"
+---| "lost_race"
+
 ---@class cancela.Reason
----@field kind "reset"|"disconnect"|"timeout"|"shutdown"|"reload"|"killed"|"limit"|"slow_consumer"|"user"|"parent_failed"|"lost_race"
+---@field kind cancela.Kind
 ---@field at number when it was decided, in seconds as from `cancela.now()`
 ---@field message? string in words, at most 1 KiB; may come from the client: do not trust it
 

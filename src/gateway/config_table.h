@@ -47,7 +47,7 @@
     X(COUNT, max_calls, "20000", 1, 1000000, NULL,                                                \
       "most calls at a time; more are answered 'unavailable'")                                    \
     X(COUNT, max_detached, "1000", 0, 1000000, NULL,                                              \
-      "most tasks of cancela.detach at a time, in each worker")                                    \
+      "most tasks of cancela.detach at a time, in each worker")                                   \
     X(BYTES, head_bytes, "16KiB", 256, 16 * CLA_MIB, NULL,                                        \
       "largest request line and headers of a request, together")                                  \
     X(COUNT, header_count, "100", 1, 128, NULL, "most header fields of a request")                \

@@ -97,7 +97,10 @@ void cla_op_expire(struct cla_op *op)
 
 static struct cla_op *op_at(lua_State *L, int at)
 {
-    return lua_touserdata(L, at);
+    struct cla_op *op = lua_touserdata(L, at);
+
+    CLA_PRE(op != NULL);
+    return op;
 }
 
 static int push_results(lua_State *L, struct cla_op_wait *wait)

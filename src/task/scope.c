@@ -264,6 +264,19 @@ static void deliver(struct cla_scope *scope)
     wake_tasks(scope);
 }
 
+/* Firing makes tasks; were garbage collected meanwhile, loose scopes would leave the tree that is
+ * being walked. */
+static void deliver_undisturbed(struct cla_scope *scope)
+{
+    lua_State *L = scope->task->sched->L;
+    bool running = lua_gc(L, LUA_GCISRUNNING) != 0;
+
+    lua_gc(L, LUA_GCSTOP);
+    deliver(scope);
+    if (running)
+        lua_gc(L, LUA_GCRESTART);
+}
+
 bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct cla_slice message)
 {
     struct cla_task *task = scope->task;
@@ -284,7 +297,7 @@ bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct
         cla_timer_start(timers_of(scope), &scope->timer, scope->grace_end_ns);
     if (scope == task->root && task->ops->on_cancel != NULL)
         task->ops->on_cancel(task, &scope->reason);
-    deliver(scope);
+    deliver_undisturbed(scope);
     return true;
 }
 

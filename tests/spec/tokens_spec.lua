@@ -99,6 +99,28 @@ describe("token:child", function()
     assert.is_nil(child:wait())
   end)
 
+  it("is delivered to all, also if tokens are collected meanwhile", function()
+    local ran = 0
+    for _ = 1, 20 do
+      local root, cancel = cancela.token():child()
+      for _ = 1, 50 do
+        root:child()
+        local held = root:child()
+        held:on_cancel(function() ran = ran + 1 end)
+        for _ = 1, 3 do
+          root:child()
+        end
+      end
+      collectgarbage("setpause", 1)
+      collectgarbage("setstepmul", 1000)
+      cancel()
+      cancela.sleep(0)
+      collectgarbage("setpause", 200)
+      collectgarbage("setstepmul", 100)
+    end
+    assert.equal(1000, ran)
+  end)
+
   it("refuses wrong options", function()
     local token = cancela.token()
     assert.error_matches(function() token:child { timeot = 1 } end, "there is no option timeot, only timeout")

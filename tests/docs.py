@@ -85,7 +85,7 @@ def exported(source, table):
 
 def annotated(source):
     """Yields (class, field) of the annotations of what scripts are given."""
-    for name, body in re.findall(r"^---@class cancela\.(Call|Token|Registration|Client|Socket|log|json|Reason)\b.*\n((?:---.*\n)*)",
+    for name, body in re.findall(r"^---@class cancela\.(Call|Token|Registration|Client|Socket|log|json|Reason|Task|Group|Channel|Semaphore|Mutex|Interval)\b.*\n((?:---.*\n)*)",
                                  source, re.M):
         yield from ((name, field) for field in re.findall(r"^---@field (\w+)", body, re.M))
 
@@ -98,7 +98,8 @@ def check_script_api(tree):
     names += [f"testing.{name}" for name in exported(testing, "testing")]
     names += [f"app:{name}" for name in exported(testing, "App") if not name.startswith("__")]
     spelled = {"Call": "call", "Client": "client", "Socket": "socket",
-                "Token": "token", "Registration": "registration", "json": "cancela.json"}
+                "Token": "token", "Registration": "registration", "json": "cancela.json", "Task": "task",
+                "Group": "group", "Channel": "channel", "Semaphore": "semaphore", "Mutex": "mutex", "Interval": "interval"}
     for kind, field in annotated(source):
         if kind in spelled:
             names.append((f"`{spelled[kind]}.{field}", f"`{spelled[kind]}:{field}("))
@@ -106,6 +107,8 @@ def check_script_api(tree):
             names.append((f"cancela.log.{field}", f"/ {field}"))
         else:
             names.append(f"{field} =" if field == "kind" else f"`{field}`")
+    counters = (tree.root / "src/task/sched.h").read_text(encoding="utf-8")
+    names += [f"| `{name}` |" for name in re.findall(r"^    X\((\w+),", counters, re.M)]
     if len(names) < 20:
         yield "docs/script-guide.md: lua/cancela/*.lua exports next to nothing"
     for name in names:
@@ -346,6 +349,8 @@ BREAKS = [
     (check_settings, "docs/operations.md", "| `hosts` |", "| `hots` |"),
     (check_script_api, "docs/script-guide.md", "cancela.checkpoint()", "cancela.check()"),
     (check_script_api, "docs/script-guide.md", "`call.peer`", "`call.pair`"),
+    (check_script_api, "docs/script-guide.md", "`channel:recv(", "`channel:receive("),
+    (check_script_api, "docs/script-guide.md", "| `late_errors` |", "| `errors` |"),
     (check_options, "docs/script-guide.md", "| `nulls` |", "| `null` |"),
     (check_codes, "docs/script-guide.md", "-32005", "-32006"),
     (check_codes, "docs/protocols.md", "-32802", "-32801"),

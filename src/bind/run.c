@@ -9,6 +9,7 @@
 #include <lauxlib.h>
 
 #include "bind/call.h"
+#include "bind/detach.h"
 #include "bind/error.h"
 #include "bind/json_codec.h"
 #include "bind/socket_jobs.h"
@@ -364,6 +365,12 @@ static bool trim(struct cla_app *app)
     return cla_vm_trim(script_of(app)->vm);
 }
 
+static void stop_jobs(struct cla_app *app)
+{
+    cla_socket_jobs_stop_all(app);
+    cla_detach_stop_all(script_of(app));
+}
+
 const struct cla_app_ops cla_run_app_ops = {
     .find = find,
     .start = start,
@@ -375,7 +382,7 @@ const struct cla_app_ops cla_run_app_ops = {
     .idle = cla_socket_jobs_idle,
     .stop = cla_socket_jobs_stop,
     .over = cla_socket_jobs_over,
-    .stop_jobs = cla_socket_jobs_stop_all,
+    .stop_jobs = stop_jobs,
     .run = run,
     .ready = ready,
     .tidy = tidy,

@@ -6,6 +6,10 @@ void cla_token_init(struct cla_token *token, struct cla_token *parent, uint64_t 
     cla_list_init(&token->children);
     cla_list_init(&token->sibling);
     cla_list_init(&token->registrations);
+    cla_list_init(&token->links);
+    cla_list_init(&token->sources);
+    cla_list_init(&token->followers);
+    cla_list_init(&token->following);
     if (parent == NULL)
         return;
     cla_list_push_front(&parent->children, &token->sibling);
@@ -15,10 +19,48 @@ void cla_token_init(struct cla_token *token, struct cla_token *parent, uint64_t 
         token->reason = cla_reason_share(&parent->reason);
 }
 
+static void unlink_one(struct cla_token_link *link)
+{
+    cla_list_remove(&link->of_source);
+    cla_list_remove(&link->of_target);
+}
+
+static void unlink_all(struct cla_token *token)
+{
+    CLA_LIST_EACH (link, &token->links) {
+        unlink_one(CLA_CONTAINER(link, struct cla_token_link, of_source));
+    }
+    CLA_LIST_EACH (link, &token->sources) {
+        unlink_one(CLA_CONTAINER(link, struct cla_token_link, of_target));
+    }
+}
+
+void cla_token_link(struct cla_token *source, struct cla_token *target, struct cla_token_link *link)
+{
+    CLA_PRE(cla_list_empty(&target->children));
+    *link = (struct cla_token_link){.target = target};
+    cla_list_init(&link->of_source);
+    cla_list_init(&link->of_target);
+    if (source->deadline_ns < target->deadline_ns)
+        target->deadline_ns = source->deadline_ns;
+    if (cla_token_cancelled(target))
+        return;
+    if (cla_token_cancelled(source)) {
+        target->reason = cla_reason_share(&source->reason);
+        return;
+    }
+    cla_list_push(&source->links, &link->of_source);
+    cla_list_push(&target->sources, &link->of_target);
+}
+
 void cla_token_end(struct cla_token *token)
 {
     struct cla_link *link;
 
+    unlink_all(token);
+    cla_list_remove(&token->following);
+    while (cla_token_take_follower(token) != NULL)
+        continue;
     while ((link = cla_list_pop(&token->children)) != NULL)
         CLA_CONTAINER(link, struct cla_token, sibling)->parent = NULL;
     while (cla_token_take(token) != NULL)
@@ -45,10 +87,38 @@ struct cla_token *cla_token_next(struct cla_token *root, struct cla_token *last)
     return last->parent;
 }
 
+/* Marks the subtree of 'top', and puts what is linked to it behind the followers of 'root'. */
+static void mark(struct cla_token *root, struct cla_token *top, const struct cla_reason *reason)
+{
+    struct cla_token *t = NULL;
+
+    while ((t = cla_token_next(top, t)) != NULL) {
+        if (cla_token_cancelled(t))
+            continue;
+        t->reason = cla_reason_share(reason);
+        CLA_LIST_EACH (link, &t->links) {
+            struct cla_token *target =
+                CLA_CONTAINER(link, struct cla_token_link, of_source)->target;
+
+            if (!cla_token_cancelled(target) && cla_list_empty(&target->following))
+                cla_list_push(&root->followers, &target->following);
+        }
+    }
+}
+
+struct cla_token *cla_token_take_follower(struct cla_token *token)
+{
+    struct cla_link *last = token->followers.prev;
+
+    if (last == &token->followers)
+        return NULL;
+    cla_list_remove(last);
+    return CLA_CONTAINER(last, struct cla_token, following);
+}
+
 bool cla_token_cancel(struct cla_token *token, enum cla_cancel_kind kind, uint64_t now_ns,
                       struct cla_slice message)
 {
-    struct cla_token *t = NULL;
     struct cla_reason reason;
 
     CLA_PRE(kind != CLA_CANCEL_NONE);
@@ -57,10 +127,10 @@ bool cla_token_cancel(struct cla_token *token, enum cla_cancel_kind kind, uint64
     if (now_ns >= token->deadline_ns)
         kind = CLA_CANCEL_TIMEOUT;
     reason = cla_reason_make(kind, now_ns, message);
-    while ((t = cla_token_next(token, t)) != NULL) {
-        if (!cla_token_cancelled(t))
-            t->reason = cla_reason_share(&reason);
-    }
+    mark(token, token, &reason);
+    for (struct cla_link *link = token->followers.next; link != &token->followers;
+         link = link->next)
+        mark(token, CLA_CONTAINER(link, struct cla_token, following), &reason); /* may add more */
     cla_reason_fini(&reason);
     return true;
 }

@@ -135,7 +135,7 @@ static bool judge_all(struct cla_worker *worker)
 static void maybe_finished(struct cla_worker *worker)
 {
     if (!worker->env.draining || worker->conn_count > 0 || worker->env.in_flight > 0 ||
-        worker->env.jobs > 0)
+        worker->env.jobs > 0 || worker->env.app->jobs > 0)
         return;
     cla_timer_stop(&worker->loop->timers, &worker->drain_timer);
     cla_loop_stop(worker->loop);

@@ -26,15 +26,23 @@ struct cla_sched_ops {
     void (*drop)(struct cla_sched *sched, struct cla_registration *r);
 };
 
+/* X(name, what it counts) */
+#define CLA_SCHED_COUNTERS(X)                                                      \
+    X(started, "tasks that entered Lua")                                           \
+    X(skipped, "tasks cancelled before they entered Lua")                          \
+    X(cancelled_waits, "awaits that a cancellation ended")                         \
+    X(grace_exceeded, "scopes whose clean-up was still going at the end of grace") \
+    X(callbacks, "on_cancel functions run")                                        \
+    X(callback_errors, "of those, ended by an error")                              \
+    X(cleanup_errors, "calls whose clean-up raised")                               \
+    X(late_errors, "errors of subtasks whose group was ending already")            \
+    X(ignored_cancels, "calls that returned a value after they were cancelled")
+
 struct cla_sched_counters {
-    uint64_t started;         /* tasks that entered Lua */
-    uint64_t skipped;         /* tasks cancelled before they entered Lua */
-    uint64_t cancelled_waits; /* awaits that a cancellation ended */
-    uint64_t grace_exceeded;  /* scopes whose clean-up was still going at the end of grace */
-    uint64_t callbacks;       /* on_cancel functions run */
-    uint64_t callback_errors; /* of those, ended by an error */
-    uint64_t cleanup_errors;  /* calls whose clean-up raised */
-    uint64_t ignored_cancels; /* calls that returned a value after they were cancelled */
+#define X(name, doc) uint64_t name;
+    CLA_SCHED_COUNTERS(X)
+#undef X
+    uint64_t cancelled[CLA_CANCEL_KINDS]; /* scopes that were cancelled, by kind */
 };
 
 struct cla_sched {
@@ -49,6 +57,7 @@ struct cla_sched {
     struct cla_link tasks;     /* all that are not idle */
     unsigned pooled;           /* idle tasks */
     unsigned live;             /* tasks that are not idle */
+    uint64_t serial;           /* tasks ever begun */
     struct cla_task *current;  /* the one running; NULL: none */
     uint64_t grace_ns;         /* clean-up of a cancelled scope may await this long */
     const size_t *memory;      /* bytes the VM has allocated, to charge tasks */

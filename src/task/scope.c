@@ -2,14 +2,19 @@
 
 #include <lauxlib.h>
 
+#include "task/op.h"
 #include "task/task.h"
 
 #define TYPE "cancela.Cancel"
+
+static void close_loose(struct cla_dependent *dependent);
 
 static int l_gc(lua_State *L)
 {
     struct cla_scope *scope = lua_touserdata(L, 1);
 
+    if (scope->loose && scope->open)
+        close_loose(&scope->dependent);
     cla_reason_fini(&scope->token.reason);
     cla_reason_fini(&scope->reason);
     return 0;
@@ -49,11 +54,13 @@ static void on_timer(struct cla_timer *timer);
 
 struct cla_scope *cla_scope_push_new(lua_State *L)
 {
-    struct cla_scope *scope = lua_newuserdatauv(L, sizeof *scope, 1);
+    struct cla_scope *scope = lua_newuserdatauv(L, sizeof *scope, CLA_SCOPE_VALUES);
 
     memset(scope, 0, sizeof *scope);
     scope->ref = LUA_NOREF;
     cla_timer_init(&scope->timer, on_timer);
+    cla_list_init(&scope->dependents);
+    cla_list_init(&scope->waiters);
     luaL_setmetatable(L, TYPE);
     return scope;
 }
@@ -117,12 +124,43 @@ void cla_scope_arm(struct cla_scope *scope)
         cla_timer_start(timers_of(scope), &scope->timer, scope->deadline_ns);
 }
 
+void cla_scope_depend(struct cla_scope *scope, struct cla_dependent *dependent)
+{
+    cla_list_push(&scope->dependents, &dependent->link);
+}
+
+struct cla_scope *cla_scope_push_loose(lua_State *L, struct cla_task *task,
+                                       struct cla_scope *parent, uint64_t deadline_ns)
+{
+    struct cla_scope *scope = cla_scope_push_new(L);
+    bool under = parent != NULL && parent->open;
+
+    cla_token_init(&scope->token, under ? &parent->token : NULL, deadline_ns);
+    if (parent != NULL && !under) /* it is over, but says how it was */
+        scope->token.reason = cla_reason_share(&parent->token.reason);
+    scope->task = task;
+    scope->deadline_ns = deadline_ns;
+    scope->open = scope->loose = true;
+    scope->dependent.end = close_loose;
+    cla_scope_depend(task->scope, &scope->dependent);
+    if (!cla_token_cancelled(&scope->token))
+        cla_scope_arm(scope);
+    return scope;
+}
+
+struct cla_scope *cla_scope_around(const struct cla_scope *scope)
+{
+    if (scope->outer != NULL || !scope->loose || scope->token.parent == NULL)
+        return scope->outer;
+    return CLA_CONTAINER(scope->token.parent, struct cla_scope, token);
+}
+
 /* The end of grace of the nearest scope around 'scope' that is due; CLA_NEVER: none is. */
 static uint64_t outer_grace_end(const struct cla_scope *scope)
 {
     uint64_t end = CLA_NEVER;
 
-    for (const struct cla_scope *s = scope->outer; s != NULL; s = s->outer) {
+    for (const struct cla_scope *s = cla_scope_around(scope); s != NULL; s = cla_scope_around(s)) {
         if (s->due && s->grace_end_ns < end)
             end = s->grace_end_ns;
     }
@@ -175,10 +213,21 @@ static void cap_shield(struct cla_scope *scope, uint64_t end_ns)
         cla_timer_start(timers_of(scope), &scope->timer, end_ns);
 }
 
+/* Before tasks are interrupted, so that who waits for this very cancellation gets to know of it. */
+static void wake_waiters(struct cla_scope *scope)
+{
+    struct cla_op *op;
+
+    while ((op = cla_op_first(&scope->waiters)) != NULL)
+        cla_op_complete(op);
+}
+
 static void wake_tasks(struct cla_scope *root)
 {
     struct cla_token *token = NULL;
 
+    while ((token = cla_token_next(&root->token, token)) != NULL)
+        wake_waiters(scope_of(token));
     while ((token = cla_token_next(&root->token, token)) != NULL) {
         struct cla_scope *scope = scope_of(token);
 
@@ -186,6 +235,46 @@ static void wake_tasks(struct cla_scope *root)
         if (scope->task->scope == scope)
             cla_task_interrupt(scope->task);
     }
+}
+
+/* A scope that was marked through a link counts as cancelled itself. */
+static void follow(struct cla_scope *follower, const struct cla_scope *scope)
+{
+    follower->due = true;
+    follower->reason = cla_reason_share(&follower->token.reason);
+    follower->grace_end_ns = scope->grace_end_ns;
+    cla_timer_stop(timers_of(follower), &follower->timer);
+}
+
+/* The second phase: of what was marked last first, as children come before parents. */
+static void deliver(struct cla_scope *scope)
+{
+    struct cla_token *token;
+
+    for (struct cla_link *link = scope->token.followers.prev; link != &scope->token.followers;
+         link = link->prev) {
+        struct cla_scope *follower = scope_of(CLA_CONTAINER(link, struct cla_token, following));
+
+        follow(follower, scope);
+        fire_registrations(follower);
+    }
+    fire_registrations(scope);
+    while ((token = cla_token_take_follower(&scope->token)) != NULL)
+        wake_tasks(scope_of(token));
+    wake_tasks(scope);
+}
+
+/* Firing makes tasks; were garbage collected meanwhile, loose scopes would leave the tree that is
+ * being walked. */
+static void deliver_undisturbed(struct cla_scope *scope)
+{
+    lua_State *L = scope->task->sched->L;
+    bool running = lua_gc(L, LUA_GCISRUNNING) != 0;
+
+    lua_gc(L, LUA_GCSTOP);
+    deliver(scope);
+    if (running)
+        lua_gc(L, LUA_GCRESTART);
 }
 
 bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct cla_slice message)
@@ -201,12 +290,26 @@ bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct
         scope->reason = cla_reason_share(&scope->token.reason);
     else
         scope->reason = cla_reason_make(kind, now, message);
-    cla_timer_start(timers_of(scope), &scope->timer, scope->grace_end_ns);
+    task->sched->counters.cancelled[scope->reason.kind]++;
+    if (scope->loose)
+        cla_timer_stop(timers_of(scope), &scope->timer);
+    else
+        cla_timer_start(timers_of(scope), &scope->timer, scope->grace_end_ns);
     if (scope == task->root && task->ops->on_cancel != NULL)
         task->ops->on_cancel(task, &scope->reason);
-    fire_registrations(scope);
-    wake_tasks(scope);
+    deliver_undisturbed(scope);
     return true;
+}
+
+/* What a shield hid from the tasks inside it is to be seen now. */
+static void interrupt_all(struct cla_scope *root)
+{
+    struct cla_token *token = NULL;
+
+    while ((token = cla_token_next(&root->token, token)) != NULL) {
+        if (scope_of(token)->task->scope == scope_of(token))
+            cla_task_interrupt(scope_of(token)->task);
+    }
 }
 
 void cla_scope_expire(struct cla_scope *scope)
@@ -218,7 +321,7 @@ void cla_scope_expire(struct cla_scope *scope)
         wake_tasks(scope);
     } else if (scope->shield) {
         scope->shield = false;
-        cla_task_interrupt(scope->task);
+        interrupt_all(scope);
     } else {
         cla_scope_cancel(scope, CLA_CANCEL_TIMEOUT, cla_slice(NULL, 0));
     }
@@ -229,16 +332,53 @@ static void on_timer(struct cla_timer *timer)
     cla_scope_expire(CLA_CONTAINER(timer, struct cla_scope, timer));
 }
 
+/* Tasks inside a scope that closes before they end, as only that of an abandoned task does, go on
+ * for themselves: to their end, if the scope was cancelled. */
+static void let_go(struct cla_scope *scope)
+{
+    CLA_LIST_EACH (link, &scope->token.children) {
+        struct cla_scope *inner = scope_of(CLA_CONTAINER(link, struct cla_token, sibling));
+
+        if (inner->loose || inner->outer != scope || inner->task == scope->task)
+            continue;
+        if (cla_token_cancelled(&inner->token) && !inner->due)
+            cla_scope_inherit(inner);
+        inner->outer = NULL;
+    }
+}
+
+static void end_dependents(struct cla_scope *scope)
+{
+    struct cla_link *link;
+
+    while ((link = cla_list_pop(&scope->dependents)) != NULL) {
+        struct cla_dependent *dependent = CLA_CONTAINER(link, struct cla_dependent, link);
+
+        dependent->end(dependent);
+    }
+}
+
 static void close_one(struct cla_scope *scope)
 {
     struct cla_sched *sched = scope->task->sched;
     struct cla_registration *r;
 
     scope->open = false;
+    end_dependents(scope);
+    wake_waiters(scope);
     cla_timer_stop(&sched->loop->timers, &scope->timer);
+    let_go(scope);
     while ((r = cla_token_take(&scope->token)) != NULL)
         sched->ops->drop(sched, r);
     cla_token_end(&scope->token);
+}
+
+static void close_loose(struct cla_dependent *dependent)
+{
+    struct cla_scope *scope = CLA_CONTAINER(dependent, struct cla_scope, dependent);
+
+    cla_list_remove(&dependent->link);
+    close_one(scope);
 }
 
 void cla_scope_close(struct cla_scope *scope)
@@ -291,12 +431,13 @@ void cla_scope_raise(lua_State *L, struct cla_scope *scope)
     __builtin_unreachable();
 }
 
-struct cla_scope *cla_scope_to_raise(const struct cla_task *task)
+/* The scope whose Cancel an await of 'task' in 'scope' must raise now, or NULL. */
+static struct cla_scope *to_raise_in(struct cla_scope *scope, const struct cla_task *task)
 {
     struct cla_scope *target = NULL, *of_cleanup = NULL;
     bool unwinding = false, over = false;
 
-    for (struct cla_scope *s = task->scope; s != NULL; s = s->outer) {
+    for (struct cla_scope *s = scope; s != NULL; s = s->outer) {
         unwinding |= s->unwinding && s->task == task;
         if (s->due) {
             target = s;
@@ -308,6 +449,25 @@ struct cla_scope *cla_scope_to_raise(const struct cla_task *task)
             break;
     }
     return unwinding && !over && !task->caught ? of_cleanup : target;
+}
+
+struct cla_scope *cla_scope_to_raise(const struct cla_task *task)
+{
+    return to_raise_in(task->scope, task);
+}
+
+struct cla_scope *cla_scope_refuses(struct cla_scope *scope)
+{
+    struct cla_scope *target = NULL;
+
+    if (!scope->due && !scope->unwinding)
+        return to_raise_in(scope, scope->task);
+    for (struct cla_scope *s = scope; s != NULL; s = s->outer) {
+        target = s->due ? s : target;
+        if (s->shield)
+            break;
+    }
+    return target;
 }
 
 bool cla_scope_unwinding(const struct cla_task *task)

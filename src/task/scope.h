@@ -19,6 +19,15 @@
 
 #include "task/sched.h"
 
+/* User values of a scope: its token object; of a linked token, the links. */
+enum { CLA_SCOPE_TOKEN = 1, CLA_SCOPE_LINKS = 2, CLA_SCOPE_VALUES = 2 };
+
+/* What ends with the scope that it was made in; embedded in its owner's struct. */
+struct cla_dependent {
+    struct cla_link link; /* in scope->dependents, or in no list */
+    void (*end)(struct cla_dependent *dependent);
+};
+
 struct cla_scope {
     struct cla_token token;   /* first: what scripts see */
     struct cla_scope *outer;  /* around it; of the parent task for the root of a child task */
@@ -36,6 +45,10 @@ struct cla_scope {
     bool shield;        /* and still does */
     bool exposed;       /* scripts may hold it: not to be used again */
     bool caught_before; /* of a shield: the task's 'caught' to put back */
+    bool loose;         /* a token that the task made: cancels no awaits, and is in no chain */
+    struct cla_dependent dependent; /* of a loose one: in the scope that it was made in */
+    struct cla_link dependents;     /* end with it */
+    struct cla_link waiters;        /* operations that wait for its cancellation, or end */
 };
 
 /* Creates the metatable. For the VM's construction; may raise. */
@@ -70,6 +83,17 @@ void cla_scope_shield(struct cla_scope *scope, uint64_t until_ns);
  * its own, unwinding for what is left of the grace; so it may outlive the one around it. */
 void cla_scope_inherit(struct cla_scope *root);
 
+/* Pushes a new loose scope that ends with the innermost scope of 'task', if not before, when it is
+ * collected. Its token is under that of 'parent' (NULL: a root). deadline_ns may be CLA_NEVER. */
+struct cla_scope *cla_scope_push_loose(lua_State *L, struct cla_task *task,
+                                       struct cla_scope *parent, uint64_t deadline_ns);
+
+/* The scope around, also of a loose one, which is in no chain; NULL: none. */
+struct cla_scope *cla_scope_around(const struct cla_scope *scope);
+
+/* 'dependent' ends with the scope, unless it is taken out of the list before. */
+void cla_scope_depend(struct cla_scope *scope, struct cla_dependent *dependent);
+
 /* Cancels: marks the subtree, then fires registrations, then wakes tasks. 'message' may be empty.
  * Runs no Lua. Returns false if it was due already. */
 bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct cla_slice message);
@@ -90,6 +114,10 @@ _Noreturn void cla_scope_raise(lua_State *L, struct cla_scope *scope);
 
 /* The scope whose Cancel an await of 'task' must raise now, or NULL. */
 struct cla_scope *cla_scope_to_raise(const struct cla_task *task);
+
+/* The scope whose Cancel whatever is to begin inside the open 'scope' must raise instead, or NULL:
+ * it or one around it was cancelled, and it was not opened to clean up after that. */
+struct cla_scope *cla_scope_refuses(struct cla_scope *scope);
 
 /* True if the task has raised a scope in sight: it is cleaning up. */
 bool cla_scope_unwinding(const struct cla_task *task);

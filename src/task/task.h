@@ -53,12 +53,15 @@ struct cla_task_ops {
     void (*on_end)(struct cla_task *task, enum cla_task_end end);
     /* The task and all its children are over; it goes back to the pool. May be NULL. */
     void (*on_release)(struct cla_task *task);
+    /* 'leave' gets an error as it was raised, and cla_task_push_traceback() the traceback. */
+    bool passes_errors;
 };
 
 struct cla_task {
     struct cla_sched *sched;
-    lua_State *L; /* its coroutine */
-    int ref;      /* keeps the coroutine */
+    lua_State *L;    /* its coroutine */
+    int ref;         /* keeps the coroutine */
+    uint64_t serial; /* tells it from those that used the same coroutine before; never 0 */
     enum cla_task_state state;
     struct cla_link link; /* in ready, unwinding or pool */
     struct cla_link all;  /* in sched->tasks */
@@ -116,6 +119,13 @@ void cla_task_adopt(struct cla_task *task, struct cla_registration *registration
  * the task's boot frame logs it even if a frame in between raises the error again. To be used as a
  * message handler. */
 int cla_task_traceback(lua_State *L);
+
+/* Pushes the traceback of the error at 'index' if it was remembered, else nil. */
+void cla_task_push_traceback(lua_State *L, int index);
+
+/* Remembers the traceback on top of the stack (nil: none), which it takes off, for its error that
+ * is about to be raised again. */
+void cla_task_set_traceback(lua_State *L);
 
 /* Writes where the task is now, "file:line", or "?" if it has no Lua frame. Allocates nothing. */
 void cla_task_where(const struct cla_task *task, char *text, size_t bytes);

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "task/op.h"
 #include "task/task.h"
 
 /* A tight VM looks again whether calls that have ended gave memory back, but not before this many
@@ -48,6 +49,7 @@ static int l_setup(lua_State *L)
 {
     luaL_openlibs(L);
     cla_scope_setup(L);
+    cla_op_setup(L);
     return 0;
 }
 
@@ -80,6 +82,14 @@ free_vm:
     return -CLA_ENOMEM;
 }
 
+/* The task that a subtask was begun for, in the end. */
+static struct cla_task *top_of(struct cla_task *task)
+{
+    while (task->parent != NULL)
+        task = task->parent;
+    return task;
+}
+
 static struct cla_task *most_charged(struct cla_sched *sched)
 {
     struct cla_task *most = NULL;
@@ -87,11 +97,11 @@ static struct cla_task *most_charged(struct cla_sched *sched)
     CLA_LIST_EACH (link, &sched->tasks) {
         struct cla_task *task = CLA_CONTAINER(link, struct cla_task, all);
 
-        if (task->scope != NULL && !task->root->due &&
+        if (task->scope != NULL && !top_of(task)->root->due &&
             (most == NULL || task->charged > most->charged))
             most = task;
     }
-    return most;
+    return most != NULL ? top_of(most) : NULL;
 }
 
 static void collect(struct cla_vm *vm)

@@ -266,6 +266,64 @@ static void reason_outlives_the_end(void **state)
     cla_reason_fini(&token.reason);
 }
 
+static void linked_token_is_marked_with_its_source_and_follows_it(void **state)
+{
+    struct cla_token sources[2], target, child;
+    struct cla_token_link links[2];
+
+    cla_token_init(&sources[0], NULL, 50);
+    cla_token_init(&sources[1], NULL, 40);
+    cla_token_init(&target, NULL, CLA_NEVER);
+    for (int i = 0; i < 2; i++)
+        cla_token_link(&sources[i], &target, &links[i]);
+    cla_token_init(&child, &target, CLA_NEVER);
+    assert_int_equal(target.deadline_ns, 40);
+    assert_true(cla_token_cancel(&sources[1], CLA_CANCEL_USER, 7, NO_MESSAGE));
+    assert_int_equal(target.reason.kind, CLA_CANCEL_USER);
+    assert_int_equal(child.reason.kind, CLA_CANCEL_USER);
+    assert_false(cla_token_cancelled(&sources[0]));
+    assert_ptr_equal(cla_token_take_follower(&sources[1]), &target);
+    assert_null(cla_token_take_follower(&sources[1]));
+    assert_true(cla_token_cancel(&sources[0], CLA_CANCEL_RESET, 8, NO_MESSAGE));
+    assert_null(cla_token_take_follower(&sources[0]));
+    assert_int_equal(target.reason.kind, CLA_CANCEL_USER);
+    cla_token_end(&child);
+    cla_token_end(&target);
+    assert_true(cla_list_empty(&sources[0].links));
+    cla_token_end(&sources[0]);
+    cla_token_end(&sources[1]);
+}
+
+static void token_that_is_linked_to_a_cancelled_one_is_born_cancelled(void **state)
+{
+    struct cla_token source, target;
+    struct cla_token_link link;
+
+    cla_token_init(&source, NULL, CLA_NEVER);
+    cla_token_init(&target, NULL, CLA_NEVER);
+    cla_token_cancel(&source, CLA_CANCEL_USER, 3, NO_MESSAGE);
+    cla_token_link(&source, &target, &link);
+    assert_int_equal(target.reason.kind, CLA_CANCEL_USER);
+    assert_int_equal(target.reason.at_ns, 3);
+    assert_true(cla_list_empty(&source.links));
+    cla_token_end(&target);
+    cla_token_end(&source);
+}
+
+static void source_that_ends_leaves_the_linked_token_alone(void **state)
+{
+    struct cla_token source, target;
+    struct cla_token_link link;
+
+    cla_token_init(&source, NULL, CLA_NEVER);
+    cla_token_init(&target, NULL, CLA_NEVER);
+    cla_token_link(&source, &target, &link);
+    cla_token_end(&source);
+    assert_true(cla_list_empty(&target.sources));
+    assert_false(cla_token_cancelled(&target));
+    cla_token_end(&target);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +342,9 @@ int main(void)
         cmocka_unit_test(walk_visits_children_before_parents_and_newest_first),
         cmocka_unit_test(children_of_an_ended_token_become_roots),
         cmocka_unit_test(reason_outlives_the_end),
+        cmocka_unit_test(linked_token_is_marked_with_its_source_and_follows_it),
+        cmocka_unit_test(token_that_is_linked_to_a_cancelled_one_is_born_cancelled),
+        cmocka_unit_test(source_that_ends_leaves_the_linked_token_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "bind/call.h"
 #include "bind/client.h"
 #include "bind/core.h"
+#include "bind/coroutine.h"
 #include "bind/embed.h"
 #include "bind/error.h"
 #include "bind/json_codec.h"
@@ -43,6 +44,7 @@ static int l_open_core(lua_State *L)
 void cla_modules_open(lua_State *L, const char *version)
 {
     cla_protect_open(L);
+    cla_coroutine_open(L);
     cla_token_setup(L);
     cla_error_setup(L);
     cla_call_setup(L);

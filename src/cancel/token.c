@@ -2,7 +2,8 @@
 
 void cla_token_init(struct cla_token *token, struct cla_token *parent, uint64_t deadline_ns)
 {
-    *token = (struct cla_token){.parent = parent, .deadline_ns = deadline_ns};
+    *token =
+        (struct cla_token){.parent = parent, .own_ns = deadline_ns, .deadline_ns = deadline_ns};
     cla_list_init(&token->children);
     cla_list_init(&token->sibling);
     cla_list_init(&token->registrations);
@@ -13,6 +14,34 @@ void cla_token_init(struct cla_token *token, struct cla_token *parent, uint64_t 
         token->deadline_ns = parent->deadline_ns;
     if (cla_token_cancelled(parent))
         token->reason = cla_reason_share(&parent->reason);
+}
+
+static uint64_t effective_ns(const struct cla_token *token)
+{
+    uint64_t least = CLA_NEVER;
+
+    for (; token != NULL; token = token->parent)
+        least = token->own_ns < least ? token->own_ns : least;
+    return least;
+}
+
+bool cla_token_move(struct cla_token *token, struct cla_token *parent)
+{
+    const struct cla_reason *mark =
+        parent != NULL && cla_token_cancelled(parent) ? &parent->reason : NULL;
+    bool fresh = mark != NULL && !cla_token_cancelled(token);
+    struct cla_token *t = NULL;
+
+    cla_list_remove(&token->sibling);
+    token->parent = parent;
+    if (parent != NULL)
+        cla_list_push_front(&parent->children, &token->sibling);
+    while ((t = cla_token_next(token, t)) != NULL) {
+        t->deadline_ns = effective_ns(t);
+        if (mark != NULL && !cla_token_cancelled(t))
+            t->reason = cla_reason_share(mark);
+    }
+    return fresh;
 }
 
 void cla_token_end(struct cla_token *token)

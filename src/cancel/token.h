@@ -25,6 +25,7 @@ struct cla_token {
     struct cla_link sibling;       /* in parent->children */
     struct cla_link registrations; /* newest first */
     struct cla_reason reason;      /* kind NONE: not cancelled */
+    uint64_t own_ns;               /* its own deadline */
     uint64_t deadline_ns;          /* the least of its own and its ancestors'; CLA_NEVER: none */
     unsigned registration_count;
 };
@@ -37,6 +38,11 @@ struct cla_registration {
 
 /* Makes a token under 'parent' (NULL: a root); born cancelled if the parent is. */
 void cla_token_init(struct cla_token *token, struct cla_token *parent, uint64_t deadline_ns);
+
+/* Puts the token, and what is inside it, under 'parent' (NULL: a root); deadlines follow. If that
+ * was cancelled, the subtree is marked with its reason; true if the token was not cancelled before.
+ * What is marked stays so when it is moved away again. */
+bool cla_token_move(struct cla_token *token, struct cla_token *parent);
 
 /* Takes the token out of the tree. Children become roots; registrations are dropped. Its reason
  * stays readable until cla_reason_fini(&token->reason). */

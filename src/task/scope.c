@@ -97,6 +97,7 @@ void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_s
     scope->deadline_ns = deadline_ns;
     scope->open = true;
     scope->due = scope->grace_over = scope->shield = scope->is_shield = false;
+    scope->caught = scope->apart = false;
     scope->unwinding = outer != NULL && outer->task != task && is_unwinding(outer);
     task->scope = scope;
 }
@@ -134,9 +135,23 @@ void cla_scope_shield(struct cla_scope *scope, uint64_t until_ns)
     uint64_t cap = outer_grace_end(scope);
 
     scope->shield = scope->is_shield = true;
-    scope->caught_before = scope->task->caught;
-    scope->task->caught = false;
     cla_timer_start(timers_of(scope), &scope->timer, until_ns < cap ? until_ns : cap);
+}
+
+void cla_scope_clean_up(struct cla_scope *root)
+{
+    uint64_t now = cla_sched_now_ns(root->task->sched);
+    uint64_t end = cla_clock_add(now, root->task->sched->grace_ns), cap = outer_grace_end(root);
+
+    CLA_PRE(root->open && !root->due);
+    root->reason =
+        cla_token_cancelled(&root->token)
+            ? cla_reason_share(&root->token.reason)
+            : cla_reason_make(CLA_CANCEL_TIMEOUT, now, CLA_LIT("the grace of clean-up is over"));
+    root->grace_end_ns = end < cap ? end : cap;
+    root->due = root->unwinding = true;
+    root->outer = NULL;
+    cla_timer_start(timers_of(root), &root->timer, root->grace_end_ns);
 }
 
 void cla_scope_inherit(struct cla_scope *root)
@@ -175,14 +190,14 @@ static void cap_shield(struct cla_scope *scope, uint64_t end_ns)
         cla_timer_start(timers_of(scope), &scope->timer, end_ns);
 }
 
-static void wake_tasks(struct cla_scope *root)
+static void wake_tasks(struct cla_scope *root, uint64_t grace_end_ns)
 {
     struct cla_token *token = NULL;
 
     while ((token = cla_token_next(&root->token, token)) != NULL) {
         struct cla_scope *scope = scope_of(token);
 
-        cap_shield(scope, root->grace_end_ns);
+        cap_shield(scope, grace_end_ns);
         if (scope->task->scope == scope)
             cla_task_interrupt(scope->task);
     }
@@ -201,11 +216,14 @@ bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct
         scope->reason = cla_reason_share(&scope->token.reason);
     else
         scope->reason = cla_reason_make(kind, now, message);
-    cla_timer_start(timers_of(scope), &scope->timer, scope->grace_end_ns);
+    if (scope->apart)
+        cla_timer_stop(timers_of(scope), &scope->timer);
+    else
+        cla_timer_start(timers_of(scope), &scope->timer, scope->grace_end_ns);
     if (scope == task->root && task->ops->on_cancel != NULL)
         task->ops->on_cancel(task, &scope->reason);
     fire_registrations(scope);
-    wake_tasks(scope);
+    wake_tasks(scope, scope->grace_end_ns);
     return true;
 }
 
@@ -216,7 +234,7 @@ static void on_timer(struct cla_timer *timer)
     if (scope->due) {
         scope->grace_over = true;
         scope->task->sched->counters.grace_exceeded++;
-        wake_tasks(scope);
+        wake_tasks(scope, scope->grace_end_ns);
     } else if (scope->shield) {
         scope->shield = false;
         cla_task_interrupt(scope->task);
@@ -244,9 +262,7 @@ void cla_scope_close(struct cla_scope *scope)
     CLA_PRE(scope->open && scope != task->root);
     for (struct cla_scope *s = task->scope;; s = s->outer) {
         close_one(s);
-        /* A Cancel that the scope was cancelled by, and a pcall caught, ends with it. */
-        task->caught = s->is_shield ? s->caught_before : task->caught && !s->due;
-        luaL_unref(task->L, LUA_REGISTRYINDEX, s->ref);
+        luaL_unref(task->running, LUA_REGISTRYINDEX, s->ref);
         s->ref = LUA_NOREF;
         if (s == scope)
             break;
@@ -259,6 +275,16 @@ void cla_scope_close_root(struct cla_scope *scope)
     close_one(scope);
 }
 
+/* What pcalls have caught is raised again, as far as awaits see. */
+static void let_go(struct cla_task *task)
+{
+    for (struct cla_scope *s = task->scope; s != NULL && s->task == task; s = s->outer) {
+        s->caught = false;
+        if (s->shield)
+            break;
+    }
+}
+
 /* 'task' is about to raise 'scope': what is open from there inwards unwinds with it, and what it
  * opens from here on is its clean-up's. */
 static void begin_unwinding(struct cla_task *task, const struct cla_scope *scope)
@@ -269,7 +295,7 @@ static void begin_unwinding(struct cla_task *task, const struct cla_scope *scope
         s = s->outer;
     if (s == NULL)
         return; /* another task's: to this one it is an ordinary error */
-    task->caught = false;
+    let_go(task);
     for (s = task->scope; s != scope && s != task->root; s = s->outer)
         s->unwinding = true;
     s->unwinding = true;
@@ -290,10 +316,11 @@ void cla_scope_raise(lua_State *L, struct cla_scope *scope)
 struct cla_scope *cla_scope_to_raise(const struct cla_task *task)
 {
     struct cla_scope *target = NULL, *of_cleanup = NULL;
-    bool unwinding = false, over = false;
+    bool unwinding = false, over = false, caught = false;
 
     for (struct cla_scope *s = task->scope; s != NULL; s = s->outer) {
         unwinding |= s->unwinding && s->task == task;
+        caught |= s->caught && s->task == task;
         if (s->due) {
             target = s;
             over |= s->grace_over;
@@ -303,7 +330,92 @@ struct cla_scope *cla_scope_to_raise(const struct cla_task *task)
         if (s->shield)
             break;
     }
-    return unwinding && !over && !task->caught ? of_cleanup : target;
+    return unwinding && !over && !caught ? of_cleanup : target;
+}
+
+/* --- Scopes of coroutines. --- */
+
+/* Puts the scope with what is inside it under 'outer'. A cancel from there reaches what it had not
+ * reached before. */
+static void move_under(struct cla_scope *scope, struct cla_scope *outer)
+{
+    scope->outer = outer;
+    if (cla_token_move(&scope->token, outer != NULL ? &outer->token : NULL)) {
+        fire_registrations(scope);
+        wake_tasks(scope, outer_grace_end(scope));
+    }
+}
+
+/* Its deadline passed while nobody could notice: its clean-up has all of its grace. */
+static void begin_grace(struct cla_scope *scope)
+{
+    uint64_t now = cla_sched_now_ns(scope->task->sched);
+
+    if (!scope->due || scope->unwinding || scope->timer.active || scope->grace_over)
+        return;
+    scope->grace_end_ns = cla_clock_add(now, scope->task->sched->grace_ns);
+    cla_timer_start(timers_of(scope), &scope->timer, scope->grace_end_ns);
+}
+
+void cla_scope_join(struct cla_scope *innermost, struct cla_scope *outermost, struct cla_task *task)
+{
+    for (struct cla_scope *s = innermost;; s = s->outer) {
+        s->task = task;
+        s->apart = false;
+        begin_grace(s);
+        if (s == outermost)
+            break;
+    }
+    move_under(outermost, task->scope);
+    for (struct cla_scope *s = innermost; s != outermost->outer; s = s->outer)
+        cap_shield(s, outer_grace_end(s));
+    task->scope = innermost;
+}
+
+struct cla_scope *cla_scope_split(struct cla_task *task, struct cla_scope *base,
+                                  struct cla_task *owner)
+{
+    struct cla_scope *s = task->scope;
+
+    CLA_PRE(s != base);
+    for (;; s = s->outer) {
+        s->task = owner;
+        s->apart = true;
+        if (s->outer == base)
+            break;
+    }
+    task->scope = base;
+    move_under(s, owner->root);
+    return s;
+}
+
+void cla_scope_close_split(struct cla_scope *innermost, const struct cla_scope *outermost)
+{
+    lua_State *L = innermost->task->running;
+
+    for (struct cla_scope *s = innermost;; s = s->outer) {
+        close_one(s);
+        luaL_unref(L, LUA_REGISTRYINDEX, s->ref);
+        s->ref = LUA_NOREF;
+        if (s == outermost)
+            break;
+    }
+}
+
+struct cla_scope *cla_scope_live(const struct cla_task *task, lua_State *L, int index)
+{
+    struct cla_scope *scope;
+
+    if (task == NULL || lua_type(L, index) != LUA_TUSERDATA)
+        return NULL;
+    scope = cla_scope_at(L, index);
+    if (scope == NULL || !scope->open)
+        return NULL;
+    for (const struct cla_scope *s = task->scope; s != NULL; s = s->outer) {
+        if (s == scope)
+            return scope;
+    }
+    return NULL;
 }
 
 bool cla_scope_unwinding(const struct cla_task *task)

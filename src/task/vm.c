@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "task/coro.h"
 #include "task/task.h"
 
 /* A tight VM looks again whether calls that have ended gave memory back, but not before this many
@@ -56,6 +57,7 @@ static int l_setup(lua_State *L)
 {
     luaL_openlibs(L);
     cla_scope_setup(L);
+    cla_coro_setup(L);
     return 0;
 }
 

@@ -250,6 +250,58 @@ static void reason_outlives_the_end(void **state)
     cla_reason_fini(&token.reason);
 }
 
+static void moved_token_has_the_deadlines_around_it_and_not_those_it_has_left(void **state)
+{
+    struct cla_token near, far, child, inner;
+
+    cla_token_init(&near, NULL, 10);
+    cla_token_init(&far, NULL, 90);
+    cla_token_init(&child, &near, 50);
+    cla_token_init(&inner, &child, CLA_NEVER);
+    assert_false(cla_token_move(&child, &far));
+    assert_int_equal(child.deadline_ns, 50);
+    assert_int_equal(inner.deadline_ns, 50);
+    assert_false(cla_token_move(&child, &near));
+    assert_int_equal(inner.deadline_ns, 10);
+    assert_false(cla_token_move(&child, NULL));
+    assert_int_equal(inner.deadline_ns, 50);
+    assert_null(child.parent);
+    cla_token_end(&inner);
+    cla_token_end(&child);
+    cla_token_end(&far);
+    cla_token_end(&near);
+}
+
+static void token_moved_under_a_cancelled_one_is_marked_once_and_stays_so(void **state)
+{
+    struct family f;
+
+    family_init(&f);
+    cla_token_cancel(&f.a1, CLA_CANCEL_USER, 1, NO_MESSAGE);
+    cla_token_cancel(&f.b, CLA_CANCEL_RESET, 2, CLA_LIT("m"));
+    assert_true(cla_token_move(&f.a, &f.b));
+    assert_int_equal(f.a.reason.kind, CLA_CANCEL_RESET);
+    assert_int_equal(f.a1.reason.kind, CLA_CANCEL_USER);
+    assert_int_equal(f.a2.reason.kind, CLA_CANCEL_RESET);
+    assert_false(cla_token_move(&f.a, &f.root));
+    assert_true(cla_token_cancelled(&f.a));
+    assert_false(cla_token_cancelled(&f.root));
+    family_fini(&f);
+}
+
+static void moved_token_is_marked_with_its_new_parent_only(void **state)
+{
+    struct family f;
+
+    family_init(&f);
+    cla_token_move(&f.a1, &f.b);
+    cla_token_cancel(&f.a, CLA_CANCEL_RESET, 1, NO_MESSAGE);
+    assert_false(cla_token_cancelled(&f.a1));
+    cla_token_cancel(&f.b, CLA_CANCEL_USER, 2, NO_MESSAGE);
+    assert_int_equal(f.a1.reason.kind, CLA_CANCEL_USER);
+    family_fini(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +319,9 @@ int main(void)
         cmocka_unit_test(walk_visits_children_before_parents_and_newest_first),
         cmocka_unit_test(children_of_an_ended_token_become_roots),
         cmocka_unit_test(reason_outlives_the_end),
+        cmocka_unit_test(moved_token_has_the_deadlines_around_it_and_not_those_it_has_left),
+        cmocka_unit_test(token_moved_under_a_cancelled_one_is_marked_once_and_stays_so),
+        cmocka_unit_test(moved_token_is_marked_with_its_new_parent_only),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,8 @@
 
 #include "task/compat.h"
 
+/* Slots that the frame of a C function has for certain, but for a few. */
+#define ROOM (LUA_MINSTACK - 4)
 #define HANDLER 1 /* stack index of the message handler in the boot frame */
 /* lua_resetthread of 5.4.4 does not count C calls: more, one inside the other, would crash. */
 #define RESETS_MAX 150
@@ -136,8 +138,9 @@ static bool is_fresh(lua_State *co)
     return lua_status(co) == LUA_OK && lua_gettop(co) == 1 && lua_getstack(co, 0, &ar) == 0;
 }
 
-static void enter(struct cla_coro *coro, struct cla_task *task, lua_State *L)
+static inline void enter(struct cla_coro *coro, struct cla_task *task, lua_State *L)
 {
+    coro->yielded = false;
     coro->task = task;
     coro->outer = task->coro;
     coro->from = L;
@@ -166,7 +169,7 @@ static void leave_scopes(struct cla_coro *coro, struct cla_task *task)
     cla_scope_close(s);
 }
 
-static void leave(struct cla_coro *coro)
+static inline void leave(struct cla_coro *coro)
 {
     struct cla_task *task = coro->task;
 
@@ -177,9 +180,10 @@ static void leave(struct cla_coro *coro)
         leave_scopes(coro, task);
 }
 
-static int take_results(lua_State *L, lua_State *co, int n)
+/* L's frame is that of a C function which holds nothing above the coroutine. */
+static inline int take_results(lua_State *L, lua_State *co, int n)
 {
-    if (!lua_checkstack(L, n + 1)) {
+    if (n >= ROOM && !lua_checkstack(L, n + 1)) {
         lua_pop(co, n);
         lua_pushliteral(L, "too many results to resume");
         return CLA_CORO_FAILED;
@@ -195,7 +199,7 @@ static int take_error(lua_State *L, lua_State *co, const struct cla_task *task, 
 }
 
 /* 'coro' is in the frame of 'co', which may be gone; nothing is collected before it was read. */
-static int run(lua_State *L, struct cla_coro *coro, int n)
+static inline int run(lua_State *L, struct cla_coro *coro, int n)
 {
     struct cla_task *task = coro->task;
     lua_State *co = coro->L;
@@ -209,43 +213,50 @@ static int run(lua_State *L, struct cla_coro *coro, int n)
     return take_error(L, co, task, coro->unwinding);
 }
 
+static int refuse(lua_State *L, int n, const char *message)
+{
+    lua_pop(L, n);
+    lua_pushstring(L, message);
+    return CLA_CORO_FAILED;
+}
+
 /* Not resumed before, over, not resumable, or begun by a C module, which then is as it ever was. */
-static int resume_other(lua_State *L, lua_State *co, struct cla_task *task, int n)
+static int resume_other(lua_State *L, lua_State *co, int n)
 {
     int results = 0, status;
 
     if (is_fresh(co)) {
-        prepare(L, co, task->sched->nobody);
+        prepare(L, co, cla_sched_of(L)->nobody);
         return cla_coro_resume(L, co, n);
     }
+    if (!lua_checkstack(co, n + 1))
+        return refuse(L, n, "too many arguments to resume");
     lua_xmove(L, co, n);
     status = lua_resume(co, L, n, &results);
     if (status == LUA_OK || status == LUA_YIELD)
         return take_results(L, co, results);
-    return take_error(L, co, task, false);
+    lua_xmove(co, L, 1);
+    return CLA_CORO_FAILED;
 }
 
 int cla_coro_resume(lua_State *L, lua_State *co, int n)
 {
     struct cla_coro *coro = cla_coro_of(co);
-    struct cla_sched *sched = cla_sched_of(L);
-    struct cla_task *task = sched->current != NULL ? sched->current : sched->nobody;
+    struct cla_sched *sched;
+    struct cla_task *task;
 
-    if (!lua_checkstack(co, n + 2)) {
-        lua_pop(L, n);
-        lua_pushliteral(L, "too many arguments to resume");
-        return CLA_CORO_FAILED;
-    }
     if (coro == NULL)
-        return resume_other(L, co, task, n);
-    if (coro->task != NULL) {
-        lua_pop(L, n);
-        lua_pushliteral(L, "cannot resume non-suspended coroutine");
-        return CLA_CORO_FAILED;
-    }
+        return resume_other(L, co, n);
+    if (coro->task != NULL)
+        return refuse(L, n, "cannot resume non-suspended coroutine");
+    if ((n >= ROOM || !coro->yielded) && !lua_checkstack(co, n + 1))
+        return refuse(L, n, "too many arguments to resume");
+    sched = coro->sched;
+    task = sched->current != NULL ? sched->current : sched->nobody;
     if (coro->orphan)
         adopt(coro, task);
-    lua_xmove(L, co, n);
+    if (n > 0)
+        lua_xmove(L, co, n);
     enter(coro, task, L);
     return run(L, coro, n);
 }
@@ -290,6 +301,7 @@ int cla_coro_yield(lua_State *L)
     }
     if (coro->closing)
         return luaL_error(L, "attempt to yield from a coroutine that is being closed");
+    coro->yielded = true;
     return lua_yieldk(L, lua_gettop(L), (lua_KContext)coro, yield_k);
 }
 
@@ -372,7 +384,7 @@ int cla_coro_close(lua_State *L)
     if ((coro != NULL && coro->task != NULL) ||
         (lua_status(co) == LUA_OK && lua_getstack(co, 0, &ar) != 0))
         return luaL_error(L, "cannot close a normal coroutine");
-    if (coro == NULL || lua_status(co) != LUA_YIELD)
+    if (coro == NULL || !coro->yielded)
         return close_by_reset(L, co);
     lua_settop(L, 1);
     coro->closing = true;

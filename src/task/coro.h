@@ -40,6 +40,7 @@ struct cla_coro {
     struct cla_scope *base; /* the innermost scope of its resumer */
     bool unwinding;         /* it was resumed by clean-up: a Cancel passes the resumer */
     /* While suspended: */
+    bool yielded;                            /* by cla_coro_yield(), not in a C module */
     struct cla_scope *innermost, *outermost; /* its scopes; NULL: none */
 };
 

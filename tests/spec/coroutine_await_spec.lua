@@ -213,7 +213,7 @@ describe("a Cancel inside a coroutine of the script", function()
     local caught
     call(function()
       local ok, e = pcall(coroutine.wrap(function()
-        local ok2, e2 = pcall(cancela.sleep, 10)
+        local _, e2 = pcall(cancela.sleep, 10)
         caught = e2
         error(e2, 0)
       end))

@@ -217,9 +217,7 @@ describe("case 60: a coroutine that a call abandons", function()
     call(function()
       local function step(n)
         for _ = 1, n do
-          for _ in coroutine.wrap(function() coroutine.yield(1) end) do
-            break
-          end
+          coroutine.wrap(function() coroutine.yield(1) end)()
         end
         collectgarbage()
         cancela.sleep(0)

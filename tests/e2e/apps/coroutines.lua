@@ -13,12 +13,12 @@ return cancela.app {
     nested = function(params)
       return coroutine.wrap(function()
         local _ <close> = closing("closed " .. params.label .. " outer", 0.02)
-        return select(2, coroutine.resume(coroutine.create(function()
+        return select(2, assert(coroutine.resume(coroutine.create(function()
           local _ <close> = closing("closed " .. params.label .. " inner", 0.02)
           cancela.log.info("started " .. params.label)
           cancela.sleep(params.seconds)
           return "slept"
-        end)))
+        end))))
       end)()
     end,
 

@@ -6,6 +6,10 @@ pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto>=3)
 pkg_check_modules(SSL REQUIRED IMPORTED_TARGET libssl>=3)
 pkg_search_module(LUA REQUIRED IMPORTED_TARGET lua5.4 lua-5.4 lua>=5.4)
+if(LUA_VERSION VERSION_LESS 5.4.5)
+  message(STATUS "Lua ${LUA_VERSION}: 'break' may close the closing value of a generic 'for' late "
+    "(docs/cancellation.md, Clean-up that waits)")
+endif()
 
 # A system libllhttp where there is one; else Debian's node-llhttp, which ships the C sources.
 # Their strict mode is off by default.

@@ -85,7 +85,7 @@ def exported(source, table):
 
 def annotated(source):
     """Yields (class, field) of the annotations of what scripts are given."""
-    for name, body in re.findall(r"^---@class cancela\.(Call|Token|Registration|Client|Socket|log|json|Reason)\b.*\n((?:---.*\n)*)",
+    for name, body in re.findall(r"^---@class cancela\.(Call|Token|Registration|Client|Socket|log|json|Reason|Task|Group|Channel|Semaphore|Mutex|Interval)\b.*\n((?:---.*\n)*)",
                                  source, re.M):
         yield from ((name, field) for field in re.findall(r"^---@field (\w+)", body, re.M))
 
@@ -98,7 +98,8 @@ def check_script_api(tree):
     names += [f"testing.{name}" for name in exported(testing, "testing")]
     names += [f"app:{name}" for name in exported(testing, "App") if not name.startswith("__")]
     spelled = {"Call": "call", "Client": "client", "Socket": "socket",
-                "Token": "token", "Registration": "registration", "json": "cancela.json"}
+                "Token": "token", "Registration": "registration", "json": "cancela.json", "Task": "task",
+                "Group": "group", "Channel": "channel", "Semaphore": "semaphore", "Mutex": "mutex", "Interval": "interval"}
     for kind, field in annotated(source):
         if kind in spelled:
             names.append((f"`{spelled[kind]}.{field}", f"`{spelled[kind]}:{field}("))
@@ -106,6 +107,8 @@ def check_script_api(tree):
             names.append((f"cancela.log.{field}", f"/ {field}"))
         else:
             names.append(f"{field} =" if field == "kind" else f"`{field}`")
+    counters = (tree.root / "src/task/sched.h").read_text(encoding="utf-8")
+    names += [f"| `{name}` |" for name in re.findall(r"^    X\((\w+),", counters, re.M)]
     if len(names) < 20:
         yield "docs/script-guide.md: lua/cancela/*.lua exports next to nothing"
     for name in names:
@@ -179,12 +182,50 @@ def check_links(tree):
 def check_functions(tree):
     """Mentions like `gateway/conn.c:on_read`, and of headers like `io/loop.h`."""
     for page, text in tree.pages.items():
-        for name, function in re.findall(r"`((?:[a-z]+/)+[a-z_]+\.[ch])(?::(\w+))?`", text):
+        for name, function in re.findall(r"`(?!tests/)((?:[a-z]+/)+[a-z_]+\.[ch])(?::(\w+))?`", text):
             file = tree.root / "src" / name
             if not file.is_file():
                 yield f"{page}: there is no src/{name}"
             elif function and not re.search(rf"\b{function}\(", file.read_text(encoding="utf-8")):
                 yield f"{page}: {name} has no {function}"
+
+
+# --- The cases of cancellation, and the tests that prove them. ---
+
+CASES = 92
+OWNERS = {"upstream calls", "streaming", "reload", "binary frames"}
+
+
+def holds_test(source, suffix, name):
+    """Whether a test file has the test 'name', as it is written there, and runs it."""
+    if suffix == ".c":
+        return re.search(rf"^static void {name}\(", source, re.M) and re.search(rf"(TEST|unit_test)\w*\({name}\b", source)
+    escaped = name.replace("'", "\\'")
+    return any(f"{kind}({quote}{title}{quote}" in source
+               for kind in ["it", "test", "describe"] for quote in "'\"`" for title in {name, escaped})
+
+
+def check_case(tree, number, proof):
+    tests = re.findall(r"`(tests/[^`]+)`: `([^`]+)`", proof)
+    owner = re.search(r"\*\*owned by\*\*: ([a-z ]+?)(?: \(|$)", proof)
+    if not tests and not owner and not re.search(r"\*\*open\*\*: \w", proof):
+        yield f"case {number} has no test, and does not say what it waits for"
+    if owner and owner[1] not in OWNERS:
+        yield f"case {number}: nobody is called {owner[1]}"
+    for name, title in tests:
+        file = tree.root / name
+        if not file.is_file():
+            yield f"case {number}: there is no {name}"
+        elif not holds_test(file.read_text(encoding="utf-8"), file.suffix, title):
+            yield f"case {number}: {name} has no test '{title}'"
+
+
+def check_cases(tree):
+    rows = re.findall(r"^\| (\d+) \| [^|]+ \| (.*) \|$", tree.page("cancellation-cases.md"), re.M)
+    if [int(number) for number, _ in rows] != list(range(1, CASES + 1)):
+        yield f"docs/cancellation-cases.md: its cases are not 1 to {CASES}, each once and in order"
+    for number, proof in rows:
+        yield from (f"docs/cancellation-cases.md: {finding}" for finding in check_case(tree, number, proof))
 
 
 # --- Code blocks. ---
@@ -294,7 +335,7 @@ def check_sessions(tree):
 
 
 RULES = [check_settings, check_script_api, check_options, check_codes, check_reasons, check_exit_codes, check_links,
-         check_functions, check_code, check_sessions]
+         check_functions, check_cases, check_code, check_sessions]
 
 
 def findings_of(root, binary, rules):
@@ -308,6 +349,8 @@ BREAKS = [
     (check_settings, "docs/operations.md", "| `hosts` |", "| `hots` |"),
     (check_script_api, "docs/script-guide.md", "cancela.checkpoint()", "cancela.check()"),
     (check_script_api, "docs/script-guide.md", "`call.peer`", "`call.pair`"),
+    (check_script_api, "docs/script-guide.md", "`channel:recv(", "`channel:receive("),
+    (check_script_api, "docs/script-guide.md", "| `late_errors` |", "| `errors` |"),
     (check_options, "docs/script-guide.md", "| `nulls` |", "| `null` |"),
     (check_codes, "docs/script-guide.md", "-32005", "-32006"),
     (check_codes, "docs/protocols.md", "-32802", "-32801"),
@@ -316,6 +359,14 @@ BREAKS = [
     (check_links, "README.md", "](docs/protocols.md)", "](docs/protocol.md)"),
     (check_links, "docs/operations.md", "protocols.md#http)", "protocols.md#https)"),
     (check_functions, "docs/architecture.md", "gateway/worker.c:turn", "gateway/worker.c:spin"),
+    (check_cases, "docs/cancellation-cases.md", "| 92 |", "| 91 |"),
+    (check_cases, "docs/cancellation-cases.md", "tests/e2e/cases.test.mjs", "tests/e2e/case.test.mjs"),
+    (check_cases, "docs/cancellation-cases.md", "`case 6: leaves a retry", "`case 6: leaves no retry"),
+    (check_cases, "docs/cancellation-cases.md", "`second_cancel_changes_nothing`", "`second_cancel_changes`"),
+    (check_cases, "docs/cancellation-cases.md", "`a client that only ended", "`a client that ended"),
+    (check_cases, "docs/cancellation-cases.md", "**open**: needs the watchdog", "the watchdog"),
+    (check_cases, "docs/cancellation-cases.md", "**owned by**: reload", "**owned by**: somebody"),
+    (check_cases, "tests/unit/task/test_vm.c", "TEST(case_88_", "TEST(case_89_"),
     (check_code, "docs/cancellation.md", "```lua\nwhile more() do", "```lua\nwhile more() od"),
     (check_code, "docs/cancellation.md", "```lua spec", "```lua test"),
     (check_code, "docs/cancellation.md", 'assert.equal("committed"', 'assert.equal("done"'),

@@ -5,8 +5,21 @@
 local core = require "cancela.core"
 local app = require "cancela.app"
 
+---@alias cancela.Kind
+---| "reset"
+---| "disconnect"
+---| "timeout"
+---| "shutdown"
+---| "reload"
+---| "killed"
+---| "limit"
+---| "slow_consumer"
+---| "user"
+---| "parent_failed"
+---| "lost_race"
+
 ---@class cancela.Reason
----@field kind "reset"|"disconnect"|"timeout"|"shutdown"|"reload"|"killed"|"limit"|"slow_consumer"|"user"
+---@field kind cancela.Kind
 ---@field at number when it was decided, in seconds as from `cancela.now()`
 ---@field message? string in words, at most 1 KiB; may come from the client: do not trust it
 
@@ -16,11 +29,18 @@ local app = require "cancela.app"
 ---@field cancelled boolean
 ---@field reason? cancela.Reason nil until cancelled
 ---@field deadline number in seconds as from `cancela.now()`; math.huge if there is none
----@field remaining number seconds until the deadline, at least 0; math.huge if there is none
+---@field remaining number seconds until the deadline; 0 when it has passed or the token is cancelled; math.huge if there is none
 ---@field throw_if_cancelled fun(self: cancela.Token): cancela.Token raises the Cancel, or returns self
 ---@field on_cancel fun(self: cancela.Token, fn: cancela.OnCancel): cancela.Registration
 --- Runs `fn` at most once, as a task of its own that may await for as long as the grace lasts. On a
 --- cancelled token it is scheduled at once. At most 1024 on one token.
+
+---@field child fun(self: cancela.Token, options?: {timeout: number?}): cancela.Token, fun(reason?: string): boolean
+--- A token of its own, cancelled with this one, at its time limit, or by the function, which returns true if
+--- it did it. It ends with the scope it was made in: after that nothing cancels it
+---@field wait fun(self: cancela.Token): cancela.Reason? awaits its cancellation and returns the reason; nil if
+--- its scope ended without. Cancel safe: nothing to lose
+---@field wait_op fun(self: cancela.Token): cancela.Operation `wait` for `cancela.select`
 
 ---@class cancela.Registration May be a `<close>` variable.
 ---@field remove fun(self: cancela.Registration): boolean true iff the function will never run
@@ -138,6 +158,21 @@ cancela.is_cancel = core.is_cancel
 ---@type fun(seconds: number, fn: function, ...: any): boolean, any
 cancela.timeout = core.timeout
 
+---Calls `fn(...)` and returns its results. After some seconds it is cancelled, and an ordinary error of
+---code = "deadline_exceeded" is raised. Cancel safe: as `timeout`.
+---@type fun(seconds: number, fn: function, ...: any): any
+cancela.fail_after = core.fail_after
+
+---Makes a token that is cancelled when any of 1 to 100 others is, at once if one is already. It ends with
+---the scope it was made in.
+---@type fun(...: cancela.Token): cancela.Token
+cancela.linked_token = core.linked_token
+
+---Starts `fn()` as a task that the end of the call does not end, for at most `timeout` seconds (above 0, at most
+---86400). Raises `resource_exhausted` if there are `max_detached` already, `unavailable` at shutdown.
+---@type fun(fn: function, options: {timeout: number}): cancela.Task
+cancela.detach = core.detach
+
 ---Calls `fn(...)` and hides outer cancels from its awaits for at most some seconds; once there is one,
 ---at most for its grace. Returns what `fn` returns.
 ---@type fun(seconds: number, fn: function, ...: any): any
@@ -147,6 +182,91 @@ cancela.shield = core.shield
 ---nil on a normal exit. `fn` may await, shielded.
 ---@type fun(fn: fun(err: any)): any
 cancela.defer = core.defer
+
+---@class cancela.Operation Something to be awaited by `cancela.select`, any number of times, by one task at a time.
+
+---@class cancela.Task A subtask.
+---@field await fun(self: cancela.Task): any awaits its end. Returns its results or raises its error; if it was
+--- cancelled an ordinary error with code = "canceled", kind = "cancelled" and its reason. Cancel safe: the
+--- task goes on
+---@field await_op fun(self: cancela.Task): cancela.Operation `await` for `cancela.select`
+---@field cancel fun(self: cancela.Task, reason?: string): boolean false if it has ended, or was cancelled already
+
+---@class cancela.Group
+---@field spawn fun(self: cancela.Group, fn: function, ...: any): cancela.Task starts `fn(...)` as a subtask of the
+--- group. Raises if the group is cancelled or over
+
+---@class cancela.Channel
+---@field send fun(self: cancela.Channel, value: any): boolean?, string? awaits room, or a receiver. Returns
+--- true, or nil and "closed". nil cannot be sent. Cancel safe: it is sent or it raises, never both
+---@field send_op fun(self: cancela.Channel, value: any): cancela.Operation `send` for `cancela.select`
+---@field recv fun(self: cancela.Channel): any, string? awaits a value, the oldest. nil and "closed" once it is
+--- closed and empty. Cancel safe: a value that was taken is returned
+---@field recv_op fun(self: cancela.Channel): cancela.Operation `recv` for `cancela.select`
+---@field close fun(self: cancela.Channel): boolean who waits gets "closed"; what it holds can still be
+--- received. False if it was closed already
+
+---@class cancela.Semaphore
+---@field acquire fun(self: cancela.Semaphore) awaits a permit, in order. Cancel safe: raises or has it, never both
+---@field acquire_op fun(self: cancela.Semaphore): cancela.Operation `acquire` for `cancela.select`
+---@field release fun(self: cancela.Semaphore) gives a permit back; raises if all are free
+
+---@class cancela.Mutex
+---@field lock fun(self: cancela.Mutex) awaits it, in order. Cancel safe: raises or holds it, never both. Raises
+--- if the same task holds it
+---@field lock_op fun(self: cancela.Mutex): cancela.Operation `lock` for `cancela.select`
+---@field unlock fun(self: cancela.Mutex) raises if this task does not hold it
+
+---@class cancela.Interval
+---@field tick fun(self: cancela.Interval): integer awaits the next tick; returns how many were due, more than 1
+--- if some were missed. Cancel safe: a tick that was not returned is due still
+---@field tick_op fun(self: cancela.Interval): cancela.Operation `tick` for `cancela.select`
+
+---Calls `fn(group)` and waits for it and for every subtask that it spawned. The first error cancels the
+---rest and is raised when all have ended. Returns what `fn` returns. Cancel safe: nothing is left running.
+---@type fun(fn: fun(group: cancela.Group): any): any
+cancela.group = core.group
+
+---Calls the functions as subtasks, beside each other. Returns the first result of each, in order; errors
+---as in a group. Cancel safe: nothing is left running.
+---@type fun(...: function): any
+cancela.all = core.all
+
+---Calls the functions as subtasks, beside each other. The first that ends decides: returns its place and
+---its results, or raises its error, when the others, which are cancelled (lost_race), have ended. Of those that
+---end in the same turn the first argument counts. Cancel safe: nothing is left running.
+---@type fun(...: function): integer, any
+cancela.race = core.race
+
+---Makes a channel that holds up to `capacity` (0 to 1000000; default 0) values that nobody has received yet.
+---@type fun(capacity?: integer): cancela.Channel
+cancela.channel = core.channel
+
+---Makes a semaphore of 1 to 1000000 permits.
+---@type fun(permits: integer): cancela.Semaphore
+cancela.semaphore = core.semaphore
+
+---Makes a mutex.
+---@type fun(): cancela.Mutex
+cancela.mutex = core.mutex
+
+---Makes a source of ticks, one every so many seconds (at least 0.001), the first after that time.
+---@type fun(seconds: number): cancela.Interval
+cancela.interval = core.interval
+
+---`sleep` for `cancela.select`; it counts from when it is awaited.
+---@type fun(seconds: number): cancela.Operation
+cancela.sleep_op = core.sleep_op
+
+---Awaits 1 to 100 operations until the first is done; the others did not happen. Returns its place in
+---the list and its results; of those that could be done at once the first in the list is. Cancel safe: as
+---each of them.
+---@type fun(operations: cancela.Operation[]): integer, any
+cancela.select = core.select
+
+---Counts of this VM since it began: see the script guide.
+---@type fun(): table<string, integer|table<string, integer>>
+cancela.stats = core.stats
 
 local function getenv(name)
   if type(name) ~= "string" then

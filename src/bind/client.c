@@ -338,11 +338,14 @@ static int receive(lua_State *L, struct cla_task *task)
 
     if (cla_socket_in_any(socket))
         return cla_client_push_message(L, socket);
+    cla_socket_all_read(socket);
     if (socket->worker->env.draining)
         cla_socket_close(socket, CLA_WS_GOING_AWAY, CLA_LIT("the server is shutting down"),
                          CLA_CANCEL_SHUTDOWN);
     if (socket->state == CLA_SOCKET_OVER)
         return push_end(L, socket);
+    if (socket->reader != NULL)
+        return luaL_error(L, "another task waits for the next message of this socket");
     socket->reader = task;
     return cla_await(L, task, cancel_receive, socket, receive_k);
 }
@@ -357,8 +360,6 @@ static int l_receive(lua_State *L)
         return luaL_error(L, "this client speaks JSON-RPC: its messages are calls");
     if (!socket->route->streams)
         return luaL_error(L, "this socket's messages go to on_message");
-    if (socket->reader != NULL)
-        return luaL_error(L, "another task waits for the next message of this socket");
     lua_settop(L, 1);
     return receive(L, cla_await_check(L));
 }

@@ -8,6 +8,7 @@
 #include "bind/reason.h"
 #include "bind/token.h"
 #include "task/await.h"
+#include "task/interrupt.h"
 
 /* As of the setting message_bytes. */
 #define MESSAGE_BYTES_MAX (UINT64_C(1) << 30)
@@ -41,28 +42,13 @@ static int l_token(lua_State *L)
     return 1;
 }
 
-/* The nearest scope, outwards, whose deadline has passed unnoticed while the script computed. */
-static struct cla_scope *expired(struct cla_task *task)
-{
-    uint64_t now = cla_sched_now_ns(task->sched);
-
-    for (struct cla_scope *s = task->scope; s != NULL && !s->shield; s = s->outer) {
-        if (!s->due && s->timer.active && s->timer.due_ns <= now)
-            return s;
-        if (s == task->root && !s->due && s->token.deadline_ns <= now)
-            return s;
-    }
-    return NULL;
-}
-
 /* checkpoint(): raises if an await would; also notices a deadline that passed while computing. */
 static int l_checkpoint(lua_State *L)
 {
     struct cla_task *task = cla_await_task(L, "use cancela.checkpoint");
-    struct cla_scope *scope = expired(task);
+    struct cla_scope *scope;
 
-    if (scope != NULL)
-        cla_scope_cancel(scope, CLA_CANCEL_TIMEOUT, cla_slice(NULL, 0));
+    cla_interrupt_expire(task);
     scope = cla_scope_to_raise(task);
     if (scope != NULL)
         cla_scope_raise(L, scope);

@@ -86,7 +86,7 @@ int cla_error_luaopen_raise(lua_State *L)
     return lua_error(L);
 }
 
-int cla_error_raise(lua_State *L, enum cla_code code, const char *message)
+void cla_error_push(lua_State *L, enum cla_code code, const char *message)
 {
     const struct cla_code_info *info = cla_code_info(code);
 
@@ -96,7 +96,29 @@ int cla_error_raise(lua_State *L, enum cla_code code, const char *message)
     lua_pushstring(L, message != NULL ? message : info->text);
     lua_setfield(L, -2, "message");
     luaL_setmetatable(L, TYPE);
+}
+
+int cla_error_raise(lua_State *L, enum cla_code code, const char *message)
+{
+    cla_error_push(L, code, message);
     return lua_error(L);
+}
+
+static int l_text(lua_State *L)
+{
+    luaL_tolstring(L, 1, NULL);
+    return 1;
+}
+
+const char *cla_error_push_text(lua_State *L, int index)
+{
+    lua_pushvalue(L, index);
+    lua_pushcfunction(L, l_text);
+    lua_insert(L, -2);
+    if (lua_pcall(L, 1, 1, 0) == LUA_OK)
+        return lua_tostring(L, -1);
+    lua_pop(L, 1);
+    return lua_pushliteral(L, "an error object whose __tostring raises");
 }
 
 bool cla_error_is(lua_State *L, int index)

@@ -15,6 +15,13 @@ void cla_error_setup(lua_State *L);
 /* cancela.error: raises. A lua_CFunction. */
 int cla_error_luaopen_raise(lua_State *L);
 
+/* Pushes a typed error; 'message' NULL: the code's own text. May raise, for want of memory. */
+void cla_error_push(lua_State *L, enum cla_code code, const char *message);
+
+/* Pushes what people may read of the error at 'index', and returns it. Raises only for want of
+ * memory. */
+const char *cla_error_push_text(lua_State *L, int index);
+
 /* Raises a typed error; 'message' NULL: the code's own text. */
 int cla_error_raise(lua_State *L, enum cla_code code, const char *message);
 

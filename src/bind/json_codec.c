@@ -13,7 +13,9 @@ const char cla_json_meta_array, cla_json_meta_object;
 
 static void make_metatable(lua_State *L, const char *key, const char *name)
 {
-    lua_createtable(L, 0, 1);
+    lua_createtable(L, 1, 1);
+    lua_pushlightuserdata(L, (void *)key);
+    lua_rawseti(L, -2, CLA_JSON_META_SELF);
     lua_pushstring(L, name);
     lua_setfield(L, -2, "__name");
     lua_rawsetp(L, LUA_REGISTRYINDEX, key);

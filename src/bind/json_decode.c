@@ -19,7 +19,7 @@
 struct decoder {
     lua_State *L;
     const struct cla_json_decode_opts *opts;
-    int base;    /* stack index of the array metatable */
+    int base;    /* stack index of the array metatable; nil there: not needed yet */
     bool object; /* the innermost container is an object */
     int hints[HINTS];
     struct cla_json_scan scan;
@@ -54,6 +54,19 @@ static void put(struct decoder *d)
         lua_rawseti(d->L, -2, d->counts[depth]);
 }
 
+/* It is looked for when the first array comes, and kept at the base. */
+static void push_array_metatable(struct decoder *d)
+{
+    lua_State *L = d->L;
+
+    if (lua_isnil(L, d->base)) {
+        lua_rawgetp(L, LUA_REGISTRYINDEX, &cla_json_meta_array);
+        lua_copy(L, -1, d->base);
+    } else {
+        lua_pushvalue(L, d->base);
+    }
+}
+
 /* Begins a container. Returns 0, or -CLA_ENOMEM if the stack cannot grow. */
 static int begin(struct decoder *d, bool object)
 {
@@ -68,7 +81,7 @@ static int begin(struct decoder *d, bool object)
         return 0;
     }
     lua_createtable(d->L, 1, 0);
-    lua_pushvalue(d->L, d->base);
+    push_array_metatable(d);
     lua_setmetatable(d->L, -2);
     return 0;
 }
@@ -155,7 +168,7 @@ static void init(struct decoder *d, lua_State *L, struct cla_slice text,
     for (int i = 0; i < HINTS; i++)
         d->hints[i] = FIRST_HINT;
     cla_json_scan_init(&d->scan, text, opts->max_depth);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &cla_json_meta_array);
+    lua_pushnil(L);
     d->base = lua_gettop(L);
 }
 

@@ -127,8 +127,8 @@ static bool has_metatable(struct encoder *e, const char *key)
 
     if (!lua_getmetatable(e->L, -1))
         return false;
-    lua_rawgetp(e->L, LUA_REGISTRYINDEX, key);
-    same = lua_rawequal(e->L, -1, -2);
+    lua_rawgeti(e->L, -1, CLA_JSON_META_SELF);
+    same = lua_touserdata(e->L, -1) == key;
     lua_pop(e->L, 2);
     return same;
 }

@@ -10,4 +10,7 @@
 extern const char cla_json_meta_array;
 extern const char cla_json_meta_object;
 
+/* Where each holds its own key: looking there is quicker than finding it in the registry. */
+#define CLA_JSON_META_SELF 1
+
 #endif

@@ -37,6 +37,23 @@ static struct load *load_of(lua_State *L)
     return load;
 }
 
+static void on_hook(lua_State *L, lua_Debug *ar);
+
+static void check_deadline(lua_State *L, const struct load *load)
+{
+    if (cla_clock_monotonic_ns() <= load->deadline_ns)
+        return;
+    lua_sethook(L, on_hook, LUA_MASKCOUNT, 1); /* a loop around pcall ends too */
+    luaL_error(L, "the script took too long to load (load_timeout)");
+}
+
+/* For functions written in C, which the hook does not reach. */
+static int on_interrupt(lua_State *L)
+{
+    check_deadline(L, load_of(L));
+    return 0;
+}
+
 static void on_hook(lua_State *L, lua_Debug *ar)
 {
     struct load *load = load_of(L);
@@ -49,9 +66,8 @@ static void on_hook(lua_State *L, lua_Debug *ar)
             load->line = ar->currentline;
             memcpy(load->source, ar->short_src, sizeof load->source);
         }
-    } else if (cla_clock_monotonic_ns() > load->deadline_ns) {
-        lua_sethook(L, on_hook, LUA_MASKCOUNT, 1); /* a loop around pcall ends too */
-        luaL_error(L, "the script took too long to load (load_timeout)");
+    } else {
+        check_deadline(L, load);
     }
 }
 
@@ -142,7 +158,9 @@ int cla_load_script(struct cla_script *script, const struct cla_script_options *
     lua_pushcfunction(L, l_describe);
     lua_pushcfunction(L, l_load);
     lua_pushlightuserdata(L, &load);
+    script->vm->sched.interrupt = on_interrupt;
     rc = lua_pcall(L, 1, 0, -3);
+    script->vm->sched.interrupt = NULL;
     lua_sethook(L, NULL, 0, 0);
     if (rc != LUA_OK) {
         text.p = lua_tolstring(L, -1, &text.n);

@@ -2,15 +2,24 @@
 
 #include <lauxlib.h>
 
+#include "bind/bounded_string.h"
+#include "bind/bounded_table.h"
 #include "bind/call.h"
+#include "bind/channel.h"
 #include "bind/client.h"
 #include "bind/core.h"
 #include "bind/coroutine.h"
+#include "bind/detach.h"
 #include "bind/embed.h"
 #include "bind/error.h"
+#include "bind/group.h"
+#include "bind/interval.h"
 #include "bind/json_codec.h"
 #include "bind/protect.h"
 #include "bind/scope.h"
+#include "bind/semaphore.h"
+#include "bind/source.h"
+#include "bind/stats.h"
 #include "bind/testing.h"
 #include "bind/token.h"
 
@@ -32,6 +41,16 @@ static int l_open_core(lua_State *L)
     lua_newtable(L);
     cla_core_functions(L);
     cla_scope_functions(L);
+    cla_group_functions(L);
+    cla_channel_functions(L);
+    cla_semaphore_functions(L);
+    cla_interval_functions(L);
+    lua_pushcfunction(L, cla_source_linked);
+    lua_setfield(L, -2, "linked_token");
+    lua_pushcfunction(L, cla_detach_start);
+    lua_setfield(L, -2, "detach");
+    lua_pushcfunction(L, cla_stats_read);
+    lua_setfield(L, -2, "stats");
     lua_pushcfunction(L, cla_error_luaopen_raise);
     lua_setfield(L, -2, "error");
     luaL_requiref(L, "cancela.json", cla_json_codec_luaopen, 0);
@@ -45,6 +64,8 @@ void cla_modules_open(lua_State *L, const char *version)
 {
     cla_protect_open(L);
     cla_coroutine_open(L);
+    cla_bounded_string_open(L);
+    cla_bounded_table_open(L);
     cla_token_setup(L);
     cla_error_setup(L);
     cla_call_setup(L);

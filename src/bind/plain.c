@@ -39,8 +39,8 @@ static bool marked(lua_State *L, int index, const void *key)
 
     if (!lua_getmetatable(L, index))
         return false;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, key);
-    same = lua_rawequal(L, -1, -2);
+    lua_rawgeti(L, -1, CLA_JSON_META_SELF);
+    same = lua_touserdata(L, -1) == key;
     lua_pop(L, 2);
     return same;
 }

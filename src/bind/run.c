@@ -9,6 +9,7 @@
 #include <lauxlib.h>
 
 #include "bind/call.h"
+#include "bind/detach.h"
 #include "bind/error.h"
 #include "bind/json_codec.h"
 #include "bind/socket_jobs.h"
@@ -339,6 +340,11 @@ static bool run(struct cla_app *app)
     return cla_sched_run(&script_of(app)->vm->sched);
 }
 
+static bool ready(struct cla_app *app)
+{
+    return cla_sched_ready(&script_of(app)->vm->sched);
+}
+
 static void tidy(struct cla_app *app)
 {
     cla_vm_relieve(script_of(app)->vm);
@@ -359,6 +365,12 @@ static bool trim(struct cla_app *app)
     return cla_vm_trim(script_of(app)->vm);
 }
 
+static void stop_jobs(struct cla_app *app)
+{
+    cla_socket_jobs_stop_all(app);
+    cla_detach_stop_all(script_of(app));
+}
+
 const struct cla_app_ops cla_run_app_ops = {
     .find = find,
     .start = start,
@@ -370,8 +382,9 @@ const struct cla_app_ops cla_run_app_ops = {
     .idle = cla_socket_jobs_idle,
     .stop = cla_socket_jobs_stop,
     .over = cla_socket_jobs_over,
-    .stop_jobs = cla_socket_jobs_stop_all,
+    .stop_jobs = stop_jobs,
     .run = run,
+    .ready = ready,
     .tidy = tidy,
     .set_grace = set_grace,
     .abandon = abandon,

@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 
 #include "bind/args.h"
+#include "bind/error.h"
 #include "bind/reason.h"
 #include "task/await.h"
 #include "task/coro.h"
@@ -49,6 +50,36 @@ static int l_timeout(lua_State *L)
     put_handler(L);
     return timeout_k(
         L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, (lua_KContext)scope, timeout_k),
+        (lua_KContext)scope);
+}
+
+/* --- fail_after(s, fn, …) -> … --- */
+
+static int fail_after_k(lua_State *L, int status, lua_KContext context)
+{
+    struct cla_scope *scope = (struct cla_scope *)context;
+    bool failed = status != LUA_OK && status != LUA_YIELD;
+    bool own = failed && cla_scope_at(L, -1) == scope;
+
+    cla_scope_close(scope);
+    if (own)
+        return cla_error_raise(L, CLA_CODE_DEADLINE_EXCEEDED, NULL);
+    if (failed)
+        return lua_error(L);
+    return lua_gettop(L) - 1; /* all but the handler */
+}
+
+static int l_fail_after(lua_State *L)
+{
+    struct cla_task *task = cla_await_task(L, "use cancela.fail_after");
+    uint64_t limit = cla_args_duration_ns(L, 1);
+    struct cla_scope *scope;
+
+    cla_args_function(L, 2);
+    scope = cla_scope_enter(L, task, cla_clock_add(cla_sched_now_ns(task->sched), limit));
+    put_handler(L);
+    return fail_after_k(
+        L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, (lua_KContext)scope, fail_after_k),
         (lua_KContext)scope);
 }
 
@@ -157,9 +188,7 @@ static int l_defer_gc(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"timeout", l_timeout},
-    {"shield", l_shield},
-    {"defer", l_defer},
+    {"timeout", l_timeout}, {"fail_after", l_fail_after}, {"shield", l_shield}, {"defer", l_defer},
     {NULL, NULL},
 };
 

@@ -33,6 +33,7 @@ int cla_script_new(struct cla_script **out, const struct cla_script_options *opt
     script->log = options->log;
     script->authorize = script->on_connect = script->on_disconnect = LUA_NOREF;
     script->json_depth = options->json_depth;
+    script->max_detached = options->max_detached;
     script->expose_errors = options->expose_errors;
     script->generation = 1;
     if (cla_vm_new(&script->vm, options->loop, options->log, options->vm_memory, options->grace_ns,

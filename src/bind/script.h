@@ -39,6 +39,8 @@ struct cla_script {
     int authorize; /* registry references of functions, or LUA_NOREF */
     int on_connect, on_disconnect;
     unsigned json_depth;
+    unsigned detached, max_detached; /* tasks of cancela.detach */
+    bool stopping;                   /* the server shuts down: nothing is detached any more */
     bool expose_errors;
     uint64_t generation;
     struct cla_buf scratch; /* JSON of an error's data */
@@ -49,7 +51,7 @@ struct cla_script_options {
     struct cla_log *log;
     size_t vm_memory; /* bytes */
     uint64_t grace_ns, load_timeout_ns;
-    unsigned json_depth;
+    unsigned json_depth, max_detached;
     bool expose_errors;
     const char *version;
 };

@@ -80,8 +80,10 @@ static void take_protocols(struct cla_socket_route *route, lua_State *L)
     lua_getfield(L, -1, "protocols");
     count = (size_t)lua_rawlen(L, -1);
     names = cla_mem_zalloc((count > 0 ? count : 1) * sizeof *names);
-    if (names == NULL)
+    if (names == NULL) {
         luaL_error(L, "out of memory");
+        return;
+    }
     route->protocols = names;
     for (size_t i = 0; i < count; i++) {
         lua_rawgeti(L, -1, (lua_Integer)i + 1);
@@ -118,8 +120,10 @@ void cla_script_take_sockets(struct cla_script *script, lua_State *L)
     lua_getfield(L, -1, "sockets");
     count = (size_t)lua_rawlen(L, -1);
     script->sockets = cla_mem_zalloc((count > 0 ? count : 1) * sizeof *script->sockets);
-    if (script->sockets == NULL)
+    if (script->sockets == NULL) {
         luaL_error(L, "out of memory for %d sockets", (int)count);
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         lua_rawgeti(L, -1, (lua_Integer)i + 1);
         take_one(script, L);

@@ -49,6 +49,14 @@ static struct cla_task *start(struct cla_socket *socket, const struct cla_task_o
     return task;
 }
 
+/* Once the drain's time is over nobody waits for more than the grace. */
+static uint64_t timeout_ns(const struct cla_socket *socket)
+{
+    const struct cla_worker *worker = socket->worker;
+
+    return worker->forced ? worker->shutdown_grace_ns : worker->env.call_timeout_ns;
+}
+
 static void log_error(const struct cla_task *task, const char *what, const char *text)
 {
     const struct cla_socket *socket = task->owner;
@@ -196,6 +204,8 @@ int cla_socket_jobs_connect(struct cla_app *app, struct cla_socket *socket)
 {
     if (script_of(socket)->on_connect == LUA_NOREF)
         return 0;
+    if (script_of(socket)->vm->tight)
+        return -CLA_ENOMEM;
     socket->task = start(socket, &connect_ops, socket->worker->env.handshake_timeout_ns);
     return socket->task != NULL ? 1 : -CLA_ENOMEM;
 }
@@ -333,11 +343,24 @@ static void event_leave(struct cla_task *task, lua_State *L, int status, int fir
 
 static void run_events(struct cla_socket *socket);
 
+/* What is given up is not tried again: not this event, and none behind it. */
+static void event_end(struct cla_task *task, enum cla_task_end end)
+{
+    struct cla_socket *socket = task->owner;
+
+    on_end(task, end);
+    if (end == CLA_TASK_ABANDONED) {
+        cla_socket_in_clear(socket);
+        socket->stage = STAGE_CLOSED;
+    }
+}
+
 static void event_release(struct cla_task *task)
 {
     struct cla_socket *socket = task->owner;
 
-    socket->task = NULL;
+    if (socket->task == task) /* else it failed, which has begun on_close */
+        socket->task = NULL;
     run_events(socket);
     cla_socket_job_over(socket);
 }
@@ -345,7 +368,7 @@ static void event_release(struct cla_task *task)
 static const struct cla_task_ops event_ops = {
     .enter = event_enter,
     .leave = event_leave,
-    .on_end = on_end,
+    .on_end = event_end,
     .on_release = event_release,
 };
 
@@ -354,6 +377,8 @@ static void run_events(struct cla_socket *socket)
 {
     if (socket->stage == STAGE_NEW && handler_of(socket)->on_open == LUA_NOREF)
         socket->stage = STAGE_OPEN;
+    if (socket->task == NULL && socket->stage != STAGE_NEW)
+        cla_socket_all_read(socket);
     if (socket->task != NULL || next_event(socket) == LUA_NOREF)
         return;
     socket->task = start(socket, &event_ops, socket->worker->env.call_timeout_ns);
@@ -379,6 +404,8 @@ int cla_socket_jobs_open(struct cla_app *app, struct cla_socket *socket)
         run_events(socket);
         return 0;
     }
+    if (script_of(socket)->vm->tight)
+        return -CLA_ENOMEM;
     socket->task = start(socket, &handler_ops, CLA_NEVER);
     return socket->task != NULL ? 0 : -CLA_ENOMEM;
 }
@@ -415,9 +442,9 @@ static void stop_handler(struct cla_socket *socket)
 
     if (!read_on)
         cla_socket_jobs_stop(NULL, socket, socket->cause.kind, cla_reason_message(&socket->cause));
-    else if (socket->route->streams)
-        cla_client_wake_reader(socket);
-    if (!socket->route->streams)
+    if (socket->route->streams)
+        cla_client_wake_reader(socket); /* it need not be the handler */
+    else
         run_events(socket);
 }
 
@@ -427,7 +454,7 @@ void cla_socket_jobs_over(struct cla_app *app, struct cla_socket *socket)
     if (socket->route != NULL)
         stop_handler(socket);
     if (script_of(socket)->on_disconnect != LUA_NOREF &&
-        start(socket, &disconnect_ops, socket->worker->env.call_timeout_ns) == NULL)
+        start(socket, &disconnect_ops, timeout_ns(socket)) == NULL)
         cla_log_line(script_of(socket)->log, CLA_LOG_ERROR, "no memory to run on_disconnect");
 }
 

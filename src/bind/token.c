@@ -9,12 +9,13 @@
 
 #include "bind/args.h"
 #include "bind/reason.h"
+#include "bind/source.h"
 #include "task/task.h"
 
 #define TOKEN "cancela.Token"
 #define REGISTRATION "cancela.Registration"
 
-enum { TOKEN_SCOPE = 1 };                             /* user value of a token */
+enum { TOKEN_SCOPE = 1, TOKEN_KEEPS = 2 };            /* user values of a token */
 enum { REGISTRATION_FN = 1, REGISTRATION_TOKEN = 2 }; /* user values of a registration */
 
 struct token {
@@ -22,40 +23,58 @@ struct token {
 };
 
 struct registration {
-    struct cla_registration node; /* in the token, until fired, removed or dropped */
+    struct cla_registration node;   /* in the token, until fired, removed or dropped */
+    struct cla_dependent dependent; /* of a token of another call: in who registered */
     struct cla_sched *sched;
     int ref;      /* keeps this userdata while it may still run */
     bool entered; /* its function has begun to run */
     bool removed; /* its function will not be run, even if its task is ready */
 };
 
-void cla_token_push(lua_State *L, struct cla_scope *scope)
+/* Makes the token of the scope on top of the stack, and puts it there instead. */
+static void put_token(lua_State *L, struct cla_scope *scope)
 {
-    struct token *token;
+    struct token *token = lua_newuserdatauv(L, sizeof *token, 2);
 
-    luaL_checkstack(L, 4, NULL);
-    cla_scope_push(L, scope);
-    if (lua_getiuservalue(L, -1, 1) == LUA_TUSERDATA) {
-        lua_remove(L, -2);
-        return;
-    }
-    lua_pop(L, 1);
-    token = lua_newuserdatauv(L, sizeof *token, 1);
     token->scope = scope;
     luaL_setmetatable(L, TOKEN);
     lua_pushvalue(L, -2);
     lua_setiuservalue(L, -2, TOKEN_SCOPE);
     lua_pushvalue(L, -1);
-    lua_setiuservalue(L, -3, 1);
+    lua_setiuservalue(L, -3, CLA_SCOPE_TOKEN);
     scope->exposed = true;
     lua_remove(L, -2);
 }
 
-static struct cla_scope *check_token(lua_State *L)
+void cla_token_push(lua_State *L, struct cla_scope *scope)
 {
-    struct token *token = luaL_checkudata(L, 1, TOKEN);
+    luaL_checkstack(L, 4, NULL);
+    cla_scope_push(L, scope);
+    if (lua_getiuservalue(L, -1, CLA_SCOPE_TOKEN) == LUA_TUSERDATA) {
+        lua_remove(L, -2);
+        return;
+    }
+    lua_pop(L, 1);
+    put_token(L, scope);
+}
+
+void cla_token_push_loose(lua_State *L, int keeps_at)
+{
+    put_token(L, cla_scope_at(L, -1));
+    lua_pushvalue(L, keeps_at);
+    lua_setiuservalue(L, -2, TOKEN_KEEPS);
+}
+
+struct cla_scope *cla_token_check(lua_State *L, int index)
+{
+    struct token *token = luaL_checkudata(L, index, TOKEN);
 
     return token->scope;
+}
+
+static struct cla_scope *check_token(lua_State *L)
+{
+    return cla_token_check(L, 1);
 }
 
 /* The scope whose Cancel speaks for this token: the nearest one outwards that is due itself. */
@@ -64,8 +83,8 @@ static struct cla_scope *origin(struct cla_scope *scope)
     struct cla_scope *s = scope;
 
     while (s != NULL && !s->due)
-        s = s->outer;
-    return s != NULL ? s : scope;
+        s = cla_scope_around(s);
+    return s != NULL && !s->loose ? s : scope;
 }
 
 /* Only in the task that the scope cancels does this count as the raising that its awaits do. */
@@ -77,9 +96,11 @@ static int l_throw_if_cancelled(lua_State *L)
         lua_settop(L, 1);
         return 1;
     }
-    if (scope->open && from->open && cla_task_on(L) == from->task)
+    if (scope->open && from->open && !from->loose && cla_task_on(L) == from->task)
         cla_scope_raise(L, from);
-    if (scope->open && from->open)
+    if (from->reason.kind == CLA_CANCEL_NONE)
+        from->reason = cla_reason_share(&from->token.reason);
+    if (scope->open && from->open && !from->loose)
         cla_scope_push(L, from);
     else
         lua_getiuservalue(L, 1, TOKEN_SCOPE);
@@ -95,6 +116,7 @@ static struct registration *registration_of(struct cla_registration *node)
 
 static void unanchor(lua_State *L, struct registration *r)
 {
+    cla_list_remove(&r->dependent.link);
     luaL_unref(L, LUA_REGISTRYINDEX, r->ref);
     r->ref = LUA_NOREF;
 }
@@ -182,11 +204,29 @@ static int l_remove(lua_State *L)
     return 1;
 }
 
+/* The scope is over in which a function was registered on a token of another call. */
+static void end_registration(struct cla_dependent *dependent)
+{
+    struct registration *r = CLA_CONTAINER(dependent, struct registration, dependent);
+
+    if (cla_registration_remove(&r->node))
+        unanchor(r->sched->L, r);
+}
+
+/* True if the scope is of the running task, or of one that this is a subtask of, however far. */
+static bool is_own(const struct cla_scope *scope, const struct cla_task *running)
+{
+    while (running != NULL && running != scope->task)
+        running = running->parent;
+    return running != NULL;
+}
+
 static struct registration *push_registration(lua_State *L, struct cla_sched *sched)
 {
     struct registration *r = lua_newuserdatauv(L, sizeof *r, 2);
 
-    *r = (struct registration){.sched = sched, .ref = LUA_NOREF};
+    *r = (struct registration){.sched = sched, .ref = LUA_NOREF, .dependent.end = end_registration};
+    cla_list_init(&r->dependent.link);
     luaL_setmetatable(L, REGISTRATION);
     lua_pushvalue(L, 2);
     lua_setiuservalue(L, -2, REGISTRATION_FN);
@@ -195,9 +235,18 @@ static struct registration *push_registration(lua_State *L, struct cla_sched *sc
     return r;
 }
 
+/* Whether the scope was opened by the task or an ancestor of it. */
+static bool is_around(const struct cla_scope *scope, const struct cla_task *task)
+{
+    while (task != NULL && task != scope->task)
+        task = task->parent;
+    return task != NULL;
+}
+
 static int l_on_cancel(lua_State *L)
 {
     struct cla_scope *scope = check_token(L);
+    struct cla_task *maker = cla_sched_of(L)->current;
     struct registration *r;
 
     cla_args_function(L, 2);
@@ -209,8 +258,12 @@ static int l_on_cancel(lua_State *L)
                           CLA_TOKEN_REGISTRATIONS_MAX);
     lua_pushvalue(L, -1);
     r->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    if (r->sched->current != NULL && !is_own(scope, r->sched->current))
+        cla_scope_depend(cla_scope_home(r->sched->current), &r->dependent);
     if (cla_token_cancelled(&scope->token) && cla_registration_remove(&r->node))
         fire(r->sched, scope, &r->node);
+    else if (maker != NULL && !is_around(scope, maker))
+        cla_task_adopt(maker, &r->node);
     return 1;
 }
 
@@ -261,6 +314,9 @@ static int l_token_tostring(lua_State *L)
 static const luaL_Reg token_methods[] = {
     {"throw_if_cancelled", l_throw_if_cancelled},
     {"on_cancel", l_on_cancel},
+    {"child", cla_source_child},
+    {"wait", cla_source_wait},
+    {"wait_op", cla_source_wait_op},
     {NULL, NULL},
 };
 

@@ -5,7 +5,11 @@
  * A token is cancelled once; the first reason wins. Cancelling marks the whole subtree before
  * anything else happens (the first of the two phases); the caller then visits it with
  * cla_token_next() to run what was registered and wake what waits. Tokens are in their owner's
- * storage; a parent outlives its children or detaches them. */
+ * storage; a parent outlives its children or detaches them.
+ *
+ * A token may also be linked to others, its sources: it is marked with the first of them, in the
+ * same phase. It is then a follower of the token that was cancelled, and the roots of what is to be
+ * visited are that and its followers. */
 #ifndef CLA_CANCEL_TOKEN_H
 #define CLA_CANCEL_TOKEN_H
 
@@ -26,26 +30,40 @@ struct cla_token {
     struct cla_link registrations; /* newest first */
     struct cla_reason reason;      /* kind NONE: not cancelled */
     uint64_t own_ns;               /* its own deadline */
-    uint64_t deadline_ns;          /* the least of its own and its ancestors'; CLA_NEVER: none */
+    struct cla_link links;         /* to tokens that are marked with it */
+    struct cla_link sources;       /* from tokens that it is marked with */
+    struct cla_link followers;     /* of a token that was cancelled: those marked through links */
+    struct cla_link following;     /* in the followers of the one cancelled, or in no list */
+    uint64_t deadline_ns;          /* the least of its own, its ancestors' and its sources' */
     unsigned registration_count;
+};
+
+/* From a source to the token that is linked to it; in the storage of who owns that token. */
+struct cla_token_link {
+    struct cla_link of_source; /* in source->links */
+    struct cla_link of_target; /* in target->sources */
+    struct cla_token *source, *target;
 };
 
 /* Something to be done when a token is cancelled; embedded in its owner's struct. */
 struct cla_registration {
-    struct cla_link link;    /* in token->registrations, or in no list */
+    struct cla_link link; /* in token->registrations, or in no list */
+    struct cla_link made; /* in the list of a maker that may end before the token, or in no list */
     struct cla_token *token; /* NULL once taken, removed or dropped */
 };
 
 /* Makes a token under 'parent' (NULL: a root); born cancelled if the parent is. */
 void cla_token_init(struct cla_token *token, struct cla_token *parent, uint64_t deadline_ns);
 
-/* Puts the token, and what is inside it, under 'parent' (NULL: a root); deadlines follow. If that
- * was cancelled, the subtree is marked with its reason; true if the token was not cancelled before.
- * What is marked stays so when it is moved away again. */
+/* Puts the token, and what is inside it, under 'parent' (NULL: a root), which is not inside it;
+ * deadlines follow, through links too. If the parent was cancelled and the token was not, marks the
+ * subtree and what is linked to it with the parent's reason, and returns true: the followers are
+ * the token's then. What is marked stays so when it is moved away again. Not while followers are
+ * being visited. */
 bool cla_token_move(struct cla_token *token, struct cla_token *parent);
 
-/* Takes the token out of the tree. Children become roots; registrations are dropped. Its reason
- * stays readable until cla_reason_fini(&token->reason). */
+/* Takes the token out of the tree and undoes its links, both ways. Children become roots;
+ * registrations are dropped. Its reason stays readable until cla_reason_fini(&token->reason). */
 void cla_token_end(struct cla_token *token);
 
 /* True once it was cancelled. */
@@ -54,9 +72,14 @@ static inline bool cla_token_cancelled(const struct cla_token *token)
     return token->reason.kind != CLA_CANCEL_NONE;
 }
 
-/* Marks the token and every descendant that was not yet cancelled. If now_ns is at or past the
- * token's deadline the kind becomes TIMEOUT whoever asked. 'message' as in cla_reason_make().
- * Returns false, and changes nothing, if it was cancelled already. */
+/* Links 'target', which has no children yet, to 'source': marked with it from now on, or at once if
+ * that is cancelled, when nothing is linked. Its deadline is at most that of the source. */
+void cla_token_link(struct cla_token *source, struct cla_token *target,
+                    struct cla_token_link *link);
+
+/* Marks the token and every descendant that was not yet cancelled, and what is linked to them. If
+ * now_ns is at or past the token's deadline the kind becomes TIMEOUT whoever asked. 'message' as in
+ * cla_reason_make(). Returns false, and changes nothing, if it was cancelled already. */
 bool cla_token_cancel(struct cla_token *token, enum cla_cancel_kind kind, uint64_t now_ns,
                       struct cla_slice message);
 
@@ -64,7 +87,11 @@ bool cla_token_cancel(struct cla_token *token, enum cla_cancel_kind kind, uint64
  * 'last' must still be in the tree: take the next token before ending the one at hand. */
 struct cla_token *cla_token_next(struct cla_token *root, struct cla_token *last);
 
-/* Nanoseconds until the deadline: 0 if past, CLA_NEVER if there is none. */
+/* Takes off a follower of a token that was cancelled, those that were marked last first; NULL:
+ * there are no more. */
+struct cla_token *cla_token_take_follower(struct cla_token *token);
+
+/* Nanoseconds until the deadline: 0 if past or cancelled, CLA_NEVER if there is none. */
 uint64_t cla_token_remaining_ns(const struct cla_token *token, uint64_t now_ns);
 
 /* Registers. Returns 0, or -CLA_ELIMIT at CLA_TOKEN_REGISTRATIONS_MAX. Also on a cancelled token:

@@ -146,6 +146,7 @@ struct cla_script_options cla_options_script(const struct cla_config *config, st
         .grace_ns = config->grace_ns,
         .load_timeout_ns = config->load_timeout_ns,
         .json_depth = (unsigned)config->json_depth,
+        .max_detached = (unsigned)config->max_detached,
         .expose_errors = config->expose_errors,
         .version = CLA_VERSION,
     };

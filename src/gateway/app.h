@@ -56,10 +56,12 @@ struct cla_app_ops {
     /* The socket is OVER (its code and cause say how): the handler is stopped, unless it has
      * messages to read, and on_disconnect begins. */
     void (*over)(struct cla_app *app, struct cla_socket *socket);
-    /* Cancels all jobs for sockets: the server is shutting down. */
+    /* Cancels all jobs for sockets and its own: the server is shutting down. */
     void (*stop_jobs)(struct cla_app *app);
     /* Runs what is ready, for about a millisecond. Returns true if there is more. */
     bool (*run)(struct cla_app *app);
+    /* True if run() has something to do. */
+    bool (*ready)(struct cla_app *app);
     /* Once a turn, after run(): housekeeping. */
     void (*tidy)(struct cla_app *app);
     /* From now on clean-up may take grace_ns: the server is shutting down. */
@@ -73,6 +75,7 @@ struct cla_app_ops {
 
 struct cla_app {
     const struct cla_app_ops *ops;
+    unsigned jobs; /* of its own, that belong to no call or socket: a drain waits for them */
 };
 
 #endif

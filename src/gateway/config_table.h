@@ -46,6 +46,8 @@
       "most connections at a time from one address, or from one IPv6 network of 64 bits")         \
     X(COUNT, max_calls, "20000", 1, 1000000, NULL,                                                \
       "most calls at a time; more are answered 'unavailable'")                                    \
+    X(COUNT, max_detached, "1000", 0, 1000000, NULL,                                              \
+      "most tasks of cancela.detach at a time, in each worker")                                   \
     X(BYTES, head_bytes, "16KiB", 256, 16 * CLA_MIB, NULL,                                        \
       "largest request line and headers of a request, together")                                  \
     X(COUNT, header_count, "100", 1, 128, NULL, "most header fields of a request")                \

@@ -226,11 +226,12 @@ static void feed_socket(struct cla_conn *conn, struct cla_slice bytes)
         used = cla_socket_feed(conn->socket, (char *)bytes.p, bytes.n);
     if (conn->state != CLA_CONN_OPEN)
         return;
+    keep(conn, cla_slice(bytes.p + used, bytes.n - used));
+    if (conn->state != CLA_CONN_OPEN)
+        return;
     if (cla_socket_full(conn->socket)) {
-        keep(conn, cla_slice(bytes.p + used, bytes.n - used));
         stop_reading(conn);
     } else if (used < bytes.n || bytes.n == CLA_LOOP_READ_BYTES) {
-        keep(conn, cla_slice(bytes.p + used, bytes.n - used));
         cla_stream_rest(&conn->stream);
         cla_worker_advance_later(conn->worker, conn);
     }

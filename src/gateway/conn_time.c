@@ -14,6 +14,8 @@ void cla_conn_update_due(struct cla_conn *conn, uint64_t now)
 {
     const struct cla_worker *worker = conn->worker;
 
+    if (conn->state == CLA_CONN_CLOSED)
+        return; /* to stop or begin reading may have been its end */
     if (conn->state == CLA_CONN_LINGERING || conn->stream.queued > 0 ||
         cla_stream_handshaking(&conn->stream))
         return; /* fixed when it began */

@@ -142,7 +142,6 @@ int cla_entrance_open(struct cla_entrance *entrance, struct cla_loop *loop,
     entrance->gates = cla_mem_zalloc(config->listen.count * sizeof *entrance->gates);
     if (entrance->gates == NULL ||
         cla_proxies_init(&entrance->proxies, &config->trusted_proxies) != 0) {
-        cla_mem_free(entrance->gates);
         snprintf(error->text, sizeof error->text, "%s", cla_error_text(-CLA_ENOMEM));
         cla_entrance_fini(entrance);
         return -CLA_ENOMEM;

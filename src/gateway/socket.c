@@ -56,8 +56,17 @@ static void abandon_texts(struct cla_socket *socket, enum cla_cancel_kind kind)
         cla_exchange_abandon(CLA_CONTAINER(link, struct cla_exchange, of_socket), kind);
 }
 
-/* The socket is OVER. 'clean': by the peer's close frame, so a handler may read what came before
- * it. */
+static void note_end(struct cla_socket *socket, enum cla_cancel_kind kind, unsigned code,
+                     struct cla_slice reason)
+{
+    struct cla_reason cause = cla_reason_make(kind, cla_loop_now_ns(socket->worker->loop), reason);
+
+    cla_reason_fini(&socket->cause); /* the reason may be its own text */
+    socket->cause = cause;
+    socket->code = code;
+}
+
+/* The socket is OVER. 'clean': a handler may read what it has not. */
 static void end(struct cla_socket *socket, enum cla_cancel_kind kind, unsigned code,
                 struct cla_slice reason, bool clean)
 {
@@ -66,9 +75,9 @@ static void end(struct cla_socket *socket, enum cla_cancel_kind kind, unsigned c
     if (socket->state != CLA_SOCKET_OPEN)
         return;
     socket->state = CLA_SOCKET_OVER;
-    socket->code = code;
+    socket->ending = false;
     socket->clean = clean;
-    socket->cause = cla_reason_make(kind, cla_loop_now_ns(socket->worker->loop), reason);
+    note_end(socket, kind, code, reason);
     abandon_texts(socket, kind);
     cla_socket_drained(socket);
     if (clean)
@@ -78,12 +87,39 @@ static void end(struct cla_socket *socket, enum cla_cancel_kind kind, unsigned c
     app->ops->over(app, socket);
 }
 
+/* Sends the close frame, and the socket is OVER, as was noted. */
+static void end_as_noted(struct cla_socket *socket)
+{
+    struct cla_slice reason = cla_reason_message(&socket->cause);
+    bool answer = socket->ws.closing == CLA_WS_RECEIVED;
+
+    (void)cla_ws_conn_close(&socket->ws, cla_socket_out(socket), socket->code,
+                            answer ? cla_slice("", 0) : reason);
+    cla_conn_finish(socket->conn);
+    end(socket, socket->cause.kind, socket->code, reason, true);
+}
+
+/* The peer has closed, or broken the protocol: that counts when the handler has read what came
+ * before. */
+static void end_in_order(struct cla_socket *socket, unsigned code, struct cla_slice reason)
+{
+    note_end(socket, CLA_CANCEL_DISCONNECT, code, reason);
+    socket->ending = true;
+    if (cla_socket_in_any(socket))
+        cla_socket_in_closed(socket);
+    else
+        end_as_noted(socket);
+}
+
+void cla_socket_all_read(struct cla_socket *socket)
+{
+    if (socket->ending && !cla_socket_in_any(socket))
+        end_as_noted(socket);
+}
+
 static void on_close(void *arg, unsigned code, struct cla_slice reason)
 {
-    struct cla_socket *socket = arg;
-
-    (void)cla_ws_conn_close(&socket->ws, cla_socket_out(socket), code, cla_slice("", 0));
-    end(socket, CLA_CANCEL_DISCONNECT, code, reason, true);
+    end_in_order(arg, code, reason);
 }
 
 static const struct cla_ws_events events = {on_message, on_ping, on_pong, on_close};
@@ -137,6 +173,10 @@ void cla_socket_close(struct cla_socket *socket, unsigned code, struct cla_slice
 {
     if (socket->state != CLA_SOCKET_OPEN)
         return;
+    if (socket->ending) { /* the first end wins */
+        end_as_noted(socket);
+        return;
+    }
     if (cla_ws_conn_close(&socket->ws, cla_socket_out(socket), code, reason) == -CLA_ENOMEM) {
         cla_conn_close(socket->conn, kind);
         return;
@@ -158,7 +198,10 @@ void cla_socket_drain(struct cla_socket *socket)
 
 void cla_socket_gone(struct cla_socket *socket, enum cla_cancel_kind kind)
 {
-    end(socket, kind, CLA_WS_ABNORMAL, cla_slice(NULL, 0), false);
+    if (socket->ending)
+        end(socket, socket->cause.kind, socket->code, cla_reason_message(&socket->cause), true);
+    else
+        end(socket, kind, CLA_WS_ABNORMAL, cla_slice(NULL, 0), false);
     socket->conn = NULL;
     if (socket->feeding)
         cla_ws_conn_pause(&socket->ws);
@@ -174,14 +217,11 @@ static void act_on(struct cla_socket *socket, enum cla_ws_result result)
     switch (result) {
     case CLA_WS_MORE:
     case CLA_WS_PAUSED:
-        break;
-    case CLA_WS_PEER_CLOSED:
-        cla_conn_finish(conn);
+    case CLA_WS_PEER_CLOSED: /* on_close has seen to that */
         break;
     case CLA_WS_FAILED:
         cla_access_refused(&conn->worker->env, socket->peer, socket->ws.code, socket->ws.error);
-        cla_socket_close(socket, socket->ws.code, cla_slice_str(socket->ws.error),
-                         CLA_CANCEL_DISCONNECT);
+        end_in_order(socket, socket->ws.code, cla_slice_str(socket->ws.error));
         break;
     }
 }
@@ -191,6 +231,8 @@ size_t cla_socket_feed(struct cla_socket *socket, char *p, size_t n)
     enum cla_ws_result result;
     size_t taken = 0;
 
+    if (socket->ending)
+        return n; /* behind the end nothing counts */
     socket->pinged = false;
     socket->fed = 0;
     (void)cla_socket_hold(socket); /* a message may be the end of the connection */
@@ -247,7 +289,9 @@ bool cla_socket_judge(struct cla_socket *socket)
             cla_list_push(&still, cla_list_pop(&socket->postponed));
     }
     cla_list_move(&socket->postponed, &still);
-    if (!cla_list_empty(&socket->postponed))
+    if (socket->state != CLA_SOCKET_OPEN)
+        abandon_texts(socket, socket->cause.kind); /* an answer was the end: these were not there */
+    else if (!cla_list_empty(&socket->postponed))
         cla_worker_judge_later(socket->worker, socket);
     cla_socket_release(socket);
     return any;
@@ -281,7 +325,7 @@ uint64_t cla_socket_due(const struct cla_socket *socket)
 
 bool cla_socket_still_there(struct cla_socket *socket)
 {
-    if (cla_socket_full(socket)) { /* it is we who do not read */
+    if (socket->ending || cla_socket_full(socket)) { /* it is we who do not read */
         socket->conn->read_ns = cla_loop_now_ns(socket->worker->loop);
         return true;
     }

@@ -57,7 +57,8 @@ struct cla_socket {
     unsigned code;      /* OVER: the close code, CLA_WS_ABNORMAL if there was none … */
     struct cla_reason cause; /* … and why it ended */
     enum cla_socket_state state;
-    bool clean;   /* OVER, by the peer's close frame: what came before it may still be read */
+    bool ending;  /* it will be OVER when the handler has read what came before */
+    bool clean;   /* OVER after what came was to be read: if some is left, it may still be */
     bool pinged;  /* a ping is out, and nothing has come since */
     bool feeding; /* inside cla_ws_conn_feed() */
 };
@@ -124,6 +125,10 @@ void cla_socket_reset(struct cla_socket *socket, struct cla_slice id);
  * socket is OVER. No-op if it is not OPEN. */
 void cla_socket_close(struct cla_socket *socket, unsigned code, struct cla_slice reason,
                       enum cla_cancel_kind kind);
+
+/* The handler has taken all messages: if the peer has closed, or broken the protocol, after them,
+ * the socket is OVER now. */
+void cla_socket_all_read(struct cla_socket *socket);
 
 /* The server is shutting down: closes the socket unless something still runs on it. */
 void cla_socket_drain(struct cla_socket *socket);

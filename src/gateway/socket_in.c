@@ -12,6 +12,7 @@ static void on_timer(struct cla_timer *timer)
 
     cla_socket_in_clear(socket);
     app->ops->stop(app, socket, CLA_CANCEL_TIMEOUT, CLA_LIT("the client had closed"));
+    cla_socket_all_read(socket);
 }
 
 int cla_socket_in_open(struct cla_socket *socket)
@@ -38,19 +39,19 @@ static size_t cost(const struct cla_socket_message *message)
     return sizeof *message + message->n;
 }
 
-int cla_socket_in_put(struct cla_socket *socket, enum cla_ws_kind kind, struct cla_slice bytes)
+int cla_socket_in_put(struct cla_socket *socket, enum cla_ws_kind kind, struct cla_slice message)
 {
     struct cla_app *app = socket->worker->env.app;
     struct cla_socket_inbox *inbox = socket->inbox;
-    struct cla_socket_message *message = cla_mem_alloc(sizeof *message + bytes.n);
+    struct cla_socket_message *queued = cla_mem_alloc(sizeof *queued + message.n);
 
-    if (message == NULL)
+    if (queued == NULL)
         return -CLA_ENOMEM;
-    message->kind = kind;
-    message->n = bytes.n;
-    memcpy(message->bytes, bytes.p, bytes.n);
-    cla_list_push(&inbox->messages, &message->link);
-    inbox->bytes += cost(message);
+    queued->kind = kind;
+    queued->n = message.n;
+    memcpy(queued->bytes, message.p, message.n);
+    cla_list_push(&inbox->messages, &queued->link);
+    inbox->bytes += cost(queued);
     if (inbox->bytes >= socket->worker->pipeline_bytes) {
         inbox->full = true;
         cla_ws_conn_pause(&socket->ws);
@@ -88,7 +89,7 @@ void cla_socket_in_closed(struct cla_socket *socket)
 {
     struct cla_worker *worker = socket->worker;
 
-    if (cla_socket_in_any(socket))
+    if (cla_socket_in_any(socket) && !socket->inbox->timer.active)
         cla_timer_start(&worker->loop->timers, &socket->inbox->timer,
                         cla_clock_add(cla_loop_now_ns(worker->loop), worker->env.call_timeout_ns));
 }

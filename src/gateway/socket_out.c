@@ -52,7 +52,6 @@ static bool call_next(struct cla_socket *socket)
         return false;
     writer = CLA_CONTAINER(link, struct cla_writer, link);
     writer->called = true;
-    socket->worker->woken = true;
     writer->on_room(writer);
     return true;
 }

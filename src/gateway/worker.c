@@ -135,7 +135,7 @@ static bool judge_all(struct cla_worker *worker)
 static void maybe_finished(struct cla_worker *worker)
 {
     if (!worker->env.draining || worker->conn_count > 0 || worker->env.in_flight > 0 ||
-        worker->env.jobs > 0)
+        worker->env.jobs > 0 || worker->env.app->jobs > 0)
         return;
     cla_timer_stop(&worker->loop->timers, &worker->drain_timer);
     cla_loop_stop(worker->loop);
@@ -189,20 +189,17 @@ static bool turn(void *arg)
          */
         if (more && cla_clock_monotonic_ns() < until)
             continue;
-        if (!advance_all(worker, more ? 0 : until)) {
-            more = true; /* they may have made work for the app */
+        if (!advance_all(worker, more ? 0 : until))
             break;
-        }
     }
     worker->read_began_ns = 0;
-    worker->woken = false;
     flush_all(worker);
     worker->wall_ns = 0;
     app->ops->tidy(app);
     if (worker->log_buf.n > 0)
         cla_log_flush(worker->env.log, &worker->log_buf);
     maybe_finished(worker);
-    more = more || worker->woken || !cla_list_empty(&worker->advance) ||
+    more = app->ops->ready(app) || !cla_list_empty(&worker->advance) ||
            !cla_list_empty(&worker->dirty);
     return cla_trim_turn_ends(&worker->trim, load_of(worker), !more) || more;
 }
@@ -238,6 +235,7 @@ static void cancel_all(struct cla_worker *worker)
 {
     struct cla_app *app = worker->env.app;
 
+    app->ops->stop_jobs(app); /* first: what the ends of sockets begin is to run */
     cancel_calls(worker);
     CLA_LIST_EACH (link, &worker->conns) {
         struct cla_socket *socket = CLA_CONTAINER(link, struct cla_conn, link)->socket;
@@ -246,7 +244,6 @@ static void cancel_all(struct cla_worker *worker)
             cla_socket_close(socket, CLA_WS_GOING_AWAY, CLA_LIT("the server is shutting down"),
                              CLA_CANCEL_SHUTDOWN);
     }
-    app->ops->stop_jobs(app);
 }
 
 /* The drain's time is over: cancels what runs. */

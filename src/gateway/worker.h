@@ -53,7 +53,6 @@ struct cla_worker {
     uint64_t drain_timeout_ns, shutdown_grace_ns;
     uint64_t requests_per_connection; /* 0: no limit */
     size_t pipeline_bytes, out_bytes;
-    bool woken;         /* tasks became ready after the app ran: the turn is not the last */
     bool forced;        /* the drain's time is over: calls were cancelled */
     unsigned abandoned; /* calls that had to be left behind */
 };

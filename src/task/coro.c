@@ -290,6 +290,18 @@ static int yield_k(lua_State *L, int status, lua_KContext context)
     return lua_error(L);
 }
 
+/* Subtasks must not be left to themselves: nobody may ever resume the coroutine. */
+static bool in_group(const struct cla_coro *coro)
+{
+    if (coro->task == NULL)
+        return false;
+    for (const struct cla_scope *s = coro->task->scope; s != coro->base; s = s->outer) {
+        if (s->is_group)
+            return true;
+    }
+    return false;
+}
+
 int cla_coro_yield(lua_State *L)
 {
     struct cla_coro *coro = cla_coro_of(L);
@@ -301,6 +313,10 @@ int cla_coro_yield(lua_State *L)
     }
     if (coro->closing)
         return luaL_error(L, "attempt to yield from a coroutine that is being closed");
+    if (in_group(coro))
+        return luaL_error(L,
+                          "attempt to yield inside a group, whose subtasks cannot be left alone: "
+                          "yield when the group has returned");
     coro->yielded = true;
     return lua_yieldk(L, lua_gettop(L), (lua_KContext)coro, yield_k);
 }

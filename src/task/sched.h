@@ -26,15 +26,23 @@ struct cla_sched_ops {
     void (*drop)(struct cla_sched *sched, struct cla_registration *r);
 };
 
+/* X(name, what it counts) */
+#define CLA_SCHED_COUNTERS(X)                                                      \
+    X(started, "tasks that entered Lua")                                           \
+    X(skipped, "tasks cancelled before they entered Lua")                          \
+    X(cancelled_waits, "awaits that a cancellation ended")                         \
+    X(grace_exceeded, "scopes whose clean-up was still going at the end of grace") \
+    X(callbacks, "on_cancel functions run")                                        \
+    X(callback_errors, "of those, ended by an error")                              \
+    X(cleanup_errors, "calls whose clean-up raised")                               \
+    X(late_errors, "errors of subtasks whose group was ending already")            \
+    X(ignored_cancels, "calls that returned a value after they were cancelled")
+
 struct cla_sched_counters {
-    uint64_t started;         /* tasks that entered Lua */
-    uint64_t skipped;         /* tasks cancelled before they entered Lua */
-    uint64_t cancelled_waits; /* awaits that a cancellation ended */
-    uint64_t grace_exceeded;  /* scopes whose clean-up was still going at the end of grace */
-    uint64_t callbacks;       /* on_cancel functions run */
-    uint64_t callback_errors; /* of those, ended by an error */
-    uint64_t cleanup_errors;  /* calls whose clean-up raised */
-    uint64_t ignored_cancels; /* calls that returned a value after they were cancelled */
+#define X(name, doc) uint64_t name;
+    CLA_SCHED_COUNTERS(X)
+#undef X
+    uint64_t cancelled[CLA_CANCEL_KINDS]; /* scopes that were cancelled, by kind */
 };
 
 struct cla_sched {
@@ -49,12 +57,14 @@ struct cla_sched {
     struct cla_link tasks;     /* all that are not idle */
     unsigned pooled;           /* idle tasks */
     unsigned live;             /* tasks that are not idle */
+    uint64_t serial;           /* tasks ever begun */
     struct cla_task *current;  /* the one running; NULL: none */
     struct cla_task *nobody;   /* has what no task has: see task/coro.h */
     struct cla_link to_close;  /* tasks whose abandoned coroutines were collected */
     unsigned resets;           /* coroutines being reset, one inside the other */
     uint64_t grace_ns;         /* clean-up of a cancelled scope may await this long */
     const size_t *memory;      /* bytes the VM has allocated, to charge tasks */
+    lua_CFunction interrupt;   /* while no task runs: raises if the code must end; may be NULL */
     struct cla_sched_counters counters;
 };
 
@@ -79,6 +89,12 @@ static inline struct cla_sched *cla_sched_of(lua_State *L)
 
 /* Resumes ready tasks: at most those of about a millisecond. Returns true if some are left. */
 bool cla_sched_run(struct cla_sched *sched);
+
+/* True if cla_sched_run() has a task to resume. */
+static inline bool cla_sched_ready(const struct cla_sched *sched)
+{
+    return !cla_list_empty(&sched->ready) || !cla_list_empty(&sched->unwinding);
+}
 
 /* Now, on the loop's clock. */
 static inline uint64_t cla_sched_now_ns(const struct cla_sched *sched)

@@ -2,14 +2,20 @@
 
 #include <lauxlib.h>
 
+#include "task/coro.h"
+#include "task/op.h"
 #include "task/task.h"
 
 #define TYPE "cancela.Cancel"
+
+static void close_loose(struct cla_dependent *dependent);
 
 static int l_gc(lua_State *L)
 {
     struct cla_scope *scope = lua_touserdata(L, 1);
 
+    if (scope->loose && scope->open)
+        close_loose(&scope->dependent);
     cla_reason_fini(&scope->token.reason);
     cla_reason_fini(&scope->reason);
     return 0;
@@ -49,11 +55,13 @@ static void on_timer(struct cla_timer *timer);
 
 struct cla_scope *cla_scope_push_new(lua_State *L)
 {
-    struct cla_scope *scope = lua_newuserdatauv(L, sizeof *scope, 1);
+    struct cla_scope *scope = lua_newuserdatauv(L, sizeof *scope, CLA_SCOPE_VALUES);
 
     memset(scope, 0, sizeof *scope);
     scope->ref = LUA_NOREF;
     cla_timer_init(&scope->timer, on_timer);
+    cla_list_init(&scope->dependents);
+    cla_list_init(&scope->waiters);
     luaL_setmetatable(L, TYPE);
     return scope;
 }
@@ -73,18 +81,6 @@ static struct cla_timers *timers_of(struct cla_scope *scope)
     return &scope->task->sched->loop->timers;
 }
 
-/* Whether the task of 'scope' unwinds, as seen from there. */
-static bool is_unwinding(const struct cla_scope *scope)
-{
-    for (const struct cla_scope *s = scope; s != NULL && s->task == scope->task; s = s->outer) {
-        if (s->shield)
-            return false;
-        if (s->unwinding)
-            return true;
-    }
-    return false;
-}
-
 void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_scope *outer,
                     uint64_t deadline_ns)
 {
@@ -98,7 +94,7 @@ void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_s
     scope->open = true;
     scope->due = scope->grace_over = scope->shield = scope->is_shield = false;
     scope->caught = scope->apart = false;
-    scope->unwinding = outer != NULL && outer->task != task && is_unwinding(outer);
+    scope->unwinding = outer != NULL && outer->task != task && cla_scope_is_unwinding(outer);
     task->scope = scope;
 }
 
@@ -118,12 +114,56 @@ void cla_scope_arm(struct cla_scope *scope)
         cla_timer_start(timers_of(scope), &scope->timer, scope->deadline_ns);
 }
 
+void cla_scope_depend(struct cla_scope *scope, struct cla_dependent *dependent)
+{
+    cla_list_push(&scope->dependents, &dependent->link);
+}
+
+struct cla_scope *cla_scope_home(const struct cla_task *task)
+{
+    const struct cla_coro *coro = task->coro;
+
+    if (coro == NULL || task->scope != coro->base)
+        return task->scope;
+    if (coro->owner != task->sched->nobody)
+        return coro->owner->root;
+    while (task->parent != NULL)
+        task = task->parent;
+    return task->root;
+}
+
+struct cla_scope *cla_scope_push_loose(lua_State *L, struct cla_scope *home,
+                                       struct cla_scope *parent, uint64_t deadline_ns)
+{
+    struct cla_scope *scope = cla_scope_push_new(L);
+    bool under = parent != NULL && parent->open;
+
+    cla_token_init(&scope->token, under ? &parent->token : NULL, deadline_ns);
+    if (parent != NULL && !under) /* it is over, but says how it was */
+        scope->token.reason = cla_reason_share(&parent->token.reason);
+    scope->task = home->task;
+    scope->deadline_ns = deadline_ns;
+    scope->open = scope->loose = true;
+    scope->dependent.end = close_loose;
+    cla_scope_depend(home, &scope->dependent);
+    if (!cla_token_cancelled(&scope->token))
+        cla_scope_arm(scope);
+    return scope;
+}
+
+struct cla_scope *cla_scope_around(const struct cla_scope *scope)
+{
+    if (scope->outer != NULL || !scope->loose || scope->token.parent == NULL)
+        return scope->outer;
+    return CLA_CONTAINER(scope->token.parent, struct cla_scope, token);
+}
+
 /* The end of grace of the nearest scope around 'scope' that is due; CLA_NEVER: none is. */
 static uint64_t outer_grace_end(const struct cla_scope *scope)
 {
     uint64_t end = CLA_NEVER;
 
-    for (const struct cla_scope *s = scope->outer; s != NULL; s = s->outer) {
+    for (const struct cla_scope *s = cla_scope_around(scope); s != NULL; s = cla_scope_around(s)) {
         if (s->due && s->grace_end_ns < end)
             end = s->grace_end_ns;
     }
@@ -190,10 +230,21 @@ static void cap_shield(struct cla_scope *scope, uint64_t end_ns)
         cla_timer_start(timers_of(scope), &scope->timer, end_ns);
 }
 
+/* Before tasks are interrupted, so that who waits for this very cancellation gets to know of it. */
+static void wake_waiters(struct cla_scope *scope)
+{
+    struct cla_op *op;
+
+    while ((op = cla_op_first(&scope->waiters)) != NULL)
+        cla_op_complete(op);
+}
+
 static void wake_tasks(struct cla_scope *root, uint64_t grace_end_ns)
 {
     struct cla_token *token = NULL;
 
+    while ((token = cla_token_next(&root->token, token)) != NULL)
+        wake_waiters(scope_of(token));
     while ((token = cla_token_next(&root->token, token)) != NULL) {
         struct cla_scope *scope = scope_of(token);
 
@@ -203,43 +254,125 @@ static void wake_tasks(struct cla_scope *root, uint64_t grace_end_ns)
     }
 }
 
+/* A scope that was marked through a link counts as cancelled itself. */
+static void follow(struct cla_scope *follower, uint64_t grace_end_ns)
+{
+    follower->due = true;
+    follower->reason = cla_reason_share(&follower->token.reason);
+    follower->grace_end_ns = grace_end_ns;
+    cla_timer_stop(timers_of(follower), &follower->timer);
+}
+
+/* The second phase: of what was marked last first, as children come before parents. */
+static void deliver(struct cla_scope *scope, uint64_t grace_end_ns)
+{
+    struct cla_token *token;
+
+    for (struct cla_link *link = scope->token.followers.prev; link != &scope->token.followers;
+         link = link->prev) {
+        struct cla_scope *follower = scope_of(CLA_CONTAINER(link, struct cla_token, following));
+
+        follow(follower, grace_end_ns);
+        fire_registrations(follower);
+    }
+    fire_registrations(scope);
+    while ((token = cla_token_take_follower(&scope->token)) != NULL)
+        wake_tasks(scope_of(token), grace_end_ns);
+    wake_tasks(scope, grace_end_ns);
+}
+
+/* Firing makes tasks; were garbage collected meanwhile, loose scopes would leave the tree that is
+ * being walked. */
+static void deliver_undisturbed(struct cla_scope *scope, uint64_t grace_end_ns)
+{
+    lua_State *L = scope->task->sched->L;
+    bool running = lua_gc(L, LUA_GCISRUNNING) != 0;
+
+    lua_gc(L, LUA_GCSTOP);
+    deliver(scope, grace_end_ns);
+    if (running)
+        lua_gc(L, LUA_GCRESTART);
+}
+
 bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct cla_slice message)
 {
     struct cla_task *task = scope->task;
-    uint64_t now = cla_sched_now_ns(task->sched);
+    uint64_t now;
 
     if (scope->due || !scope->open)
         return false;
+    now = cla_sched_now_ns(task->sched);
     scope->due = true;
     scope->grace_end_ns = cla_clock_add(now, task->sched->grace_ns);
     if (cla_token_cancel(&scope->token, kind, now, message))
         scope->reason = cla_reason_share(&scope->token.reason);
     else
         scope->reason = cla_reason_make(kind, now, message);
-    if (scope->apart)
+    task->sched->counters.cancelled[scope->reason.kind]++;
+    if (scope->loose || scope->apart)
         cla_timer_stop(timers_of(scope), &scope->timer);
     else
         cla_timer_start(timers_of(scope), &scope->timer, scope->grace_end_ns);
     if (scope == task->root && task->ops->on_cancel != NULL)
         task->ops->on_cancel(task, &scope->reason);
-    fire_registrations(scope);
-    wake_tasks(scope, scope->grace_end_ns);
+    deliver_undisturbed(scope, scope->grace_end_ns);
     return true;
 }
 
-static void on_timer(struct cla_timer *timer)
+/* What a shield hid from the tasks inside it is to be seen now. */
+static void interrupt_all(struct cla_scope *root)
 {
-    struct cla_scope *scope = CLA_CONTAINER(timer, struct cla_scope, timer);
+    struct cla_token *token = NULL;
 
+    while ((token = cla_token_next(&root->token, token)) != NULL) {
+        if (scope_of(token)->task->scope == scope_of(token))
+            cla_task_interrupt(scope_of(token)->task);
+    }
+}
+
+void cla_scope_expire(struct cla_scope *scope)
+{
+    cla_timer_stop(timers_of(scope), &scope->timer);
     if (scope->due) {
         scope->grace_over = true;
         scope->task->sched->counters.grace_exceeded++;
         wake_tasks(scope, scope->grace_end_ns);
     } else if (scope->shield) {
         scope->shield = false;
-        cla_task_interrupt(scope->task);
+        interrupt_all(scope);
     } else {
         cla_scope_cancel(scope, CLA_CANCEL_TIMEOUT, cla_slice(NULL, 0));
+    }
+}
+
+static void on_timer(struct cla_timer *timer)
+{
+    cla_scope_expire(CLA_CONTAINER(timer, struct cla_scope, timer));
+}
+
+/* Tasks inside a scope that closes before they end, as only that of an abandoned task does, go on
+ * for themselves: to their end, if the scope was cancelled. */
+static void let_go(struct cla_scope *scope)
+{
+    CLA_LIST_EACH (link, &scope->token.children) {
+        struct cla_scope *inner = scope_of(CLA_CONTAINER(link, struct cla_token, sibling));
+
+        if (inner->loose || inner->outer != scope || inner->task == scope->task)
+            continue;
+        if (cla_token_cancelled(&inner->token) && !inner->due)
+            cla_scope_inherit(inner);
+        inner->outer = NULL;
+    }
+}
+
+static void end_dependents(struct cla_scope *scope)
+{
+    struct cla_link *link;
+
+    while ((link = cla_list_pop(&scope->dependents)) != NULL) {
+        struct cla_dependent *dependent = CLA_CONTAINER(link, struct cla_dependent, link);
+
+        dependent->end(dependent);
     }
 }
 
@@ -249,10 +382,21 @@ static void close_one(struct cla_scope *scope)
     struct cla_registration *r;
 
     scope->open = false;
+    end_dependents(scope);
+    wake_waiters(scope);
     cla_timer_stop(&sched->loop->timers, &scope->timer);
+    let_go(scope);
     while ((r = cla_token_take(&scope->token)) != NULL)
         sched->ops->drop(sched, r);
     cla_token_end(&scope->token);
+}
+
+static void close_loose(struct cla_dependent *dependent)
+{
+    struct cla_scope *scope = CLA_CONTAINER(dependent, struct cla_scope, dependent);
+
+    cla_list_remove(&dependent->link);
+    close_one(scope);
 }
 
 void cla_scope_close(struct cla_scope *scope)
@@ -275,64 +419,6 @@ void cla_scope_close_root(struct cla_scope *scope)
     close_one(scope);
 }
 
-/* What pcalls have caught is raised again, as far as awaits see. */
-static void let_go(struct cla_task *task)
-{
-    for (struct cla_scope *s = task->scope; s != NULL && s->task == task; s = s->outer) {
-        s->caught = false;
-        if (s->shield)
-            break;
-    }
-}
-
-/* 'task' is about to raise 'scope': what is open from there inwards unwinds with it, and what it
- * opens from here on is its clean-up's. */
-static void begin_unwinding(struct cla_task *task, const struct cla_scope *scope)
-{
-    struct cla_scope *s = task->scope;
-
-    while (s != NULL && s != scope)
-        s = s->outer;
-    if (s == NULL)
-        return; /* another task's: to this one it is an ordinary error */
-    let_go(task);
-    for (s = task->scope; s != scope && s != task->root; s = s->outer)
-        s->unwinding = true;
-    s->unwinding = true;
-}
-
-void cla_scope_raise(lua_State *L, struct cla_scope *scope)
-{
-    struct cla_task *task = cla_sched_of(L)->current;
-
-    if (task != NULL)
-        begin_unwinding(task, scope);
-    scope->exposed = true;
-    cla_scope_push(L, scope);
-    lua_error(L);
-    __builtin_unreachable();
-}
-
-struct cla_scope *cla_scope_to_raise(const struct cla_task *task)
-{
-    struct cla_scope *target = NULL, *of_cleanup = NULL;
-    bool unwinding = false, over = false, caught = false;
-
-    for (struct cla_scope *s = task->scope; s != NULL; s = s->outer) {
-        unwinding |= s->unwinding && s->task == task;
-        caught |= s->caught && s->task == task;
-        if (s->due) {
-            target = s;
-            over |= s->grace_over;
-            if (!unwinding)
-                of_cleanup = s;
-        }
-        if (s->shield)
-            break;
-    }
-    return unwinding && !over && !caught ? of_cleanup : target;
-}
-
 /* --- Scopes of coroutines. --- */
 
 /* Puts the scope with what is inside it under 'outer'. A cancel from there reaches what it had not
@@ -340,9 +426,19 @@ struct cla_scope *cla_scope_to_raise(const struct cla_task *task)
 static void move_under(struct cla_scope *scope, struct cla_scope *outer)
 {
     scope->outer = outer;
-    if (cla_token_move(&scope->token, outer != NULL ? &outer->token : NULL)) {
-        fire_registrations(scope);
-        wake_tasks(scope, outer_grace_end(scope));
+    if (cla_token_move(&scope->token, outer != NULL ? &outer->token : NULL))
+        deliver_undisturbed(scope, outer_grace_end(scope));
+}
+
+/* What the scope's loose ones begin, and their timers, are that task's too. */
+static void give_to(struct cla_scope *scope, struct cla_task *task)
+{
+    scope->task = task;
+    CLA_LIST_EACH (link, &scope->dependents) {
+        struct cla_dependent *dependent = CLA_CONTAINER(link, struct cla_dependent, link);
+
+        if (dependent->end == close_loose)
+            CLA_CONTAINER(dependent, struct cla_scope, dependent)->task = task;
     }
 }
 
@@ -360,7 +456,7 @@ static void begin_grace(struct cla_scope *scope)
 void cla_scope_join(struct cla_scope *innermost, struct cla_scope *outermost, struct cla_task *task)
 {
     for (struct cla_scope *s = innermost;; s = s->outer) {
-        s->task = task;
+        give_to(s, task);
         s->apart = false;
         begin_grace(s);
         if (s == outermost)
@@ -379,7 +475,7 @@ struct cla_scope *cla_scope_split(struct cla_task *task, struct cla_scope *base,
 
     CLA_PRE(s != base);
     for (;; s = s->outer) {
-        s->task = owner;
+        give_to(s, owner);
         s->apart = true;
         if (s->outer == base)
             break;
@@ -400,25 +496,4 @@ void cla_scope_close_split(struct cla_scope *innermost, const struct cla_scope *
         if (s == outermost)
             break;
     }
-}
-
-struct cla_scope *cla_scope_live(const struct cla_task *task, lua_State *L, int index)
-{
-    struct cla_scope *scope;
-
-    if (task == NULL || lua_type(L, index) != LUA_TUSERDATA)
-        return NULL;
-    scope = cla_scope_at(L, index);
-    if (scope == NULL || !scope->open)
-        return NULL;
-    for (const struct cla_scope *s = task->scope; s != NULL; s = s->outer) {
-        if (s == scope)
-            return scope;
-    }
-    return NULL;
-}
-
-bool cla_scope_unwinding(const struct cla_task *task)
-{
-    return is_unwinding(task->scope);
 }

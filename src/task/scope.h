@@ -28,12 +28,24 @@
  * next await of its coroutine raises it, and its grace counts from the resume before that. A shield
  * that ends has ended. A token once marked stays marked. Where a coroutine ends, by return, error
  * or close, its scopes have ended before, for its boot frame unwinds it; what is left by a
- * coroutine that is given up is closed with it. A Cancel passes from one coroutine to its resumer
- * as an error does, and a Cancel whose scope was the coroutine's own is an ordinary error there. */
+ * coroutine that is given up is closed with it. What else ends with a scope, loose ones included,
+ * moves with it; what a coroutine makes that has no scope ends with the call that it belongs to. A
+ * group's scope is not split off: its coroutine may not yield. A Cancel passes from one coroutine
+ * to its resumer as an error does, and a Cancel whose scope was the coroutine's own is an ordinary
+ * error there. */
 #ifndef CLA_TASK_SCOPE_H
 #define CLA_TASK_SCOPE_H
 
 #include "task/sched.h"
+
+/* User values of a scope: its token object; of a linked token, the links. */
+enum { CLA_SCOPE_TOKEN = 1, CLA_SCOPE_LINKS = 2, CLA_SCOPE_VALUES = 2 };
+
+/* What ends with the scope that it was made in; embedded in its owner's struct. */
+struct cla_dependent {
+    struct cla_link link; /* in scope->dependents, or in no list */
+    void (*end)(struct cla_dependent *dependent);
+};
 
 struct cla_scope {
     struct cla_token token;   /* first: what scripts see */
@@ -53,6 +65,11 @@ struct cla_scope {
     bool caught;     /* a pcall returned its Cancel: awaits raise until it is raised again */
     bool exposed;    /* scripts may hold it: not to be used again */
     bool apart;      /* its coroutine is suspended: see above */
+    bool is_group;   /* subtasks are inside: its coroutine must not be suspended */
+    bool loose;      /* a token that the task made: cancels no awaits, and is in no chain */
+    struct cla_dependent dependent; /* of a loose one: in the scope that it was made in */
+    struct cla_link dependents;     /* end with it */
+    struct cla_link waiters;        /* operations that wait for its cancellation, or end */
 };
 
 /* Creates the metatable. For the VM's construction; may raise. */
@@ -90,10 +107,28 @@ void cla_scope_inherit(struct cla_scope *root);
 /* Makes the root of a task that cleans up after a call that is over, cancelled or not, a cancelled
  * scope of its own, unwinding for as long as a grace, or what is left of that around it. */
 void cla_scope_clean_up(struct cla_scope *root);
+/* The open scope that what 'task' makes now ends with: the innermost of the coroutine that it runs,
+ * or, if that is a script's and has none, the root of the call that the coroutine belongs to. */
+struct cla_scope *cla_scope_home(const struct cla_task *task);
+
+/* Pushes a new loose scope that ends with the scope 'home', if not before, when it is collected.
+ * Its token is under that of 'parent' (NULL: a root). deadline_ns may be CLA_NEVER. */
+struct cla_scope *cla_scope_push_loose(lua_State *L, struct cla_scope *home,
+                                       struct cla_scope *parent, uint64_t deadline_ns);
+
+/* The scope around, also of a loose one, which is in no chain; NULL: none. */
+struct cla_scope *cla_scope_around(const struct cla_scope *scope);
+
+/* 'dependent' ends with the scope, unless it is taken out of the list before. */
+void cla_scope_depend(struct cla_scope *scope, struct cla_dependent *dependent);
 
 /* Cancels: marks the subtree, then fires registrations, then wakes tasks. 'message' may be empty.
  * Runs no Lua. Returns false if it was due already. */
 bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct cla_slice message);
+
+/* Does now what the scope's timer is there for: cancels it with a timeout, or ends its grace, or
+ * its being a shield. Runs no Lua. */
+void cla_scope_expire(struct cla_scope *scope);
 
 /* Closes the scope, and those inside it, and drops registrations; its task's innermost is then the
  * scope around it. Not a root. The userdata lives on while scripts hold it. */
@@ -123,6 +158,12 @@ struct cla_scope *cla_scope_split(struct cla_task *task, struct cla_scope *base,
 
 /* Closes scopes that are split off. */
 void cla_scope_close_split(struct cla_scope *innermost, const struct cla_scope *outermost);
+/* The scope whose Cancel whatever is to begin inside the open 'scope' must raise instead, or NULL:
+ * it or one around it was cancelled, and it was not opened to clean up after that. */
+struct cla_scope *cla_scope_refuses(struct cla_scope *scope);
+
+/* Whether the task of 'scope' unwinds, as seen from there. */
+bool cla_scope_is_unwinding(const struct cla_scope *scope);
 
 /* True if the task has raised a scope in sight: it is cleaning up. */
 bool cla_scope_unwinding(const struct cla_task *task);

@@ -49,6 +49,19 @@ static int handle_error(lua_State *L)
     return cla_task_traceback(L);
 }
 
+void cla_task_push_traceback(lua_State *L, int index)
+{
+    if (lua_type(L, index) == LUA_TSTRING && remembered(L, index))
+        lua_rawgetp(L, LUA_REGISTRYINDEX, &trace_key);
+    else
+        lua_pushnil(L);
+}
+
+void cla_task_set_traceback(lua_State *L)
+{
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &trace_key);
+}
+
 /* Puts the traceback of the error on top, if it is a string, in its place. */
 static void append_traceback(lua_State *L)
 {
@@ -90,7 +103,7 @@ static int boot_k(lua_State *L, int status, lua_KContext context)
         status = LUA_OK;
     if (status == LUA_OK && task->ops->hold != NULL && (cancel = task->ops->hold(task)) != NULL)
         return hold(L, task, cancel, held_k);
-    if (status != LUA_OK)
+    if (status != LUA_OK && !task->ops->passes_errors)
         append_traceback(L);
     task->ops->leave(task, L, status, HANDLER + 1);
     lua_settop(L, 0);
@@ -157,6 +170,7 @@ void cla_task_init(struct cla_task *task, struct cla_sched *sched)
     cla_list_init(&task->coros);
     cla_list_init(&task->collected);
     cla_list_init(&task->to_close);
+    cla_list_init(&task->made);
     cla_timer_init(&task->timer, on_timer);
 }
 
@@ -238,6 +252,7 @@ void cla_task_start(struct cla_task *task, const struct cla_task_ops *ops, void 
     CLA_PRE(task->state == CLA_TASK_IDLE);
     task->ops = ops;
     task->owner = owner;
+    task->serial = ++task->sched->serial;
     task->parent = parent;
     task->children = 0;
     task->charged = 0;
@@ -304,6 +319,17 @@ static void drop_registrations(struct cla_task *task)
 
     while ((r = cla_token_take(&task->root->token)) != NULL)
         task->sched->ops->drop(task->sched, r);
+    while (!cla_list_empty(&task->made)) {
+        r = CLA_CONTAINER(task->made.next, struct cla_registration, made);
+        cla_registration_remove(r);
+        task->sched->ops->drop(task->sched, r);
+    }
+}
+
+void cla_task_adopt(struct cla_task *task, struct cla_registration *registration)
+{
+    CLA_PRE(registration->token != NULL);
+    cla_list_push(&task->made, &registration->made);
 }
 
 static void finish(struct cla_task *task, enum cla_task_end end)
@@ -314,6 +340,8 @@ static void finish(struct cla_task *task, enum cla_task_end end)
 
         while (outermost->outer != task->root)
             outermost = outermost->outer;
+        if (task->children > 0)
+            cla_scope_cancel(outermost, CLA_CANCEL_PARENT_FAILED, cla_slice(NULL, 0));
         cla_scope_close(outermost);
     }
     drop_registrations(task);

@@ -53,6 +53,8 @@ struct cla_task_ops {
     void (*on_end)(struct cla_task *task, enum cla_task_end end);
     /* The task and all its children are over; it goes back to the pool. May be NULL. */
     void (*on_release)(struct cla_task *task);
+    /* 'leave' gets an error as it was raised, and cla_task_push_traceback() the traceback. */
+    bool passes_errors;
 };
 
 struct cla_task {
@@ -60,6 +62,7 @@ struct cla_task {
     lua_State *L;       /* its coroutine */
     lua_State *running; /* that, or the innermost of the script's that it has resumed */
     int ref;            /* keeps the coroutine */
+    uint64_t serial;    /* tells it from those that used the same coroutine before; never 0 */
     enum cla_task_state state;
     struct cla_link link; /* in ready, unwinding or pool */
     struct cla_link all;  /* in sched->tasks */
@@ -71,6 +74,7 @@ struct cla_task {
     unsigned children;               /* live child tasks */
     cla_wait_cancel_fn *wait_cancel; /* of the await under way */
     void *wait;                      /* its operation */
+    struct cla_link made;            /* registrations on tokens that outlive the body */
     struct cla_timer timer;          /* for awaits that need one; only one await at a time */
     struct cla_scope *cancelled_by;  /* the await ended by this scope's cancellation; NULL: not */
     size_t charged;                  /* bytes allocated while it ran */
@@ -115,10 +119,21 @@ void cla_task_abandon(struct cla_task *task);
 /* Frees an idle task. */
 void cla_task_free(struct cla_task *task);
 
+/* Lets 'registration' end with the body of 'task', unless it is over sooner. For one on a token
+ * that neither the task nor an ancestor of it opened: nothing else ties it to who made it. */
+void cla_task_adopt(struct cla_task *task, struct cla_registration *registration);
+
 /* Remembers the traceback of the error at 'message' (a string), made where it was raised, so that
  * the task's boot frame logs it even if a frame in between raises the error again. To be used as a
  * message handler. */
 int cla_task_traceback(lua_State *L);
+
+/* Pushes the traceback of the error at 'index' if it was remembered, else nil. */
+void cla_task_push_traceback(lua_State *L, int index);
+
+/* Remembers the traceback on top of the stack (nil: none), which it takes off, for its error that
+ * is about to be raised again. */
+void cla_task_set_traceback(lua_State *L);
 
 /* Writes where the task is now, "file:line", or "?" if it has no Lua frame. Allocates nothing. */
 void cla_task_where(const struct cla_task *task, char *text, size_t bytes);

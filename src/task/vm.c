@@ -2,11 +2,11 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
-#include <stdlib.h>
 
 #include "base/error.h"
 #include "base/mem.h"
 #include "task/coro.h"
+#include "task/op.h"
 #include "task/task.h"
 
 /* A tight VM looks again whether calls that have ended gave memory back, but not before this many
@@ -22,8 +22,6 @@
 #define TRIM_NS (CLA_NS_PER_MS / 2)
 #define TRIM_STEP_MULTIPLIER 1
 
-/* Lua's own objects do not go through the memory seam: Lua copes with a failed allocation by
- * collecting, and its tests are not ours to repeat. */
 static void *allocate(void *arg, void *block, size_t old, size_t bytes)
 {
     struct cla_vm *vm = arg;
@@ -31,15 +29,10 @@ static void *allocate(void *arg, void *block, size_t old, size_t bytes)
 
     if (block == NULL)
         old = 0; /* it is then a type tag */
-    if (bytes == 0) {
-        free(block);
-        vm->used -= old;
-        return NULL;
-    }
     if (bytes > old && bytes - old > vm->cap - vm->used)
         return NULL;
-    p = realloc(block, bytes);
-    if (p != NULL)
+    p = cla_blocks_resize(&vm->blocks, block, old, bytes);
+    if (p != NULL || bytes == 0)
         vm->used += bytes - old;
     return p;
 }
@@ -58,6 +51,7 @@ static int l_setup(lua_State *L)
     luaL_openlibs(L);
     cla_scope_setup(L);
     cla_coro_setup(L);
+    cla_op_setup(L);
     return 0;
 }
 
@@ -85,8 +79,17 @@ int cla_vm_new(struct cla_vm **out, struct cla_loop *loop, struct cla_log *log, 
 close_state:
     lua_close(vm->L);
 free_vm:
+    cla_blocks_fini(&vm->blocks);
     cla_mem_free(vm);
     return -CLA_ENOMEM;
+}
+
+/* The task that a subtask was begun for, in the end. */
+static struct cla_task *top_of(struct cla_task *task)
+{
+    while (task->parent != NULL)
+        task = task->parent;
+    return task;
 }
 
 static struct cla_task *most_charged(struct cla_sched *sched)
@@ -96,11 +99,11 @@ static struct cla_task *most_charged(struct cla_sched *sched)
     CLA_LIST_EACH (link, &sched->tasks) {
         struct cla_task *task = CLA_CONTAINER(link, struct cla_task, all);
 
-        if (task->scope != NULL && !task->root->due &&
+        if (task->scope != NULL && !top_of(task)->root->due &&
             (most == NULL || task->charged > most->charged))
             most = task;
     }
-    return most;
+    return most != NULL ? top_of(most) : NULL;
 }
 
 static void collect(struct cla_vm *vm)
@@ -178,6 +181,8 @@ bool cla_vm_trim(struct cla_vm *vm)
         begin_cycle(vm);
     } while (vm->trimming > 0 && cla_clock_monotonic_ns() < until_ns);
     lua_gc(vm->L, LUA_GCSETSTEPMUL, multiplier);
+    if (vm->trimming == 0)
+        cla_blocks_fini(&vm->blocks);
     return vm->trimming > 0;
 }
 
@@ -187,5 +192,6 @@ void cla_vm_free(struct cla_vm *vm)
         return;
     cla_sched_fini(&vm->sched);
     lua_close(vm->L);
+    cla_blocks_fini(&vm->blocks);
     cla_mem_free(vm);
 }

@@ -4,11 +4,13 @@
 #ifndef CLA_TASK_VM_H
 #define CLA_TASK_VM_H
 
+#include "task/blocks.h"
 #include "task/sched.h"
 
 struct cla_vm {
     lua_State *L;
     struct cla_sched sched;
+    struct cla_blocks blocks;
     size_t used;        /* bytes allocated */
     size_t cap;         /* most bytes; above, allocation fails */
     size_t tight_above; /* bytes at which the VM is 'tight' again; set after each relief */

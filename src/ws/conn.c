@@ -40,7 +40,7 @@ bool cla_ws_conn_in_message(const struct cla_ws_conn *conn)
 
 bool cla_ws_conn_writable(const struct cla_ws_conn *conn)
 {
-    return conn->closing == CLA_WS_OPEN;
+    return conn->closing != CLA_WS_SENT && conn->closing != CLA_WS_CLOSED;
 }
 
 static bool move(struct cla_ws_conn *conn, enum cla_ws_closing_event event)

@@ -101,7 +101,7 @@ void cla_ws_conn_pause(struct cla_ws_conn *conn);
 /* True while a message has begun and not ended (for a time limit). */
 bool cla_ws_conn_in_message(const struct cla_ws_conn *conn);
 
-/* True if messages, pings and pongs may be written: nobody has closed. */
+/* True if messages, pings and pongs may be written: we have not closed. */
 bool cla_ws_conn_writable(const struct cla_ws_conn *conn);
 
 /* The writing functions append whole frames to 'buf'. They return 0, -CLA_ECLOSED if not writable,

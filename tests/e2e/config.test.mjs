@@ -45,6 +45,29 @@ test('what config prints is a settings file that says the same', async (t) => {
   assert.deepEqual(values(again.stdout), values(stdout));
 });
 
+// [name, value] of every setting, whose values are Lua strings or booleans.
+const settings = (text) => [...text.matchAll(/^  (\w+) = "?(.*?)"?,$/gm)].map(([, name, value]) => [name, value]);
+
+// How many settings are said to be from 'source'.
+const from = (text, source) => text.split('\n').filter((line) => line.startsWith('  --') && line.endsWith(`(${source})`)).length;
+
+test('every setting can be set by the file, the environment and a flag', async (t) => {
+  const { stdout } = await config(t, {});
+  const all = settings(stdout);
+  const ways = {
+    file: { file: stdout },
+    environment: { env: Object.fromEntries(all.map(([name, value]) => [`CANCELA_${name.toUpperCase()}`, value])) },
+    flag: { flags: all.map(([name, value]) => `--${name.replaceAll('_', '-')}=${value}`) },
+  };
+  assert.ok(all.length >= 40, `${all.length} settings`);
+  for (const [source, way] of Object.entries(ways)) {
+    const result = await config(t, way);
+    assert.equal(result.code, 0, result.stderr);
+    assert.deepEqual(settings(result.stdout), all);
+    assert.equal(from(result.stdout, source), all.length, result.stdout);
+  }
+});
+
 const MISTAKES = [
   ['an unknown setting', { file: 'return { calltimeout = "1s" }' }, /calltimeout.*call_timeout/],
   ['a setting out of range', { flags: ['--workers', '0'] }, /workers/],

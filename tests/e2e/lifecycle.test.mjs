@@ -78,6 +78,36 @@ test("clean-up that takes longer than the shutdown's grace is cut, and what is o
   assert.ok(!gateway.lines.some((line) => line.includes('closed busy first')));
 });
 
+test('a drain waits for detached work, which the reset of its call did not end', async (t) => {
+  const gateway = await start('app.lua');
+  t.after(() => gateway.signal('SIGKILL'));
+  assert.equal((await call(gateway, 'detached', { seconds: 0.3 })).result, true);
+  gateway.signal('SIGTERM');
+  await gateway.log(/finished detached/);
+  assert.deepEqual(await gateway.exited(), { code: 0, signal: null });
+});
+
+test('at the end of the drain detached work is cancelled and cleans up', async (t) => {
+  const gateway = await start('app.lua', ['--drain-timeout', '50ms']);
+  t.after(() => gateway.signal('SIGKILL'));
+  assert.equal((await call(gateway, 'detached', { seconds: 60, close_seconds: 0.02 })).result, true);
+  gateway.signal('SIGTERM');
+  await gateway.log(/on_cancel detached shutdown/);
+  await gateway.log(/closed detached/);
+  assert.deepEqual(await gateway.exited(), { code: 0, signal: null });
+  assert.ok(!gateway.lines.some((line) => line.includes('finished detached')));
+});
+
+test('more detached work than max_detached is refused as resource_exhausted', async (t) => {
+  const gateway = await start('app.lua', ['--max-detached', '1', '--drain-timeout', '10ms']);
+  t.after(() => gateway.signal('SIGKILL'));
+  assert.equal((await call(gateway, 'detached', { seconds: 60 })).result, true);
+  const { error } = await call(gateway, 'detached', { seconds: 60 });
+  assert.equal(error.data.code, 'resource_exhausted');
+  assert.match(error.message, /max_detached/);
+  await gateway.stop();
+});
+
 test('a second SIGINT ends it now, with 5 for the call left behind', async (t) => {
   const { gateway, reply } = await busy(t, []);
   gateway.signal('SIGINT');

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { start } from './lib/gateway.mjs';
-import { MIB, descriptors, openMany, rss, sanitized, stretch, until } from './lib/load.mjs';
+import { MIB, descriptors, openMany, rss, sanitized, skip, stretch, until } from './lib/load.mjs';
 import { call, request } from './lib/rpc.mjs';
 import { CLOSE, frame } from './lib/ws.mjs';
 
@@ -23,7 +23,7 @@ const seen = async (gateway) => (await call(gateway, 'seen')).result;
 const WAITS = Array.from({ length: CALLS_EACH }, (_, id) => frame(request('wait', [], id))).join('');
 const BYE = Buffer.from(frame(Buffer.from([3, 232]), { opcode: CLOSE }), 'latin1');
 
-describe(`${CALLS} calls in flight over ${CONNECTIONS} WebSockets end, and give their memory back, with`, () => {
+describe(`${CALLS} calls in flight over ${CONNECTIONS} WebSockets end, and give their memory back, with`, { skip }, () => {
   const ways = [
     ['RST', (socket) => socket.resetAndDestroy()],
     ['FIN', (socket) => socket.end()],
@@ -32,8 +32,6 @@ describe(`${CALLS} calls in flight over ${CONNECTIONS} WebSockets end, and give 
   for (const [name, leave] of ways) {
     test(name, async (t) => {
       const gateway = await serve(t);
-      const [first] = await openMany(t, gateway, 1); // libcrypto sets itself up with the first handshake
-      first.destroy();
       const atRest = rss(gateway);
       const sockets = await openMany(t, gateway, CONNECTIONS);
       sockets.forEach((socket) => socket.write(WAITS, 'latin1'));
@@ -56,7 +54,7 @@ describe(`${CALLS} calls in flight over ${CONNECTIONS} WebSockets end, and give 
   }
 });
 
-test(`${IDLE} idle WebSockets take at most 2 KB each`, async (t) => {
+test(`${IDLE} idle WebSockets take at most 2 KB each`, { skip }, async (t) => {
   if (descriptors() < IDLE + 200) {
     t.skip(`this machine lets a process open ${descriptors()} descriptors`);
     return;

@@ -132,6 +132,16 @@ describe('a handler', () => {
     });
   }
 
+  test('of another socket that reads this one is woken by its end', async (t) => {
+    const own = await serve(t);
+    const lender = await dial(t, '/lend', { own });
+    assert.equal(await lender.text(), 'lent');
+    const borrower = await dial(t, '/borrow', { own });
+    assert.equal(await borrower.text(), 'borrowing');
+    lender.ws.terminate();
+    assert.equal(await borrower.text(), 'nil closed');
+  });
+
   test('that returns closes with 1000', async (t) => {
     const socket = await dial(t, '/once');
     assert.equal(await socket.send('x').text(), 'x');
@@ -234,9 +244,13 @@ describe('events', () => {
     await own.log(/on_close code=1006/);
   });
 
-  test('that raise close with 1011', async (t) => {
-    const socket = await dial(t, '/events');
+  test('that raise close with 1011; on_close runs once', async (t) => {
+    const own = await start('sockets.lua');
+    const socket = await dial(t, '/events', { own });
     assert.equal((await socket.send('fault').end()).code, 1011);
+    await own.log(/ disconnected /);
+    await own.stop();
+    assert.equal(own.lines.filter((l) => / on_close /.test(l)).length, 1);
   });
 
   test('have call_timeout', async (t) => {
@@ -282,7 +296,7 @@ describe('on_connect', () => {
   });
 
   test('has handshake_timeout: 503', async (t) => {
-    const own = await serve(t, '--handshake-timeout', '60ms');
+    const own = await serve(t, '--handshake-timeout', '1s');
     assert.equal((await refused(t, '/rpc?as=slow', own)).status, 503);
     await own.log(/closed on_connect/);
     const { status } = await (await open(t, own)).send(upgradeText(own, {}, 'GET /rpc?as=wait HTTP/1.1')).response();
@@ -497,5 +511,29 @@ describe('a shutdown', () => {
     assert.equal((await socket.end()).code, 1001);
     await own.stop();
     assert.ok(own.lines.some((l) => /closed sleeper/.test(l)));
+  });
+
+  test('that is hurried abandons an event, and does not begin the next', async (t) => {
+    const own = await start('sockets.lua');
+    const socket = await dial(t, '/events', { own });
+    socket.send('sleep', 'sleep', 'x').ws.close();
+    await own.log(/event sleeps/);
+    own.signal('SIGINT');
+    await own.log(/draining/);
+    await own.stop({ signal: 'SIGINT', code: 5 });
+  });
+
+  test('that cancels what runs still lets on_disconnect run', async (t) => {
+    const own = await start('sockets.lua', ['--drain-timeout', '20ms']);
+    const peers = [await dial(t, '/sleeper?as=handler', { own }), await dial(t, '/rpc?as=caller', { own })];
+    peers[1].send(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'hold' }));
+    await own.log(/sleeping/);
+    await own.log(/holding/);
+    own.signal('SIGTERM');
+    for (const peer of peers) assert.equal((await peer.end()).code, 1001);
+    await own.stop();
+    for (const as of ['handler', 'caller']) {
+      assert.equal(own.lines.filter((l) => l.includes(' disconnected ') && l.includes(` as=${as} `)).length, 1, as);
+    }
   });
 });

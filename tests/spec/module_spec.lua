@@ -13,8 +13,9 @@ end
 describe("the module cancela", function()
   it("has what it documents and nothing else", function()
     assert.same({
-      "VERSION", "app", "checkpoint", "defer", "env", "error", "is_cancel", "json", "log", "now", "procedure",
-      "shield", "sleep", "timeout", "token",
+      "VERSION", "all", "app", "channel", "checkpoint", "defer", "detach", "env", "error", "fail_after", "group",
+      "interval", "is_cancel", "json", "linked_token", "log", "mutex", "now", "procedure", "race", "select",
+      "semaphore", "shield", "sleep", "sleep_op", "stats", "timeout", "token",
     }, names(cancela))
     assert.same({ "debug", "error", "info", "warn" }, names(cancela.log))
     assert.same({ "array", "decode", "encode", "null", "object" }, names(cancela.json))

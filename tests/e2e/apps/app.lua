@@ -73,6 +73,18 @@ return cancela.app {
             return "done!"
         end,
 
+        detached = function(params)
+            local h = cancela.detach(function()
+                cancela.token():on_cancel(function(reason)
+                    log.info("on_cancel detached " .. reason.kind)
+                end)
+                local _ <close> = closing("detached", params.close_seconds)
+                cancela.sleep(params.seconds)
+                log.info "finished detached"
+            end, { timeout = 3600 })
+            return h ~= nil
+        end,
+
         slow_to_close = function(params, call)
             local label = watch(params, call)
             local _ <close> = closing(label .. " last")

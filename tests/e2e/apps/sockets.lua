@@ -30,6 +30,7 @@ local judgements = {
 }
 
 local kept = {}
+local lent -- a socket that another handler may read
 
 return cancela.app {
     on_connect = function(client, request)
@@ -121,6 +122,16 @@ return cancela.app {
             note("stuck", socket)
             cancela.sleep(60)
             for message in socket:messages() do log.info("never " .. message) end
+        end,
+        ["/lend"] = function(socket)
+            lent = socket
+            socket:send("lent")
+            cancela.sleep(60)
+        end,
+        ["/borrow"] = function(socket)
+            socket:send("borrowing")
+            local message, why = lent:receive()
+            socket:send(tostring(message) .. " " .. tostring(why))
         end,
         ["/once"] = function(socket) socket:send(socket:receive()) end,
         ["/fault"] = function() error("secret detail") end,

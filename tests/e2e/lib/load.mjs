@@ -14,6 +14,10 @@ export const MIB = 1 << 20;
 // Whether the binary under test is watched by a sanitizer: its memory and its pace are not those of users.
 export const sanitized = ['__asan_init', '__tsan_init'].some((name) => readFileSync(binary).includes(name));
 
+// ThreadSanitizer keeps the stack of each allocation, and takes what awaits leave behind for part of
+// it: many calls cost it more and more. Its part is threads, which these tests are not about.
+export const skip = /\/build\/tsan\//.test(binary) && 'run on the other builds';
+
 // Bytes of memory that the gateway holds now.
 export function rss(gateway) {
   return Number(readFileSync(`/proc/${gateway.child.pid}/statm`, 'utf8').split(' ')[1]) * PAGE_BYTES;

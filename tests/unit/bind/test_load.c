@@ -203,6 +203,9 @@ static void script_that_never_ends_is_stopped(void **state)
         "while true do pcall(function() while true do end end) end",
         "coroutine.wrap(function() while true do pcall(function() while true do end end) end "
         "end)()",
+        "string.find(('a'):rep(40), ('a-'):rep(30) .. 'b')",
+        "while true do pcall(table.move, {}, 1, 1 << 40, 2) end",
+        "coroutine.wrap(function() table.move({}, 1, 1 << 40, 2) end)()",
     };
 
     f->options.load_timeout_ns = 0;

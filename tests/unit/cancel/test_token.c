@@ -145,6 +145,22 @@ static void remaining_never_goes_below_zero(void **state)
     cla_token_end(&token);
 }
 
+static void case_5_nothing_remains_of_a_cancelled_token(void **state)
+{
+    static const uint64_t deadlines[] = {100, CLA_NEVER};
+
+    for (size_t i = 0; i < CLA_ARRAY_LEN(deadlines); i++) {
+        struct cla_token token;
+
+        cla_token_init(&token, NULL, deadlines[i]);
+        assert_true(cla_token_cancel(&token, CLA_CANCEL_RESET, 40, cla_slice(NULL, 0)));
+        assert_int_equal(cla_token_remaining_ns(&token, 40), 0);
+        assert_int_equal(token.deadline_ns, deadlines[i]);
+        cla_token_end(&token);
+        cla_reason_fini(&token.reason);
+    }
+}
+
 static void registrations_are_taken_newest_first(void **state)
 {
     struct cla_token token;
@@ -302,6 +318,123 @@ static void moved_token_is_marked_with_its_new_parent_only(void **state)
     family_fini(&f);
 }
 
+static void linked_token_is_marked_with_its_source_and_follows_it(void **state)
+{
+    struct cla_token sources[2], target, child;
+    struct cla_token_link links[2];
+
+    cla_token_init(&sources[0], NULL, 50);
+    cla_token_init(&sources[1], NULL, 40);
+    cla_token_init(&target, NULL, CLA_NEVER);
+    for (int i = 0; i < 2; i++)
+        cla_token_link(&sources[i], &target, &links[i]);
+    cla_token_init(&child, &target, CLA_NEVER);
+    assert_int_equal(target.deadline_ns, 40);
+    assert_true(cla_token_cancel(&sources[1], CLA_CANCEL_USER, 7, NO_MESSAGE));
+    assert_int_equal(target.reason.kind, CLA_CANCEL_USER);
+    assert_int_equal(child.reason.kind, CLA_CANCEL_USER);
+    assert_false(cla_token_cancelled(&sources[0]));
+    assert_ptr_equal(cla_token_take_follower(&sources[1]), &target);
+    assert_null(cla_token_take_follower(&sources[1]));
+    assert_true(cla_token_cancel(&sources[0], CLA_CANCEL_RESET, 8, NO_MESSAGE));
+    assert_null(cla_token_take_follower(&sources[0]));
+    assert_int_equal(target.reason.kind, CLA_CANCEL_USER);
+    cla_token_end(&child);
+    cla_token_end(&target);
+    assert_true(cla_list_empty(&sources[0].links));
+    cla_token_end(&sources[0]);
+    cla_token_end(&sources[1]);
+}
+
+static void token_that_is_linked_to_a_cancelled_one_is_born_cancelled(void **state)
+{
+    struct cla_token source, target;
+    struct cla_token_link link;
+
+    cla_token_init(&source, NULL, CLA_NEVER);
+    cla_token_init(&target, NULL, CLA_NEVER);
+    cla_token_cancel(&source, CLA_CANCEL_USER, 3, NO_MESSAGE);
+    cla_token_link(&source, &target, &link);
+    assert_int_equal(target.reason.kind, CLA_CANCEL_USER);
+    assert_int_equal(target.reason.at_ns, 3);
+    assert_true(cla_list_empty(&source.links));
+    cla_token_end(&target);
+    cla_token_end(&source);
+}
+
+static void source_that_ends_leaves_the_linked_token_alone(void **state)
+{
+    struct cla_token source, target;
+    struct cla_token_link link;
+
+    cla_token_init(&source, NULL, CLA_NEVER);
+    cla_token_init(&target, NULL, CLA_NEVER);
+    cla_token_link(&source, &target, &link);
+    cla_token_end(&source);
+    assert_true(cla_list_empty(&target.sources));
+    assert_false(cla_token_cancelled(&target));
+    cla_token_end(&target);
+}
+
+/* A source under 'near', what is linked to it, and a child of that. */
+struct chain {
+    struct cla_token near, far, source, target, child;
+    struct cla_token_link link;
+};
+
+static void chain_init(struct chain *c)
+{
+    cla_token_init(&c->near, NULL, 10);
+    cla_token_init(&c->far, NULL, 90);
+    cla_token_init(&c->source, &c->far, CLA_NEVER);
+    cla_token_init(&c->target, NULL, CLA_NEVER);
+    cla_token_link(&c->source, &c->target, &c->link);
+    cla_token_init(&c->child, &c->target, 50);
+}
+
+static void chain_fini(struct chain *c)
+{
+    struct cla_token *all[] = {&c->child, &c->target, &c->source, &c->far, &c->near};
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        cla_token_end(all[i]);
+        cla_reason_fini(&all[i]->reason);
+    }
+}
+
+static void deadlines_of_what_is_linked_follow_a_source_that_moves(void **state)
+{
+    struct chain c;
+
+    chain_init(&c);
+    assert_int_equal(c.child.deadline_ns, 50);
+    assert_false(cla_token_move(&c.source, &c.near));
+    assert_int_equal(c.target.deadline_ns, 10);
+    assert_int_equal(c.child.deadline_ns, 10);
+    assert_false(cla_token_move(&c.source, NULL));
+    assert_int_equal(c.target.deadline_ns, CLA_NEVER);
+    assert_int_equal(c.child.deadline_ns, 50);
+    chain_fini(&c);
+}
+
+static void token_moved_under_a_cancelled_one_marks_what_is_linked_to_it(void **state)
+{
+    struct chain c;
+
+    chain_init(&c);
+    cla_token_cancel(&c.near, CLA_CANCEL_RESET, 2, NO_MESSAGE);
+    assert_true(cla_token_move(&c.source, &c.near));
+    assert_int_equal(c.target.reason.kind, CLA_CANCEL_RESET);
+    assert_int_equal(c.child.reason.kind, CLA_CANCEL_RESET);
+    assert_ptr_equal(cla_token_take_follower(&c.source), &c.target);
+    assert_null(cla_token_take_follower(&c.source));
+    assert_null(cla_token_take_follower(&c.near));
+    assert_false(cla_token_move(&c.source, &c.far));
+    assert_false(cla_token_move(&c.source, &c.near));
+    assert_null(cla_token_take_follower(&c.source));
+    chain_fini(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +445,7 @@ int main(void)
         cmocka_unit_test(past_its_deadline_the_reason_is_timeout_whoever_asked),
         cmocka_unit_test(deadline_is_the_least_of_its_ancestors),
         cmocka_unit_test(remaining_never_goes_below_zero),
+        cmocka_unit_test(case_5_nothing_remains_of_a_cancelled_token),
         cmocka_unit_test(registrations_are_taken_newest_first),
         cmocka_unit_test(registrations_are_limited_and_room_comes_back),
         cmocka_unit_test(remove_is_true_once_and_only_before_it_was_taken),
@@ -322,6 +456,11 @@ int main(void)
         cmocka_unit_test(moved_token_has_the_deadlines_around_it_and_not_those_it_has_left),
         cmocka_unit_test(token_moved_under_a_cancelled_one_is_marked_once_and_stays_so),
         cmocka_unit_test(moved_token_is_marked_with_its_new_parent_only),
+        cmocka_unit_test(deadlines_of_what_is_linked_follow_a_source_that_moves),
+        cmocka_unit_test(token_moved_under_a_cancelled_one_marks_what_is_linked_to_it),
+        cmocka_unit_test(linked_token_is_marked_with_its_source_and_follows_it),
+        cmocka_unit_test(token_that_is_linked_to_a_cancelled_one_is_born_cancelled),
+        cmocka_unit_test(source_that_ends_leaves_the_linked_token_alone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,8 @@ static struct {
 } model[TOKENS];
 
 static struct cla_token tokens[TOKENS];
+static struct cla_token_link links[TOKENS][TOKENS]; /* [source][target] */
+static bool linked[TOKENS][TOKENS];
 static uint64_t now;
 
 static int any_live(void)
@@ -65,8 +67,65 @@ static void end(void)
     cla_reason_fini(&tokens[i].reason);
     model[i].live = false;
     for (int j = 0; j < TOKENS; j++) {
+        linked[i][j] = linked[j][i] = false;
         if (model[j].live && model[j].parent == i)
             model[j].parent = NONE;
+    }
+}
+
+static bool has_children(int i)
+{
+    for (int j = 0; j < TOKENS; j++) {
+        if (model[j].live && model[j].parent == i)
+            return true;
+    }
+    return false;
+}
+
+static void link_one(void)
+{
+    int source = any_live(), target = any_live();
+
+    if (source == NONE || target == NONE || source == target || has_children(target) ||
+        linked[source][target])
+        return;
+    cla_token_link(&tokens[source], &tokens[target], &links[source][target]);
+    if (model[source].deadline < model[target].deadline)
+        model[target].deadline = model[source].deadline;
+    if (model[target].kind != CLA_CANCEL_NONE)
+        return;
+    if (model[source].kind == CLA_CANCEL_NONE) {
+        linked[source][target] = true;
+    } else {
+        model[target].kind = model[source].kind;
+        model[target].at = model[source].at;
+    }
+}
+
+/* Marks what was not, and whatever links lead to from there. */
+static void mark(int root, enum cla_cancel_kind kind, bool *roots)
+{
+    for (int i = 0; i < TOKENS; i++) {
+        if (!model[i].live || model[i].kind != CLA_CANCEL_NONE || !is_under(i, root))
+            continue;
+        model[i].kind = kind;
+        model[i].at = now;
+        for (int j = 0; j < TOKENS; j++)
+            roots[j] = roots[j] || linked[i][j];
+    }
+}
+
+/* The followers are the roots that were marked through links, each once. */
+static void check_followers(int i, const bool *roots, const bool *marked_before)
+{
+    bool seen[TOKENS] = {false};
+    struct cla_token *follower;
+
+    while ((follower = cla_token_take_follower(&tokens[i])) != NULL) {
+        int j = (int)(follower - tokens);
+
+        assert_true(roots[j] && !seen[j] && !marked_before[j]);
+        seen[j] = true;
     }
 }
 
@@ -74,7 +133,8 @@ static void cancel(void)
 {
     int i = any_live();
     enum cla_cancel_kind kind = 1 + (enum cla_cancel_kind)seed_below(CLA_CANCEL_KINDS - 1);
-    bool first;
+    bool first, roots[TOKENS] = {false}, done[TOKENS] = {false}, before[TOKENS];
+    bool more = true;
 
     if (i == NONE)
         return;
@@ -84,12 +144,19 @@ static void cancel(void)
         return;
     if (now >= model[i].deadline)
         kind = CLA_CANCEL_TIMEOUT;
-    for (int j = 0; j < TOKENS; j++) {
-        if (model[j].live && model[j].kind == CLA_CANCEL_NONE && is_under(j, i)) {
-            model[j].kind = kind;
-            model[j].at = now;
+    for (int j = 0; j < TOKENS; j++)
+        before[j] = model[j].kind != CLA_CANCEL_NONE;
+    mark(i, kind, roots);
+    while (more) {
+        more = false;
+        for (int j = 0; j < TOKENS; j++) {
+            if (roots[j] && !done[j]) {
+                done[j] = more = true;
+                mark(j, kind, roots);
+            }
         }
     }
+    check_followers(i, roots, before);
 }
 
 /* The walk visits exactly the subtree, each token once, children before parents. */
@@ -126,7 +193,8 @@ static void check(void)
 
 static void tree_agrees_with_its_model(void **state)
 {
-    static void (*const operations[])(void) = {begin, begin, begin, end, cancel};
+    static void (*const operations[])(void) = {begin,  begin,    begin,   end,
+                                               cancel, link_one, link_one};
 
     seed_init();
     for (int n = 0; n < OPERATIONS; n++) {

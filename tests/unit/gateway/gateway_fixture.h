@@ -42,6 +42,7 @@ struct gate_app {
     uint64_t grace_ns;         /* as set */
     bool slow_cleanup;         /* cancelled calls are not released */
     uint64_t run_ns;           /* real time that each call takes */
+    bool waits;                /* calls do not begin */
     bool asks;                 /* on_connect waits for the test … */
     struct cla_socket *asked;  /* … which decides about this one */
     struct cla_socket *opened; /* of the handler, last */
@@ -165,7 +166,7 @@ static inline bool gate_run(struct cla_app *base)
 
     while (app->over_n > 0 && !app->slow_cleanup)
         cla_call_release(app->over[--app->over_n]);
-    while (app->queued_n > 0) {
+    while (app->queued_n > 0 && !app->waits) {
         struct cla_call *call = app->queued[0];
 
         gate_remove(app->queued, &app->queued_n, call);
@@ -187,6 +188,13 @@ static inline void gate_cancel(struct cla_app *base, struct cla_call *call,
     app->over[app->over_n++] = call;
     cla_call_cancelled(call, &reason);
     cla_reason_fini(&reason);
+}
+
+static inline bool gate_ready(struct cla_app *base)
+{
+    const struct gate_app *app = gate_app_of(base);
+
+    return app->queued_n > 0 || (app->over_n > 0 && !app->slow_cleanup);
 }
 
 static inline void gate_tidy(struct cla_app *app)
@@ -291,6 +299,7 @@ static const struct cla_app_ops gate_app_ops = {
     .over = gate_over,
     .stop_jobs = gate_stop_jobs,
     .run = gate_run,
+    .ready = gate_ready,
     .tidy = gate_tidy,
     .set_grace = gate_set_grace,
     .abandon = gate_abandon,

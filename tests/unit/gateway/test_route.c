@@ -25,7 +25,7 @@ static const struct cla_socket_route *find_socket(struct cla_app *app, struct cl
 }
 
 static const struct cla_app_ops ops = {.find = find, .find_socket = find_socket};
-static struct cla_app app = {&ops};
+static struct cla_app app = {.ops = &ops};
 
 struct request {
     enum cla_http_method method;

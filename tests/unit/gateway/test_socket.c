@@ -7,6 +7,7 @@
 
 #include "socket_fixture.h"
 
+#define ECHOED(id) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"result\":null}"
 #define HELD(id) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"result\":\"held\"}"
 
 static struct gate gate;
@@ -75,114 +76,6 @@ static void notifications_are_not_answered(void **state)
     assert_int_equal(gate.app.started, 1);
 }
 
-static void a_cancel_resets_its_call_only_and_is_answered_once(void **state)
-{
-    open_socket();
-    socket_send(&c, SOCKET_CALL("hold", "1"));
-    socket_send(&c, SOCKET_CALL("hold", "2"));
-    socket_send(&c, SOCKET_CANCEL("2"));
-    assert_int_equal(gate.app.kind, CLA_CANCEL_RESET);
-    socket_require_part(&c, "\"id\":2,\"error\":{\"code\":-32800,");
-    socket_send(&c, SOCKET_CANCEL("2"));
-    socket_send(&c, SOCKET_CANCEL("9"));
-    client_require_nothing(&c);
-    assert_int_equal(gate.app.cancels, 1);
-}
-
-static void a_live_id_is_refused_without_settling_the_first_call(void **state)
-{
-    open_socket();
-    socket_send(&c, SOCKET_CALL("hold", "1"));
-    socket_send(&c, SOCKET_CALL("hold", "1"));
-    socket_require_part(&c, "\"id\":null,\"error\":{\"code\":-32600,");
-    assert_int_equal(gate.app.started, 1);
-    gate_answer(&gate, 0);
-    socket_require(&c, HELD("1"));
-}
-
-/* Sends several texts in one piece. */
-static void send_together(const char *const *texts, size_t n)
-{
-    struct cla_buf bytes = {0};
-
-    for (size_t i = 0; i < n; i++)
-        socket_frame(&bytes, CLA_WS_TEXT, texts[i], strlen(texts[i]));
-    client_send_bytes(&c, bytes.p, bytes.n);
-    cla_buf_fini(&bytes);
-}
-
-#define ECHOED(id) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"result\":null}"
-
-/* Whether an id is live is decided when its call could begin, not when its text was read. */
-static void an_id_may_come_again_behind_a_call_that_ends_at_once(void **state)
-{
-    static const char *const texts[] = {SOCKET_CALL("echo", "1"), SOCKET_CALL("echo", "1"),
-                                        SOCKET_CALL("echo", "2"), SOCKET_CALL("echo", "1")};
-
-    open_socket();
-    send_together(texts, CLA_ARRAY_LEN(texts));
-    socket_require(&c, ECHOED("1"));
-    socket_require(&c, ECHOED("2"));
-    socket_require(&c, ECHOED("1"));
-    socket_require(&c, ECHOED("1"));
-    client_require_nothing(&c);
-}
-
-static void an_id_may_not_come_again_behind_a_call_that_waits(void **state)
-{
-    static const char *const texts[] = {SOCKET_CALL("hold", "1"), SOCKET_CALL("echo", "1"),
-                                        SOCKET_CALL("echo", "1")};
-
-    open_socket();
-    send_together(texts, CLA_ARRAY_LEN(texts));
-    socket_require_part(&c, "\"id\":null,\"error\":{\"code\":-32600");
-    socket_require_part(&c, "\"id\":null,\"error\":{\"code\":-32600");
-    gate_answer(&gate, 0);
-    socket_require(&c, HELD("1"));
-    client_require_nothing(&c);
-}
-
-static void a_cancel_ends_the_first_of_two_with_one_id(void **state)
-{
-    static const char *const texts[] = {SOCKET_CALL("hold", "1"), SOCKET_CALL("echo", "1"),
-                                        SOCKET_CANCEL("1")};
-
-    open_socket();
-    send_together(texts, CLA_ARRAY_LEN(texts));
-    socket_require_part(&c, "-32800");
-    socket_require(&c, ECHOED("1"));
-    assert_int_equal(gate.app.started, 2);
-}
-
-static void a_call_that_waits_for_its_id_is_dropped_with_the_connection(void **state)
-{
-    static const char *const texts[] = {SOCKET_CALL("hold", "1"), SOCKET_CALL("hold", "1")};
-    struct cla_buf bytes = {0};
-
-    open_socket();
-    for (size_t i = 0; i < CLA_ARRAY_LEN(texts); i++)
-        socket_frame(&bytes, CLA_WS_TEXT, texts[i], strlen(texts[i]));
-    socket_frame(&bytes, CLA_WS_CLOSE, "\x03\xe8", 2);
-    client_send_bytes(&c, bytes.p, bytes.n);
-    cla_buf_fini(&bytes);
-    socket_require_close(&c, CLA_WS_NORMAL);
-    assert_int_equal(gate.app.started, 1);
-    client_close(&c);
-    require_gone();
-}
-
-static void null_names_no_call_and_may_come_again(void **state)
-{
-    open_socket();
-    socket_send(&c, SOCKET_CALL("hold", "null"));
-    socket_send(&c, SOCKET_CALL("hold", "null"));
-    assert_int_equal(gate.app.started, 2);
-    gate_answer(&gate, 0);
-    socket_require(&c, HELD("null"));
-    gate_answer(&gate, 0);
-    socket_require(&c, HELD("null"));
-}
-
 static void calls_per_connection_counts_calls_until_they_are_released(void **state)
 {
     gate_set(&gate, "calls_per_connection", "1");
@@ -243,6 +136,45 @@ static void more_than_resets_per_second_closes_and_cancels_the_rest(void **state
     assert_int_equal(gate.worker.env.in_flight, 0);
     client_close(&c);
     require_gone();
+}
+
+static void message_bytes_admits_just_so_many(void **state)
+{
+    char text[258] = SOCKET_CALL("echo", "1");
+
+    memset(text + strlen(text), ' ', sizeof text - 1 - strlen(text));
+    gate_set(&gate, "message_bytes", "256");
+    open_socket();
+    socket_send_frame(&c, CLA_WS_TEXT, text, 256);
+    socket_require(&c, ECHOED("1"));
+    socket_send_frame(&c, CLA_WS_TEXT, text, 257);
+    socket_require_close(&c, CLA_WS_TOO_BIG);
+}
+
+/* Sends a call in so many frames. */
+static void send_in_frames(unsigned n)
+{
+    static const char text[] = SOCKET_CALL("echo", "1");
+    const char first[] = {CLA_WS_TEXT, (char)(0x80 | (sizeof text - 1)), 0, 0, 0, 0};
+    struct cla_buf bytes = {0};
+
+    tcp_require(cla_buf_append(&bytes, first, sizeof first) == 0 &&
+                cla_buf_append(&bytes, text, sizeof text - 1) == 0);
+    for (unsigned i = 2; i < n; i++)
+        tcp_require(cla_buf_append(&bytes, "\x00\x80\0\0\0\0", 6) == 0);
+    tcp_require(cla_buf_append(&bytes, "\x80\x80\0\0\0\0", 6) == 0);
+    client_send_bytes(&c, bytes.p, bytes.n);
+    cla_buf_fini(&bytes);
+}
+
+static void message_fragments_admits_just_so_many(void **state)
+{
+    gate_set(&gate, "message_fragments", "3");
+    open_socket();
+    send_in_frames(3);
+    socket_require(&c, ECHOED("1"));
+    send_in_frames(4);
+    socket_require_close(&c, CLA_WS_POLICY);
 }
 
 static void many_texts_at_once_take_turns_with_those_of_others(void **state)
@@ -422,6 +354,17 @@ static void send_blindly(const char *text)
 /* What cannot wait goes out to a client that reads slowly, up to out_bytes of it. The text that is
  * being read holds the cancel whose answer is too much: the socket is closed, and what comes behind
  * the cancel in it never starts. */
+static void case_17_a_cancel_behind_a_result_that_is_not_sent_yet_is_late(void **state)
+{
+    open_socket();
+    socket_send(&c, SOCKET_CALL("hold", "1"));
+    gate_answer(&gate, 0); /* written at the end of the next turn, which reads first */
+    send_blindly(SOCKET_CANCEL("1"));
+    socket_require(&c, HELD("1"));
+    client_require_nothing(&c);
+    assert_int_equal(gate.app.cancels, 0);
+}
+
 static void a_slow_reader_may_be_closed_by_a_text_that_is_being_read(void **state)
 {
     char id[1100], text[4096];
@@ -486,16 +429,12 @@ int main(void)
         TEST(texts_are_answered_as_they_end),
         TEST(texts_behind_the_upgrade_request_are_fed),
         TEST(notifications_are_not_answered),
-        TEST(a_cancel_resets_its_call_only_and_is_answered_once),
-        TEST(a_live_id_is_refused_without_settling_the_first_call),
-        TEST(an_id_may_come_again_behind_a_call_that_ends_at_once),
-        TEST(an_id_may_not_come_again_behind_a_call_that_waits),
-        TEST(a_cancel_ends_the_first_of_two_with_one_id),
-        TEST(a_call_that_waits_for_its_id_is_dropped_with_the_connection),
-        TEST(null_names_no_call_and_may_come_again),
+        TEST(case_17_a_cancel_behind_a_result_that_is_not_sent_yet_is_late),
         TEST(calls_per_connection_counts_calls_until_they_are_released),
         TEST(resets_per_second_admits_as_many_at_once_and_more_after_a_while),
         TEST(more_than_resets_per_second_closes_and_cancels_the_rest),
+        TEST(message_bytes_admits_just_so_many),
+        TEST(message_fragments_admits_just_so_many),
         TEST(many_texts_at_once_take_turns_with_those_of_others),
         TEST(what_a_burst_of_texts_left_is_given_back_when_it_is_quiet),
         TEST(the_peers_close_cancels_and_is_answered),

@@ -117,21 +117,63 @@ static void a_lost_connection_drops_what_was_not_read(void **state)
     cla_socket_release(socket);
 }
 
+static void a_close_frame_is_answered_when_what_came_before_is_read(void **state)
+{
+    struct cla_socket *socket = cla_socket_hold(open_feed());
+
+    socket_send(&c, "unread");
+    socket_send_frame(&c, CLA_WS_CLOSE, "\x0f\xa1thanks", 8);
+    client_require_nothing(&c);
+    assert_int_equal(gate.app.overs, 0);
+    require_message(socket, "unread");
+    assert_int_equal(cla_socket_send(socket, CLA_WS_KIND_TEXT, CLA_LIT("echo")), 0);
+    cla_socket_all_read(socket);
+    socket_require(&c, "echo");
+    socket_require_close(&c, 4001);
+    assert_int_equal(gate.app.over_code, 4001);
+    assert_true(cla_slice_eq(cla_reason_message(&socket->cause), CLA_LIT("thanks")));
+    cla_socket_release(socket);
+}
+
+static void a_broken_frame_counts_when_what_came_before_is_read(void **state)
+{
+    struct cla_socket *socket = open_feed();
+
+    socket_send(&c, "unread");
+    socket_send_frame(&c, 5, "x", 1);
+    client_require_nothing(&c);
+    require_message(socket, "unread");
+    cla_socket_all_read(socket);
+    socket_require_close(&c, CLA_WS_PROTOCOL);
+    assert_int_equal(gate.app.over_kind, CLA_CANCEL_DISCONNECT);
+}
+
 static void a_close_frame_leaves_call_timeout_to_read_what_came_before(void **state)
 {
     struct cla_socket *socket = cla_socket_hold(open_feed());
 
     socket_send(&c, "unread");
     socket_send_frame(&c, CLA_WS_CLOSE, "\x0f\xa1thanks", 8);
-    assert_int_equal(gate.app.over_code, 4001);
-    assert_true(gate.app.over_clean);
-    assert_true(cla_slice_eq(cla_reason_message(&socket->cause), CLA_LIT("thanks")));
     gate_pass(&gate, 29000);
     assert_true(cla_socket_in_any(socket));
     assert_int_equal(gate.app.stops, 0);
     gate_pass(&gate, 2000);
     assert_false(cla_socket_in_any(socket));
     assert_int_equal(gate.app.stops, 1);
+    assert_int_equal(gate.app.over_code, 4001);
+    cla_socket_release(socket);
+}
+
+static void a_connection_lost_behind_a_close_frame_leaves_what_came_to_read(void **state)
+{
+    struct cla_socket *socket = cla_socket_hold(open_feed());
+
+    socket_send(&c, "unread");
+    socket_send_frame(&c, CLA_WS_CLOSE, "\x0f\xa1thanks", 8);
+    client_close(&c);
+    assert_int_equal(gate.app.over_code, 4001);
+    assert_true(gate.app.over_clean);
+    require_message(socket, "unread");
     cla_socket_release(socket);
 }
 
@@ -338,7 +380,10 @@ int main(void)
         TEST(a_full_inbox_stops_the_reading_until_there_is_room),
         TEST(a_full_inbox_is_no_silence),
         TEST(a_lost_connection_drops_what_was_not_read),
+        TEST(a_close_frame_is_answered_when_what_came_before_is_read),
+        TEST(a_broken_frame_counts_when_what_came_before_is_read),
         TEST(a_close_frame_leaves_call_timeout_to_read_what_came_before),
+        TEST(a_connection_lost_behind_a_close_frame_leaves_what_came_to_read),
         TEST(limits_of_the_route_count),
         TEST(nothing_is_answered_before_the_app_admits),
         TEST(the_app_may_refuse),

@@ -256,6 +256,11 @@ static bool run_forever(struct cla_app *app)
     return true;
 }
 
+static bool always_ready(struct cla_app *app)
+{
+    return true;
+}
+
 /* An app that has more to do has had its share of a turn: sockets are looked at again. */
 static void app_runs_once_a_turn_when_no_request_waits(void **state)
 {
@@ -263,6 +268,7 @@ static void app_runs_once_a_turn_when_no_request_waits(void **state)
 
     ops = gate_app_ops;
     ops.run = run_forever;
+    ops.ready = always_ready;
     gate.app.base.ops = &ops;
     runs = 0;
     assert_true(cla_loop_step(&gate.loop, false));

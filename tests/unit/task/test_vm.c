@@ -112,6 +112,36 @@ static void call_that_gives_memory_back_slowly_costs_no_other_its_life(void **st
     assert_int_equal(idle.cancels, 0);
 }
 
+static lua_Alloc allocate;
+
+/* Refuses whatever is more than there was. */
+static void *refuse(void *arg, void *block, size_t old, size_t bytes)
+{
+    return block != NULL && bytes <= old ? allocate(arg, block, old, bytes) : NULL;
+}
+
+static void case_88_a_cancel_is_raised_though_no_memory_is_left(void **state)
+{
+    struct fixture *f = *state;
+    struct body body;
+    void *arg;
+
+    fixture_start(f, &body,
+                  "local first local _ <close> = closing(function(e) assert(e == first) end) "
+                  "local _ <close> = closing(function(e) first = e end) sleep(1000)",
+                  0);
+    fixture_step(f);
+    allocate = lua_getallocf(f->vm->L, &arg);
+    lua_setallocf(f->vm->L, refuse, arg);
+    assert_int_equal(luaL_loadstring(f->vm->L, "return {}"), LUA_ERRMEM);
+    lua_settop(f->vm->L, 0);
+    fixture_cancel(&body, CLA_CANCEL_RESET);
+    fixture_step(f);
+    lua_setallocf(f->vm->L, allocate, arg);
+    assert_true(body.own_cancel);
+    assert_int_equal(body.kind, CLA_CANCEL_RESET);
+}
+
 static void task_that_cannot_be_made_leaks_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -177,6 +207,7 @@ int main(void)
         TEST(waiting_task_that_allocated_most_is_cancelled_before_the_cap),
         TEST(vm_is_tight_until_memory_is_back),
         TEST(call_that_gives_memory_back_slowly_costs_no_other_its_life),
+        TEST(case_88_a_cancel_is_raised_though_no_memory_is_left),
         TEST(task_that_cannot_be_made_leaks_nothing),
         TEST(trimming_leaves_a_few_tasks_and_no_garbage),
         TEST(vm_too_small_for_its_library_is_refused),

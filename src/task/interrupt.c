@@ -1,0 +1,52 @@
+#include "task/interrupt.h"
+
+/* When the scope's timer is due; for a root, whose timer the first await starts, the deadline. */
+static uint64_t due_ns(const struct cla_scope *scope)
+{
+    if (scope->timer.active)
+        return scope->timer.due_ns;
+    if (scope == scope->task->root && !cla_token_cancelled(&scope->token))
+        return scope->token.deadline_ns;
+    return CLA_NEVER;
+}
+
+/* Of the scopes in sight that are late the earliest, the outermost of several; NULL: none is. */
+static struct cla_scope *earliest_late(const struct cla_task *task, uint64_t now_ns)
+{
+    struct cla_scope *earliest = NULL;
+
+    for (struct cla_scope *s = task->scope; s != NULL; s = s->outer) {
+        if (due_ns(s) <= now_ns && (earliest == NULL || due_ns(s) <= due_ns(earliest)))
+            earliest = s;
+        if (s->shield)
+            break;
+    }
+    return earliest;
+}
+
+void cla_interrupt_expire(struct cla_task *task)
+{
+    uint64_t now_ns = cla_sched_now_ns(task->sched);
+    struct cla_scope *scope;
+
+    while ((scope = earliest_late(task, now_ns)) != NULL)
+        cla_scope_expire(scope);
+}
+
+void cla_interrupt_poll(lua_State *L)
+{
+    struct cla_sched *sched = cla_sched_of(L);
+    struct cla_task *task = sched->current;
+    struct cla_scope *scope;
+
+    if (task == NULL) {
+        if (sched->interrupt != NULL)
+            sched->interrupt(L);
+        return;
+    }
+    /* A cancel that another thread asks for is to be taken up here, before the deadlines. */
+    cla_interrupt_expire(task);
+    scope = cla_scope_to_raise(task);
+    if (scope != NULL)
+        cla_scope_raise(L, scope);
+}

@@ -29,7 +29,7 @@ local app = require "cancela.app"
 ---@field cancelled boolean
 ---@field reason? cancela.Reason nil until cancelled
 ---@field deadline number in seconds as from `cancela.now()`; math.huge if there is none
----@field remaining number seconds until the deadline; 0 when it has passed or the token is cancelled; math.huge if there is none
+---@field remaining number seconds until the deadline; 0 when cancelled or past it; math.huge if there is none
 ---@field throw_if_cancelled fun(self: cancela.Token): cancela.Token raises the Cancel, or returns self
 ---@field on_cancel fun(self: cancela.Token, fn: cancela.OnCancel): cancela.Registration
 --- Runs `fn` at most once, as a task of its own that may await for as long as the grace lasts. On a

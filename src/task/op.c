@@ -179,9 +179,11 @@ static void check_free(lua_State *L, int count)
     for (int i = 1; i <= count; i++) {
         const struct cla_op *op = luaL_testudata(L, i + 1, TYPE);
 
-        if (op == NULL)
+        if (op == NULL) {
             luaL_error(L, "bad argument #1 to 'select' (element %d is no operation but a %s)", i,
                        luaL_typename(L, i + 1));
+            return;
+        }
         if (op->wait != NULL)
             luaL_error(
                 L, "bad argument #1 to 'select' (element %d is being awaited by another task)", i);

@@ -172,7 +172,7 @@ describe("Lua", function()
   local function leave(closing_value)
     for _, v in next, { 1 }, nil, closing_value do
       local _ = function() return v end
-      break
+      if v == 1 then break end
     end
   end
 
@@ -188,7 +188,7 @@ describe("Lua", function()
       local _ <close> = closing(function() closed = true end)
       for _, v in next, { 1 } do
         local _ = function() return v end
-        break
+        if v == 1 then break end
       end
     end
     assert.is_true(closed)

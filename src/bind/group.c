@@ -22,8 +22,7 @@ enum { SCOPE = 1, FIRST = 2, GROUP_VALUES = 2 }; /* user values: the scope; who 
 enum { AT_HANDLER = 1, AT_GROUP = 2, AT_RESULTS = 3 };
 
 struct group {
-    struct cla_scope *scope; /* NULL once over */
-    struct cla_task *task;   /* that opened it */
+    struct cla_scope *scope; /* NULL once over; its task is the one that runs the body */
     int (*finish)(lua_State *L, struct group *group);
     unsigned live;    /* subtasks that are not released */
     bool is_race;     /* the first to end decides */
@@ -36,13 +35,13 @@ struct group {
 
 static struct cla_sched *sched_of(const struct group *group)
 {
-    return group->task->sched;
+    return group->scope->task->sched;
 }
 
 static void wake(struct group *group)
 {
     if (group->waiting)
-        cla_task_wake(group->task);
+        cla_task_wake(group->scope->task);
 }
 
 static void cancel(struct group *group, enum cla_cancel_kind kind)
@@ -123,7 +122,7 @@ static int l_spawn(lua_State *L)
     scope = cla_scope_refuses(group->scope);
     if (scope != NULL)
         cla_scope_raise(L, scope);
-    (void)cla_child_start(L, lua_gettop(L) - 2, group->scope, group->task, CLA_NEVER, 1,
+    (void)cla_child_start(L, lua_gettop(L) - 2, group->scope, group->scope->task, CLA_NEVER, 1,
                           &child_events);
     group->live++;
     return 1;
@@ -190,6 +189,7 @@ static void body_raised(lua_State *L, struct group *group)
 
 static int finish(lua_State *L, struct group *group)
 {
+    const struct cla_task *task = group->scope->task;
     struct cla_scope *scope;
 
     close_group(group);
@@ -197,7 +197,7 @@ static int finish(lua_State *L, struct group *group)
         return lua_error(L);
     if (group->failed)
         return raise_first(L);
-    scope = group->interrupted ? cla_scope_to_raise(group->task) : NULL;
+    scope = group->interrupted ? cla_scope_to_raise(task) : NULL;
     if (scope != NULL)
         cla_scope_raise(L, scope);
     return group->finish(L, group);
@@ -217,7 +217,7 @@ static int join(lua_State *L, struct group *group)
     if (group->live == 0)
         return finish(L, group);
     group->waiting = true;
-    return cla_await_with(L, group->task, cancel_join, group, join_k, (lua_KContext)group);
+    return cla_await_with(L, group->scope->task, cancel_join, group, join_k, (lua_KContext)group);
 }
 
 /* --- group --- */
@@ -322,9 +322,10 @@ static struct group *push_group(lua_State *L, struct cla_task *task)
 {
     struct group *group = lua_newuserdatauv(L, sizeof *group, GROUP_VALUES);
 
-    *group = (struct group){.task = task};
+    *group = (struct group){.scope = NULL};
     luaL_setmetatable(L, TYPE);
     group->scope = cla_scope_enter(L, task, CLA_NEVER);
+    group->scope->is_group = true;
     cla_scope_push(L, group->scope);
     lua_setiuservalue(L, -2, SCOPE);
     return group;

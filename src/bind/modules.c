@@ -8,6 +8,7 @@
 #include "bind/channel.h"
 #include "bind/client.h"
 #include "bind/core.h"
+#include "bind/coroutine.h"
 #include "bind/detach.h"
 #include "bind/embed.h"
 #include "bind/error.h"
@@ -62,6 +63,7 @@ static int l_open_core(lua_State *L)
 void cla_modules_open(lua_State *L, const char *version)
 {
     cla_protect_open(L);
+    cla_coroutine_open(L);
     cla_bounded_string_open(L);
     cla_bounded_table_open(L);
     cla_token_setup(L);

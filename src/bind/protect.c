@@ -6,44 +6,32 @@
 
 #include <lauxlib.h>
 
-#include "task/task.h"
+#include "task/coro.h"
 
-/* The live Cancel at 'index' that belongs to the task running on L, or NULL. */
-static struct cla_scope *live_cancel(lua_State *L, int index, const struct cla_task *task)
-{
-    struct cla_scope *scope;
+/* What a protected call was entered in: bits of its context. */
+enum { IN_CLEANUP = 1, IN_CLOSING = 2 };
 
-    if (task == NULL || lua_type(L, index) != LUA_TUSERDATA)
-        return NULL;
-    scope = cla_scope_at(L, index);
-    if (scope == NULL || !scope->open)
-        return NULL;
-    for (const struct cla_scope *s = task->scope; s != NULL; s = s->outer) {
-        if (s == scope)
-            return scope;
-    }
-    return NULL;
-}
-
-/* Context of a protected call: was the task unwinding when it was entered? */
-static lua_KContext entered_unwinding(lua_State *L)
+static lua_KContext entered_in(lua_State *L)
 {
     const struct cla_task *task = cla_task_on(L);
 
-    return task != NULL && cla_scope_unwinding(task);
+    return (task != NULL && cla_scope_unwinding(task) ? IN_CLEANUP : 0) |
+           (cla_coro_closing(L) ? IN_CLOSING : 0);
 }
 
 /* 'below': slots under the results that are not returned. */
-static int finish(lua_State *L, int status, lua_KContext unwinding, int below)
+static int finish(lua_State *L, int status, lua_KContext entered, int below)
 {
-    struct cla_task *task = cla_task_on(L);
+    struct cla_scope *cancel;
 
     if (status == LUA_OK || status == LUA_YIELD)
         return lua_gettop(L) - below;
-    if (live_cancel(L, -1, task) != NULL) {
-        if (unwinding)
+    if ((entered & IN_CLOSING) == 0 && cla_coro_closing(L))
+        return lua_error(L); /* its coroutine was suspended in it, and is being closed */
+    if ((cancel = cla_scope_live(cla_task_on(L), L, -1)) != NULL) {
+        if ((entered & IN_CLEANUP) != 0)
             return lua_error(L);
-        task->caught = true;
+        cancel->caught = true;
     }
     lua_pushboolean(L, 0);
     lua_insert(L, -2);
@@ -57,7 +45,7 @@ static int pcall_k(lua_State *L, int status, lua_KContext context)
 
 static int l_pcall(lua_State *L)
 {
-    lua_KContext context = entered_unwinding(L);
+    lua_KContext context = entered_in(L);
 
     luaL_checkany(L, 1);
     lua_pushboolean(L, 1);
@@ -65,10 +53,10 @@ static int l_pcall(lua_State *L)
     return pcall_k(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 0, context, pcall_k), context);
 }
 
-/* Upvalue: the script's handler, which a Cancel is not shown to. */
+/* Upvalue: the script's handler, which neither a Cancel is shown to nor what closes a coroutine. */
 static int l_handler(lua_State *L)
 {
-    if (live_cancel(L, 1, cla_task_on(L)) != NULL)
+    if (cla_scope_live(cla_task_on(L), L, 1) != NULL || (lua_isnil(L, 1) && cla_coro_closing(L)))
         return 1;
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
@@ -84,7 +72,7 @@ static int xpcall_k(lua_State *L, int status, lua_KContext context)
 /* xpcall(f, handler, …); the stack becomes f, handler', true, f, … */
 static int l_xpcall(lua_State *L)
 {
-    lua_KContext context = entered_unwinding(L);
+    lua_KContext context = entered_in(L);
     int n = lua_gettop(L);
 
     luaL_checktype(L, 2, LUA_TFUNCTION);
@@ -101,11 +89,11 @@ static int l_xpcall(lua_State *L)
 static int l_error(lua_State *L)
 {
     int level = (int)luaL_optinteger(L, 2, 1);
-    struct cla_task *task = cla_task_on(L);
+    struct cla_scope *cancel;
 
     lua_settop(L, 1);
-    if (live_cancel(L, 1, task) != NULL)
-        task->caught = false;
+    if ((cancel = cla_scope_live(cla_task_on(L), L, 1)) != NULL)
+        cancel->caught = false;
     if (lua_type(L, 1) == LUA_TSTRING && level > 0) {
         luaL_where(L, level);
         lua_pushvalue(L, 1);
@@ -124,38 +112,6 @@ static int l_assert(lua_State *L)
     lua_pushliteral(L, "assertion failed!");
     lua_settop(L, 1);
     return l_error(L);
-}
-
-static int l_yield(lua_State *L)
-{
-    if (cla_task_on(L) != NULL)
-        return luaL_error(L, "attempt to yield from outside a coroutine");
-    return lua_yield(L, lua_gettop(L));
-}
-
-static bool is_of_call(lua_State *L)
-{
-    lua_State *coroutine = lua_tothread(L, 1);
-
-    return coroutine != NULL && cla_task_owns(coroutine);
-}
-
-/* Upvalue: coroutine.resume, a C function without upvalues. */
-static int l_resume(lua_State *L)
-{
-    if (!is_of_call(L))
-        return lua_tocfunction(L, lua_upvalueindex(1))(L);
-    lua_pushboolean(L, 0);
-    lua_pushliteral(L, "cannot resume the coroutine of a call: only what it awaits does");
-    return 2;
-}
-
-/* Upvalue: coroutine.close, likewise. */
-static int l_close(lua_State *L)
-{
-    if (is_of_call(L))
-        return luaL_error(L, "cannot close the coroutine of a call");
-    return lua_tocfunction(L, lua_upvalueindex(1))(L);
 }
 
 /* Calls the upvalue with the same arguments, but with the mode, argument 'at', made text only:
@@ -263,10 +219,7 @@ void cla_protect_open(lua_State *L)
     lua_pop(L, 1);
     wrap(L, LUA_GNAME, "load", l_load);
     wrap(L, LUA_GNAME, "loadfile", l_loadfile);
-    wrap(L, "coroutine", "resume", l_resume);
-    wrap(L, "coroutine", "close", l_close);
     replace_searcher(L);
-    set_in(L, "coroutine", "yield", l_yield);
     set_in(L, "debug", "sethook", NULL);
     set_in(L, "os", "exit", NULL);
     set_in(L, "os", "setlocale", NULL);

@@ -6,6 +6,7 @@
 #include "bind/error.h"
 #include "bind/reason.h"
 #include "task/await.h"
+#include "task/coro.h"
 
 #define DEFER "cancela.Defer"
 
@@ -115,6 +116,8 @@ static int l_shield(lua_State *L)
 
 /* --- local _ <close> = defer(fn) --- */
 
+enum { DEFER_FN = 1, DEFER_COROUTINE = 2 }; /* user values: what runs, where it was made */
+
 struct defer {
     bool closed;
 };
@@ -124,11 +127,13 @@ static int l_defer(lua_State *L)
     struct defer *defer;
 
     cla_args_function(L, 1);
-    defer = lua_newuserdatauv(L, sizeof *defer, 1);
+    defer = lua_newuserdatauv(L, sizeof *defer, 2);
     defer->closed = false;
     luaL_setmetatable(L, DEFER);
     lua_pushvalue(L, 1);
-    lua_setiuservalue(L, -2, 1);
+    lua_setiuservalue(L, -2, DEFER_FN);
+    lua_pushthread(L);
+    lua_setiuservalue(L, -2, DEFER_COROUTINE);
     return 1;
 }
 
@@ -148,15 +153,16 @@ static int l_defer_close(lua_State *L)
         return 0;
     defer->closed = true;
     lua_settop(L, 2);
-    lua_getiuservalue(L, 1, 1);
+    lua_getiuservalue(L, 1, DEFER_FN);
     lua_insert(L, 2);
     if (task != NULL)
         return call_shielded(L, task, CLA_NEVER);
-    lua_callk(L, 1, 0, 0, plain_k); /* in a coroutine of the script: there is nothing to await */
+    lua_callk(L, 1, 0, 0, plain_k); /* in a coroutine of a C module: there is nothing to await */
     return 0;
 }
 
-/* Collected without having been closed: it was not a to-be-closed variable. */
+/* Collected without having been closed: it was not a to-be-closed variable. Or its coroutine was
+ * abandoned, which is closed after this: then it is looked at again. */
 static int l_defer_gc(lua_State *L)
 {
     const struct defer *defer = luaL_checkudata(L, 1, DEFER);
@@ -164,7 +170,13 @@ static int l_defer_gc(lua_State *L)
 
     if (defer->closed)
         return 0;
-    lua_getiuservalue(L, 1, 1);
+    if (lua_getiuservalue(L, 1, DEFER_COROUTINE) == LUA_TTHREAD &&
+        cla_coro_of(lua_tothread(L, -1)) != NULL) {
+        lua_settop(L, 1);
+        luaL_setmetatable(L, DEFER);
+        return 0;
+    }
+    lua_getiuservalue(L, 1, DEFER_FN);
     if (!lua_isfunction(L, -1))
         return 0;
     lua_getinfo(L, ">S", &ar);

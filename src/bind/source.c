@@ -48,7 +48,7 @@ int cla_source_child(lua_State *L)
     struct cla_task *task = cla_await_task(L, "make a token");
     uint64_t deadline = timeout_option(L);
 
-    (void)cla_scope_push_loose(L, task, parent, deadline);
+    (void)cla_scope_push_loose(L, cla_scope_home(task), parent, deadline);
     cla_token_push_loose(L, 1);
     lua_pushvalue(L, -1);
     lua_pushcclosure(L, l_cancel, 1);
@@ -87,7 +87,7 @@ int cla_source_linked(lua_State *L)
         (void)cla_token_check(L, at);
     luaL_checkstack(L, 8, NULL);
     push_list(L, count);
-    scope = cla_scope_push_loose(L, task, NULL, CLA_NEVER);
+    scope = cla_scope_push_loose(L, cla_scope_home(task), NULL, CLA_NEVER);
     links = lua_newuserdatauv(L, (size_t)count * sizeof *links, 0);
     lua_setiuservalue(L, -2, CLA_SCOPE_LINKS);
     cla_token_push_loose(L, count + 1);

@@ -259,7 +259,7 @@ static int l_on_cancel(lua_State *L)
     lua_pushvalue(L, -1);
     r->ref = luaL_ref(L, LUA_REGISTRYINDEX);
     if (r->sched->current != NULL && !is_own(scope, r->sched->current))
-        cla_scope_depend(r->sched->current->scope, &r->dependent);
+        cla_scope_depend(cla_scope_home(r->sched->current), &r->dependent);
     if (cla_token_cancelled(&scope->token) && cla_registration_remove(&r->node))
         fire(r->sched, scope, &r->node);
     else if (maker != NULL && !is_around(scope, maker))

@@ -2,7 +2,8 @@
 
 void cla_token_init(struct cla_token *token, struct cla_token *parent, uint64_t deadline_ns)
 {
-    *token = (struct cla_token){.parent = parent, .deadline_ns = deadline_ns};
+    *token =
+        (struct cla_token){.parent = parent, .own_ns = deadline_ns, .deadline_ns = deadline_ns};
     cla_list_init(&token->children);
     cla_list_init(&token->sibling);
     cla_list_init(&token->registrations);
@@ -17,6 +18,26 @@ void cla_token_init(struct cla_token *token, struct cla_token *parent, uint64_t 
         token->deadline_ns = parent->deadline_ns;
     if (cla_token_cancelled(parent))
         token->reason = cla_reason_share(&parent->reason);
+}
+
+static uint64_t min_ns(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The least of its own deadline, its ancestors' and those of their sources. */
+static uint64_t effective_ns(const struct cla_token *token)
+{
+    uint64_t least = CLA_NEVER;
+
+    for (; token != NULL; token = token->parent) {
+        least = min_ns(least, token->own_ns);
+        CLA_LIST_EACH (link, &token->sources) {
+            least = min_ns(
+                least, CLA_CONTAINER(link, struct cla_token_link, of_target)->source->deadline_ns);
+        }
+    }
+    return least;
 }
 
 static void unlink_one(struct cla_token_link *link)
@@ -38,11 +59,10 @@ static void unlink_all(struct cla_token *token)
 void cla_token_link(struct cla_token *source, struct cla_token *target, struct cla_token_link *link)
 {
     CLA_PRE(cla_list_empty(&target->children));
-    *link = (struct cla_token_link){.target = target};
+    *link = (struct cla_token_link){.source = source, .target = target};
     cla_list_init(&link->of_source);
     cla_list_init(&link->of_target);
-    if (source->deadline_ns < target->deadline_ns)
-        target->deadline_ns = source->deadline_ns;
+    target->deadline_ns = min_ns(target->deadline_ns, source->deadline_ns);
     if (cla_token_cancelled(target))
         return;
     if (cla_token_cancelled(source)) {
@@ -87,6 +107,17 @@ struct cla_token *cla_token_next(struct cla_token *root, struct cla_token *last)
     return last->parent;
 }
 
+/* Puts what is linked to 'token', if it is neither marked nor listed yet, at the end of 'list'. */
+static void list_targets(const struct cla_token *token, struct cla_link *list)
+{
+    CLA_LIST_EACH (link, &token->links) {
+        struct cla_token *target = CLA_CONTAINER(link, struct cla_token_link, of_source)->target;
+
+        if (!cla_token_cancelled(target) && cla_list_empty(&target->following))
+            cla_list_push(list, &target->following);
+    }
+}
+
 /* Marks the subtree of 'top', and puts what is linked to it behind the followers of 'root'. */
 static void mark(struct cla_token *root, struct cla_token *top, const struct cla_reason *reason)
 {
@@ -96,14 +127,49 @@ static void mark(struct cla_token *root, struct cla_token *top, const struct cla
         if (cla_token_cancelled(t))
             continue;
         t->reason = cla_reason_share(reason);
-        CLA_LIST_EACH (link, &t->links) {
-            struct cla_token *target =
-                CLA_CONTAINER(link, struct cla_token_link, of_source)->target;
-
-            if (!cla_token_cancelled(target) && cla_list_empty(&target->following))
-                cla_list_push(&root->followers, &target->following);
-        }
+        list_targets(t, &root->followers);
     }
+}
+
+/* The same for all that follows. */
+static void mark_all(struct cla_token *root, const struct cla_reason *reason)
+{
+    mark(root, root, reason);
+    for (struct cla_link *link = root->followers.next; link != &root->followers; link = link->next)
+        mark(root, CLA_CONTAINER(link, struct cla_token, following), reason); /* may add more */
+}
+
+/* Computes the deadlines of the subtree of 'top' again. Puts what is linked to those that have
+ * changed at the end of 'list'. */
+static void refresh(struct cla_token *top, struct cla_link *list)
+{
+    struct cla_token *t = NULL;
+
+    while ((t = cla_token_next(top, t)) != NULL) {
+        uint64_t before = t->deadline_ns;
+
+        t->deadline_ns = effective_ns(t);
+        if (t->deadline_ns != before)
+            list_targets(t, list);
+    }
+}
+
+bool cla_token_move(struct cla_token *token, struct cla_token *parent)
+{
+    struct cla_link linked, *link;
+
+    cla_list_init(&linked);
+    cla_list_remove(&token->sibling);
+    token->parent = parent;
+    if (parent != NULL)
+        cla_list_push_front(&parent->children, &token->sibling);
+    refresh(token, &linked);
+    while ((link = cla_list_pop(&linked)) != NULL)
+        refresh(CLA_CONTAINER(link, struct cla_token, following), &linked);
+    if (parent == NULL || !cla_token_cancelled(parent) || cla_token_cancelled(token))
+        return false;
+    mark_all(token, &parent->reason);
+    return true;
 }
 
 struct cla_token *cla_token_take_follower(struct cla_token *token)
@@ -127,10 +193,7 @@ bool cla_token_cancel(struct cla_token *token, enum cla_cancel_kind kind, uint64
     if (now_ns >= token->deadline_ns)
         kind = CLA_CANCEL_TIMEOUT;
     reason = cla_reason_make(kind, now_ns, message);
-    mark(token, token, &reason);
-    for (struct cla_link *link = token->followers.next; link != &token->followers;
-         link = link->next)
-        mark(token, CLA_CONTAINER(link, struct cla_token, following), &reason); /* may add more */
+    mark_all(token, &reason);
     cla_reason_fini(&reason);
     return true;
 }

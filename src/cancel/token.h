@@ -29,11 +29,12 @@ struct cla_token {
     struct cla_link sibling;       /* in parent->children */
     struct cla_link registrations; /* newest first */
     struct cla_reason reason;      /* kind NONE: not cancelled */
+    uint64_t own_ns;               /* its own deadline */
     struct cla_link links;         /* to tokens that are marked with it */
     struct cla_link sources;       /* from tokens that it is marked with */
     struct cla_link followers;     /* of a token that was cancelled: those marked through links */
     struct cla_link following;     /* in the followers of the one cancelled, or in no list */
-    uint64_t deadline_ns;          /* the least of its own and its ancestors'; CLA_NEVER: none */
+    uint64_t deadline_ns;          /* the least of its own, its ancestors' and its sources' */
     unsigned registration_count;
 };
 
@@ -41,7 +42,7 @@ struct cla_token {
 struct cla_token_link {
     struct cla_link of_source; /* in source->links */
     struct cla_link of_target; /* in target->sources */
-    struct cla_token *target;
+    struct cla_token *source, *target;
 };
 
 /* Something to be done when a token is cancelled; embedded in its owner's struct. */
@@ -54,9 +55,15 @@ struct cla_registration {
 /* Makes a token under 'parent' (NULL: a root); born cancelled if the parent is. */
 void cla_token_init(struct cla_token *token, struct cla_token *parent, uint64_t deadline_ns);
 
+/* Puts the token, and what is inside it, under 'parent' (NULL: a root), which is not inside it;
+ * deadlines follow, through links too. If the parent was cancelled and the token was not, marks the
+ * subtree and what is linked to it with the parent's reason, and returns true: the followers are
+ * the token's then. What is marked stays so when it is moved away again. Not while followers are
+ * being visited. */
+bool cla_token_move(struct cla_token *token, struct cla_token *parent);
+
 /* Takes the token out of the tree and undoes its links, both ways. Children become roots;
- * registrations are dropped. Its reason
- * stays readable until cla_reason_fini(&token->reason). */
+ * registrations are dropped. Its reason stays readable until cla_reason_fini(&token->reason). */
 void cla_token_end(struct cla_token *token);
 
 /* True once it was cancelled. */

@@ -2,6 +2,8 @@
 
 #include <lauxlib.h>
 
+#include "task/coro.h"
+
 struct cla_task *cla_await_task(lua_State *L, const char *what)
 {
     struct cla_task *task = cla_task_on(L);
@@ -9,7 +11,7 @@ struct cla_task *cla_await_task(lua_State *L, const char *what)
     if (task != NULL)
         return task;
     if (cla_sched_of(L)->current != NULL)
-        luaL_error(L, "cannot %s inside a coroutine that the script made", what);
+        luaL_error(L, "cannot %s here: this coroutine was resumed by a C module", what);
     luaL_error(L, "cannot %s while the script loads: do it in a procedure", what);
     __builtin_unreachable();
 }
@@ -19,7 +21,7 @@ struct cla_task *cla_await_check(lua_State *L)
     struct cla_task *task = cla_await_task(L, "await");
     struct cla_scope *scope;
 
-    if (!lua_isyieldable(L))
+    if (!lua_isyieldable(L) || !cla_coro_may_await(task))
         luaL_error(L, "cannot await here: a C function (such as table.sort or string.gsub) is "
                       "waiting for this code to return");
     scope = cla_scope_to_raise(task);

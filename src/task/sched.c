@@ -1,6 +1,7 @@
 #include "task/sched.h"
 
 #include "task/compat.h"
+#include "task/coro.h"
 #include "task/task.h"
 
 /* A turn resumes tasks for about this long before sockets are looked at again. */
@@ -18,6 +19,7 @@ void cla_sched_init(struct cla_sched *sched, lua_State *L, struct cla_loop *loop
     cla_list_init(&sched->unwinding);
     cla_list_init(&sched->pool);
     cla_list_init(&sched->tasks);
+    cla_list_init(&sched->to_close);
     *(struct cla_sched **)lua_getextraspace(L) = sched;
 }
 
@@ -82,4 +84,5 @@ void cla_sched_fini(struct cla_sched *sched)
 {
     CLA_PRE(sched->live == 0);
     cla_sched_trim(sched, 0);
+    cla_coro_fini(sched);
 }

@@ -59,6 +59,9 @@ struct cla_sched {
     unsigned live;             /* tasks that are not idle */
     uint64_t serial;           /* tasks ever begun */
     struct cla_task *current;  /* the one running; NULL: none */
+    struct cla_task *nobody;   /* has what no task has: see task/coro.h */
+    struct cla_link to_close;  /* tasks whose abandoned coroutines were collected */
+    unsigned resets;           /* coroutines being reset, one inside the other */
     uint64_t grace_ns;         /* clean-up of a cancelled scope may await this long */
     const size_t *memory;      /* bytes the VM has allocated, to charge tasks */
     lua_CFunction interrupt;   /* while no task runs: raises if the code must end; may be NULL */
@@ -69,14 +72,19 @@ struct cla_sched {
 void cla_sched_init(struct cla_sched *sched, lua_State *L, struct cla_loop *loop,
                     struct cla_log *log, const struct cla_sched_ops *ops);
 
-/* A coroutine's extra space holds the address of its scheduler; with this bit, if it is a task's.
- */
+/* A coroutine's extra space holds the address of its scheduler, with the first bit if it is a
+ * task's; or, with the second, that of the struct cla_coro of a script's, which begins with it. */
 #define CLA_SCHED_OF_TASK ((uintptr_t)1)
+#define CLA_SCHED_OF_CORO ((uintptr_t)2)
+#define CLA_SCHED_BITS ((uintptr_t)3)
 
 /* The scheduler of any coroutine of the VM. */
 static inline struct cla_sched *cla_sched_of(lua_State *L)
 {
-    return (struct cla_sched *)(*(uintptr_t *)lua_getextraspace(L) & ~CLA_SCHED_OF_TASK);
+    uintptr_t extra = *(uintptr_t *)lua_getextraspace(L);
+    void *address = (void *)(extra & ~CLA_SCHED_BITS);
+
+    return (extra & CLA_SCHED_OF_CORO) != 0 ? *(struct cla_sched **)address : address;
 }
 
 /* Resumes ready tasks: at most those of about a millisecond. Returns true if some are left. */

@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 
+#include "task/coro.h"
 #include "task/op.h"
 #include "task/task.h"
 
@@ -80,18 +81,6 @@ static struct cla_timers *timers_of(struct cla_scope *scope)
     return &scope->task->sched->loop->timers;
 }
 
-/* Whether the task of 'scope' unwinds, as seen from there. */
-static bool is_unwinding(const struct cla_scope *scope)
-{
-    for (const struct cla_scope *s = scope; s != NULL && s->task == scope->task; s = s->outer) {
-        if (s->shield)
-            return false;
-        if (s->unwinding)
-            return true;
-    }
-    return false;
-}
-
 void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_scope *outer,
                     uint64_t deadline_ns)
 {
@@ -104,7 +93,8 @@ void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_s
     scope->deadline_ns = deadline_ns;
     scope->open = true;
     scope->due = scope->grace_over = scope->shield = scope->is_shield = false;
-    scope->unwinding = outer != NULL && outer->task != task && is_unwinding(outer);
+    scope->caught = scope->apart = false;
+    scope->unwinding = outer != NULL && outer->task != task && cla_scope_is_unwinding(outer);
     task->scope = scope;
 }
 
@@ -129,7 +119,20 @@ void cla_scope_depend(struct cla_scope *scope, struct cla_dependent *dependent)
     cla_list_push(&scope->dependents, &dependent->link);
 }
 
-struct cla_scope *cla_scope_push_loose(lua_State *L, struct cla_task *task,
+struct cla_scope *cla_scope_home(const struct cla_task *task)
+{
+    const struct cla_coro *coro = task->coro;
+
+    if (coro == NULL || task->scope != coro->base)
+        return task->scope;
+    if (coro->owner != task->sched->nobody)
+        return coro->owner->root;
+    while (task->parent != NULL)
+        task = task->parent;
+    return task->root;
+}
+
+struct cla_scope *cla_scope_push_loose(lua_State *L, struct cla_scope *home,
                                        struct cla_scope *parent, uint64_t deadline_ns)
 {
     struct cla_scope *scope = cla_scope_push_new(L);
@@ -138,11 +141,11 @@ struct cla_scope *cla_scope_push_loose(lua_State *L, struct cla_task *task,
     cla_token_init(&scope->token, under ? &parent->token : NULL, deadline_ns);
     if (parent != NULL && !under) /* it is over, but says how it was */
         scope->token.reason = cla_reason_share(&parent->token.reason);
-    scope->task = task;
+    scope->task = home->task;
     scope->deadline_ns = deadline_ns;
     scope->open = scope->loose = true;
     scope->dependent.end = close_loose;
-    cla_scope_depend(task->scope, &scope->dependent);
+    cla_scope_depend(home, &scope->dependent);
     if (!cla_token_cancelled(&scope->token))
         cla_scope_arm(scope);
     return scope;
@@ -172,9 +175,23 @@ void cla_scope_shield(struct cla_scope *scope, uint64_t until_ns)
     uint64_t cap = outer_grace_end(scope);
 
     scope->shield = scope->is_shield = true;
-    scope->caught_before = scope->task->caught;
-    scope->task->caught = false;
     cla_timer_start(timers_of(scope), &scope->timer, until_ns < cap ? until_ns : cap);
+}
+
+void cla_scope_clean_up(struct cla_scope *root)
+{
+    uint64_t now = cla_sched_now_ns(root->task->sched);
+    uint64_t end = cla_clock_add(now, root->task->sched->grace_ns), cap = outer_grace_end(root);
+
+    CLA_PRE(root->open && !root->due);
+    root->reason =
+        cla_token_cancelled(&root->token)
+            ? cla_reason_share(&root->token.reason)
+            : cla_reason_make(CLA_CANCEL_TIMEOUT, now, CLA_LIT("the grace of clean-up is over"));
+    root->grace_end_ns = end < cap ? end : cap;
+    root->due = root->unwinding = true;
+    root->outer = NULL;
+    cla_timer_start(timers_of(root), &root->timer, root->grace_end_ns);
 }
 
 void cla_scope_inherit(struct cla_scope *root)
@@ -222,7 +239,7 @@ static void wake_waiters(struct cla_scope *scope)
         cla_op_complete(op);
 }
 
-static void wake_tasks(struct cla_scope *root)
+static void wake_tasks(struct cla_scope *root, uint64_t grace_end_ns)
 {
     struct cla_token *token = NULL;
 
@@ -231,23 +248,23 @@ static void wake_tasks(struct cla_scope *root)
     while ((token = cla_token_next(&root->token, token)) != NULL) {
         struct cla_scope *scope = scope_of(token);
 
-        cap_shield(scope, root->grace_end_ns);
+        cap_shield(scope, grace_end_ns);
         if (scope->task->scope == scope)
             cla_task_interrupt(scope->task);
     }
 }
 
 /* A scope that was marked through a link counts as cancelled itself. */
-static void follow(struct cla_scope *follower, const struct cla_scope *scope)
+static void follow(struct cla_scope *follower, uint64_t grace_end_ns)
 {
     follower->due = true;
     follower->reason = cla_reason_share(&follower->token.reason);
-    follower->grace_end_ns = scope->grace_end_ns;
+    follower->grace_end_ns = grace_end_ns;
     cla_timer_stop(timers_of(follower), &follower->timer);
 }
 
 /* The second phase: of what was marked last first, as children come before parents. */
-static void deliver(struct cla_scope *scope)
+static void deliver(struct cla_scope *scope, uint64_t grace_end_ns)
 {
     struct cla_token *token;
 
@@ -255,24 +272,24 @@ static void deliver(struct cla_scope *scope)
          link = link->prev) {
         struct cla_scope *follower = scope_of(CLA_CONTAINER(link, struct cla_token, following));
 
-        follow(follower, scope);
+        follow(follower, grace_end_ns);
         fire_registrations(follower);
     }
     fire_registrations(scope);
     while ((token = cla_token_take_follower(&scope->token)) != NULL)
-        wake_tasks(scope_of(token));
-    wake_tasks(scope);
+        wake_tasks(scope_of(token), grace_end_ns);
+    wake_tasks(scope, grace_end_ns);
 }
 
 /* Firing makes tasks; were garbage collected meanwhile, loose scopes would leave the tree that is
  * being walked. */
-static void deliver_undisturbed(struct cla_scope *scope)
+static void deliver_undisturbed(struct cla_scope *scope, uint64_t grace_end_ns)
 {
     lua_State *L = scope->task->sched->L;
     bool running = lua_gc(L, LUA_GCISRUNNING) != 0;
 
     lua_gc(L, LUA_GCSTOP);
-    deliver(scope);
+    deliver(scope, grace_end_ns);
     if (running)
         lua_gc(L, LUA_GCRESTART);
 }
@@ -280,10 +297,11 @@ static void deliver_undisturbed(struct cla_scope *scope)
 bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct cla_slice message)
 {
     struct cla_task *task = scope->task;
-    uint64_t now = cla_sched_now_ns(task->sched);
+    uint64_t now;
 
     if (scope->due || !scope->open)
         return false;
+    now = cla_sched_now_ns(task->sched);
     scope->due = true;
     scope->grace_end_ns = cla_clock_add(now, task->sched->grace_ns);
     if (cla_token_cancel(&scope->token, kind, now, message))
@@ -291,13 +309,13 @@ bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct
     else
         scope->reason = cla_reason_make(kind, now, message);
     task->sched->counters.cancelled[scope->reason.kind]++;
-    if (scope->loose)
+    if (scope->loose || scope->apart)
         cla_timer_stop(timers_of(scope), &scope->timer);
     else
         cla_timer_start(timers_of(scope), &scope->timer, scope->grace_end_ns);
     if (scope == task->root && task->ops->on_cancel != NULL)
         task->ops->on_cancel(task, &scope->reason);
-    deliver_undisturbed(scope);
+    deliver_undisturbed(scope, scope->grace_end_ns);
     return true;
 }
 
@@ -318,7 +336,7 @@ void cla_scope_expire(struct cla_scope *scope)
     if (scope->due) {
         scope->grace_over = true;
         scope->task->sched->counters.grace_exceeded++;
-        wake_tasks(scope);
+        wake_tasks(scope, scope->grace_end_ns);
     } else if (scope->shield) {
         scope->shield = false;
         interrupt_all(scope);
@@ -388,9 +406,7 @@ void cla_scope_close(struct cla_scope *scope)
     CLA_PRE(scope->open && scope != task->root);
     for (struct cla_scope *s = task->scope;; s = s->outer) {
         close_one(s);
-        /* A Cancel that the scope was cancelled by, and a pcall caught, ends with it. */
-        task->caught = s->is_shield ? s->caught_before : task->caught && !s->due;
-        luaL_unref(task->L, LUA_REGISTRYINDEX, s->ref);
+        luaL_unref(task->running, LUA_REGISTRYINDEX, s->ref);
         s->ref = LUA_NOREF;
         if (s == scope)
             break;
@@ -403,74 +419,81 @@ void cla_scope_close_root(struct cla_scope *scope)
     close_one(scope);
 }
 
-/* 'task' is about to raise 'scope': what is open from there inwards unwinds with it, and what it
- * opens from here on is its clean-up's. */
-static void begin_unwinding(struct cla_task *task, const struct cla_scope *scope)
+/* --- Scopes of coroutines. --- */
+
+/* Puts the scope with what is inside it under 'outer'. A cancel from there reaches what it had not
+ * reached before. */
+static void move_under(struct cla_scope *scope, struct cla_scope *outer)
+{
+    scope->outer = outer;
+    if (cla_token_move(&scope->token, outer != NULL ? &outer->token : NULL))
+        deliver_undisturbed(scope, outer_grace_end(scope));
+}
+
+/* What the scope's loose ones begin, and their timers, are that task's too. */
+static void give_to(struct cla_scope *scope, struct cla_task *task)
+{
+    scope->task = task;
+    CLA_LIST_EACH (link, &scope->dependents) {
+        struct cla_dependent *dependent = CLA_CONTAINER(link, struct cla_dependent, link);
+
+        if (dependent->end == close_loose)
+            CLA_CONTAINER(dependent, struct cla_scope, dependent)->task = task;
+    }
+}
+
+/* Its deadline passed while nobody could notice: its clean-up has all of its grace. */
+static void begin_grace(struct cla_scope *scope)
+{
+    uint64_t now = cla_sched_now_ns(scope->task->sched);
+
+    if (!scope->due || scope->unwinding || scope->timer.active || scope->grace_over)
+        return;
+    scope->grace_end_ns = cla_clock_add(now, scope->task->sched->grace_ns);
+    cla_timer_start(timers_of(scope), &scope->timer, scope->grace_end_ns);
+}
+
+void cla_scope_join(struct cla_scope *innermost, struct cla_scope *outermost, struct cla_task *task)
+{
+    for (struct cla_scope *s = innermost;; s = s->outer) {
+        give_to(s, task);
+        s->apart = false;
+        begin_grace(s);
+        if (s == outermost)
+            break;
+    }
+    move_under(outermost, task->scope);
+    for (struct cla_scope *s = innermost; s != outermost->outer; s = s->outer)
+        cap_shield(s, outer_grace_end(s));
+    task->scope = innermost;
+}
+
+struct cla_scope *cla_scope_split(struct cla_task *task, struct cla_scope *base,
+                                  struct cla_task *owner)
 {
     struct cla_scope *s = task->scope;
 
-    while (s != NULL && s != scope)
-        s = s->outer;
-    if (s == NULL)
-        return; /* another task's: to this one it is an ordinary error */
-    task->caught = false;
-    for (s = task->scope; s != scope && s != task->root; s = s->outer)
-        s->unwinding = true;
-    s->unwinding = true;
-}
-
-void cla_scope_raise(lua_State *L, struct cla_scope *scope)
-{
-    struct cla_task *task = cla_sched_of(L)->current;
-
-    if (task != NULL)
-        begin_unwinding(task, scope);
-    scope->exposed = true;
-    cla_scope_push(L, scope);
-    lua_error(L);
-    __builtin_unreachable();
-}
-
-/* The scope whose Cancel an await of 'task' in 'scope' must raise now, or NULL. */
-static struct cla_scope *to_raise_in(struct cla_scope *scope, const struct cla_task *task)
-{
-    struct cla_scope *target = NULL, *of_cleanup = NULL;
-    bool unwinding = false, over = false;
-
-    for (struct cla_scope *s = scope; s != NULL; s = s->outer) {
-        unwinding |= s->unwinding && s->task == task;
-        if (s->due) {
-            target = s;
-            over |= s->grace_over;
-            if (!unwinding)
-                of_cleanup = s;
-        }
-        if (s->shield)
+    CLA_PRE(s != base);
+    for (;; s = s->outer) {
+        give_to(s, owner);
+        s->apart = true;
+        if (s->outer == base)
             break;
     }
-    return unwinding && !over && !task->caught ? of_cleanup : target;
+    task->scope = base;
+    move_under(s, owner->root);
+    return s;
 }
 
-struct cla_scope *cla_scope_to_raise(const struct cla_task *task)
+void cla_scope_close_split(struct cla_scope *innermost, const struct cla_scope *outermost)
 {
-    return to_raise_in(task->scope, task);
-}
+    lua_State *L = innermost->task->running;
 
-struct cla_scope *cla_scope_refuses(struct cla_scope *scope)
-{
-    struct cla_scope *target = NULL;
-
-    if (!scope->due && !scope->unwinding)
-        return to_raise_in(scope, scope->task);
-    for (struct cla_scope *s = scope; s != NULL; s = s->outer) {
-        target = s->due ? s : target;
-        if (s->shield)
+    for (struct cla_scope *s = innermost;; s = s->outer) {
+        close_one(s);
+        luaL_unref(L, LUA_REGISTRYINDEX, s->ref);
+        s->ref = LUA_NOREF;
+        if (s == outermost)
             break;
     }
-    return target;
-}
-
-bool cla_scope_unwinding(const struct cla_task *task)
-{
-    return is_unwinding(task->scope);
 }

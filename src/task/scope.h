@@ -13,7 +13,26 @@
  * An await looks outwards from the innermost scope to the first shield or the root. The outermost
  * scope that is due is raised. Once the task has raised one that is in sight its clean-up may
  * await, until grace ends: then every await raises again. A scope that clean-up opens is looked at
- * as if nothing were around it until then, so that a timeout works there too. */
+ * as if nothing were around it until then, so that a timeout works there too.
+ *
+ * A scope belongs to the coroutine of the script that opened it. The chain of innermost scopes is
+ * that of the running coroutine, then its resumer's, and so on out to the task's own:
+ *
+ *   resume: the outermost of the coroutine's scopes comes inside the resumer's innermost (joined).
+ *           A cancel there reaches it now: its token is marked, registrations fire.
+ *   yield:  it comes inside the root of the task that began the coroutine, or has nothing around it
+ *           if the script made that while it loaded (split). So neither the deadline of a suspended
+ *           generator nor its Cancel is its consumer's, and the call's own cancel still marks it.
+ *
+ * The timers of scopes that are split off go on. A deadline that fires makes the scope due; the
+ * next await of its coroutine raises it, and its grace counts from the resume before that. A shield
+ * that ends has ended. A token once marked stays marked. Where a coroutine ends, by return, error
+ * or close, its scopes have ended before, for its boot frame unwinds it; what is left by a
+ * coroutine that is given up is closed with it. What else ends with a scope, loose ones included,
+ * moves with it; what a coroutine makes that has no scope ends with the call that it belongs to. A
+ * group's scope is not split off: its coroutine may not yield. A Cancel passes from one coroutine
+ * to its resumer as an error does, and a Cancel whose scope was the coroutine's own is an ordinary
+ * error there. */
 #ifndef CLA_TASK_SCOPE_H
 #define CLA_TASK_SCOPE_H
 
@@ -38,14 +57,16 @@ struct cla_scope {
     uint64_t grace_end_ns;    /* when due */
     int ref;                  /* keeps the userdata while open */
     bool open;
-    bool due;           /* cancelled itself, not by a scope around it */
-    bool unwinding;     /* its task raised it, or one around it, since it was opened */
-    bool grace_over;    /* clean-up may no longer await */
-    bool is_shield;     /* made to hide what is around it */
-    bool shield;        /* and still does */
-    bool exposed;       /* scripts may hold it: not to be used again */
-    bool caught_before; /* of a shield: the task's 'caught' to put back */
-    bool loose;         /* a token that the task made: cancels no awaits, and is in no chain */
+    bool due;        /* cancelled itself, not by a scope around it */
+    bool unwinding;  /* its task raised it, or one around it, since it was opened */
+    bool grace_over; /* clean-up may no longer await */
+    bool is_shield;  /* made to hide what is around it */
+    bool shield;     /* and still does */
+    bool caught;     /* a pcall returned its Cancel: awaits raise until it is raised again */
+    bool exposed;    /* scripts may hold it: not to be used again */
+    bool apart;      /* its coroutine is suspended: see above */
+    bool is_group;   /* subtasks are inside: its coroutine must not be suspended */
+    bool loose;      /* a token that the task made: cancels no awaits, and is in no chain */
     struct cla_dependent dependent; /* of a loose one: in the scope that it was made in */
     struct cla_link dependents;     /* end with it */
     struct cla_link waiters;        /* operations that wait for its cancellation, or end */
@@ -83,9 +104,16 @@ void cla_scope_shield(struct cla_scope *scope, uint64_t until_ns);
  * its own, unwinding for what is left of the grace; so it may outlive the one around it. */
 void cla_scope_inherit(struct cla_scope *root);
 
-/* Pushes a new loose scope that ends with the innermost scope of 'task', if not before, when it is
- * collected. Its token is under that of 'parent' (NULL: a root). deadline_ns may be CLA_NEVER. */
-struct cla_scope *cla_scope_push_loose(lua_State *L, struct cla_task *task,
+/* Makes the root of a task that cleans up after a call that is over, cancelled or not, a cancelled
+ * scope of its own, unwinding for as long as a grace, or what is left of that around it. */
+void cla_scope_clean_up(struct cla_scope *root);
+/* The open scope that what 'task' makes now ends with: the innermost of the coroutine that it runs,
+ * or, if that is a script's and has none, the root of the call that the coroutine belongs to. */
+struct cla_scope *cla_scope_home(const struct cla_task *task);
+
+/* Pushes a new loose scope that ends with the scope 'home', if not before, when it is collected.
+ * Its token is under that of 'parent' (NULL: a root). deadline_ns may be CLA_NEVER. */
+struct cla_scope *cla_scope_push_loose(lua_State *L, struct cla_scope *home,
                                        struct cla_scope *parent, uint64_t deadline_ns);
 
 /* The scope around, also of a loose one, which is in no chain; NULL: none. */
@@ -115,9 +143,27 @@ _Noreturn void cla_scope_raise(lua_State *L, struct cla_scope *scope);
 /* The scope whose Cancel an await of 'task' must raise now, or NULL. */
 struct cla_scope *cla_scope_to_raise(const struct cla_task *task);
 
+/* The open scope whose Cancel is at 'index', if it is around what 'task' (NULL: none) runs now;
+ * else NULL: to it, this is an ordinary error. Never raises. */
+struct cla_scope *cla_scope_live(const struct cla_task *task, lua_State *L, int index);
+
+/* Joins the scopes of a coroutine to those of 'task', which resumes it. */
+void cla_scope_join(struct cla_scope *innermost, struct cla_scope *outermost,
+                    struct cla_task *task);
+
+/* Splits off the scopes inside 'base' of a coroutine that 'task' has run and that is suspended.
+ * They are kept for 'owner'. Returns the outermost of them; the innermost was the task's. */
+struct cla_scope *cla_scope_split(struct cla_task *task, struct cla_scope *base,
+                                  struct cla_task *owner);
+
+/* Closes scopes that are split off. */
+void cla_scope_close_split(struct cla_scope *innermost, const struct cla_scope *outermost);
 /* The scope whose Cancel whatever is to begin inside the open 'scope' must raise instead, or NULL:
  * it or one around it was cancelled, and it was not opened to clean up after that. */
 struct cla_scope *cla_scope_refuses(struct cla_scope *scope);
+
+/* Whether the task of 'scope' unwinds, as seen from there. */
+bool cla_scope_is_unwinding(const struct cla_scope *scope);
 
 /* True if the task has raised a scope in sight: it is cleaning up. */
 bool cla_scope_unwinding(const struct cla_task *task);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "task/compat.h"
+#include "task/coro_end.h"
 
 /* Idle tasks kept; what is above is freed on release. */
 #define POOL_MAX 1024
@@ -19,11 +20,9 @@ static char trace_key; /* registry key: {message -> traceback} of the error unde
 
 int cla_task_traceback(lua_State *L)
 {
-    const char *message = lua_tostring(L, 1);
-
-    if (message == NULL || lua_type(L, 1) != LUA_TSTRING)
+    if (lua_type(L, 1) != LUA_TSTRING)
         return 1; /* a Cancel, or a typed error: the object itself says it all */
-    luaL_traceback(L, L, message, 1);
+    luaL_traceback(L, L, lua_tostring(L, 1), 1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &trace_key);
     return 1;
 }
@@ -163,6 +162,18 @@ static int l_new_root(lua_State *L)
     return 0;
 }
 
+void cla_task_init(struct cla_task *task, struct cla_sched *sched)
+{
+    *task = (struct cla_task){.sched = sched, .ref = LUA_NOREF};
+    cla_list_init(&task->link);
+    cla_list_init(&task->all);
+    cla_list_init(&task->coros);
+    cla_list_init(&task->collected);
+    cla_list_init(&task->to_close);
+    cla_list_init(&task->made);
+    cla_timer_init(&task->timer, on_timer);
+}
+
 struct cla_task *cla_task_new(lua_State *L)
 {
     struct cla_sched *sched = cla_sched_of(L);
@@ -170,12 +181,8 @@ struct cla_task *cla_task_new(lua_State *L)
 
     lua_newuserdatauv(L, sizeof *task, 1);
     task = lua_touserdata(L, -1);
-    *task = (struct cla_task){.sched = sched, .ref = LUA_NOREF};
-    cla_list_init(&task->link);
-    cla_list_init(&task->all);
-    cla_list_init(&task->made);
-    cla_timer_init(&task->timer, on_timer);
-    task->L = lua_newthread(L);
+    cla_task_init(task, sched);
+    task->running = task->L = lua_newthread(L);
     *(uintptr_t *)lua_getextraspace(task->L) |= CLA_SCHED_OF_TASK;
     lua_setiuservalue(L, -2, 1);
     task->ref = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -249,7 +256,7 @@ void cla_task_start(struct cla_task *task, const struct cla_task_ops *ops, void 
     task->parent = parent;
     task->children = 0;
     task->charged = 0;
-    task->entered = task->caught = false;
+    task->entered = false;
     task->cancelled_by = NULL;
     if (parent != NULL)
         parent->children++;
@@ -292,6 +299,9 @@ static void release(struct cla_task *task)
     while (task != NULL && task->state == CLA_TASK_ENDED && task->children == 0) {
         struct cla_task *parent = task->parent;
 
+        cla_coro_end_all(task);
+        if (task->children > 0)
+            return; /* the one that closes what it has abandoned */
         cla_scope_close_root(task->root);
         if (task->ops->on_release != NULL)
             task->ops->on_release(task);
@@ -336,9 +346,12 @@ static void finish(struct cla_task *task, enum cla_task_end end)
     }
     drop_registrations(task);
     task->ops->on_end(task, end);
+    if (end == CLA_TASK_ABANDONED)
+        cla_coro_end_now(task);
     if (end == CLA_TASK_BROKE || end == CLA_TASK_ABANDONED)
         cla_compat_close_thread(task->L, task->sched->L);
     lua_settop(task->L, 0);
+    cla_coro_end_all(task);
     release(task);
 }
 
@@ -390,6 +403,8 @@ void cla_task_resume(struct cla_task *task)
     sched->current = NULL;
     if (sched->memory != NULL && *sched->memory > before)
         task->charged += *sched->memory - before;
+    if (!cla_list_empty(&sched->to_close))
+        cla_coro_end_collected(sched);
     if (rc != LUA_YIELD) {
         finish(task, rc == LUA_OK ? CLA_TASK_RAN : CLA_TASK_BROKE);
         return;
@@ -433,8 +448,8 @@ void cla_task_where(const struct cla_task *task, char *text, size_t bytes)
     lua_Debug ar;
 
     snprintf(text, bytes, "?");
-    for (int level = 0; lua_getstack(task->L, level, &ar); level++) {
-        lua_getinfo(task->L, "Sl", &ar);
+    for (int level = 0; lua_getstack(task->running, level, &ar); level++) {
+        lua_getinfo(task->running, "Sl", &ar);
         if (ar.currentline > 0) {
             snprintf(text, bytes, "%s:%d", ar.short_src, ar.currentline);
             return;

@@ -59,9 +59,10 @@ struct cla_task_ops {
 
 struct cla_task {
     struct cla_sched *sched;
-    lua_State *L;    /* its coroutine */
-    int ref;         /* keeps the coroutine */
-    uint64_t serial; /* tells it from those that used the same coroutine before; never 0 */
+    lua_State *L;       /* its coroutine */
+    lua_State *running; /* that, or the innermost of the script's that it has resumed */
+    int ref;            /* keeps the coroutine */
+    uint64_t serial;    /* tells it from those that used the same coroutine before; never 0 */
     enum cla_task_state state;
     struct cla_link link; /* in ready, unwinding or pool */
     struct cla_link all;  /* in sched->tasks */
@@ -77,8 +78,12 @@ struct cla_task {
     struct cla_timer timer;          /* for awaits that need one; only one await at a time */
     struct cla_scope *cancelled_by;  /* the await ended by this scope's cancellation; NULL: not */
     size_t charged;                  /* bytes allocated while it ran */
+    struct cla_coro *coro;           /* the innermost of the script's that it has resumed; NULL */
+    struct cla_link coros;           /* the script's that were begun in it and are not over */
+    struct cla_link collected;       /* of those, abandoned ones that are to be closed now */
+    struct cla_link to_close;        /* in sched->to_close while there are such */
+    struct cla_task *closer;         /* the child that closes them; NULL: none */
     bool entered;                    /* has run */
-    bool caught;                     /* a pcall returned the Cancel: awaits raise until re-raised */
 };
 
 /* Takes an idle task, or makes one. NULL: out of memory. Not while Lua runs a script, unless from
@@ -101,6 +106,9 @@ void cla_task_interrupt(struct cla_task *task);
 
 /* Resumes a ready task; the scheduler's. */
 void cla_task_resume(struct cla_task *task);
+
+/* Makes a task that has nothing yet, in the caller's storage. */
+void cla_task_init(struct cla_task *task, struct cla_sched *sched);
 
 /* Makes one task for the pool; may raise. The scheduler's. */
 struct cla_task *cla_task_new(lua_State *L);
@@ -130,12 +138,13 @@ void cla_task_set_traceback(lua_State *L);
 /* Writes where the task is now, "file:line", or "?" if it has no Lua frame. Allocates nothing. */
 void cla_task_where(const struct cla_task *task, char *text, size_t bytes);
 
-/* The task running on coroutine L, or NULL: no task, or L is a coroutine the script made. */
+/* The task running on coroutine L, its own or one that the script made; NULL: no task, or L was
+ * resumed by C code that knows of none. */
 static inline struct cla_task *cla_task_on(lua_State *L)
 {
     struct cla_task *task = cla_sched_of(L)->current;
 
-    return task != NULL && task->L == L ? task : NULL;
+    return task != NULL && task->running == L ? task : NULL;
 }
 
 /* True if 'L' is the coroutine of a task, running or not: only the scheduler may resume it. */

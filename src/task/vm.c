@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "task/coro.h"
 #include "task/op.h"
 #include "task/task.h"
 
@@ -49,6 +50,7 @@ static int l_setup(lua_State *L)
 {
     luaL_openlibs(L);
     cla_scope_setup(L);
+    cla_coro_setup(L);
     cla_op_setup(L);
     return 0;
 }

@@ -145,6 +145,161 @@ describe("coroutines of the script", function()
     end)
     assert.is_false(ok)
   end)
+
+  it("refuse what Lua refuses, in its words", function()
+    local resume, close, wrap = coroutine.resume, coroutine.close, coroutine.wrap
+    for _, bad in ipairs { resume, close, coroutine.status } do
+      assert.error_matches(function() bad(1) end, "bad argument #1 .*coroutine expected")
+    end
+    assert.error_matches(function() coroutine.create(1) end,
+      "bad argument #1 to 'create' %(function expected, got number%)")
+    assert.error_matches(function() wrap(nil) end, "bad argument #1 to 'wrap' %(function expected, got nil%)")
+    local dead = wrap(function() end)
+    dead()
+    assert.error_matches(dead, "cannot resume dead coroutine")
+    local self
+    self = wrap(function() self() end)
+    assert.error_matches(self, "cannot resume non%-suspended coroutine")
+    local running = coroutine.create(function() return resume((coroutine.running())) end)
+    assert.same({ true, false, "cannot resume non-suspended coroutine" }, { resume(running) })
+    assert.error_matches(wrap(function() table.sort({ 1, 2, 3 }, coroutine.yield) end),
+      "attempt to yield across a C%-call boundary")
+  end)
+
+  it("prefix errors that are strings at each wrap they pass, and nothing else", function()
+    local function raise(e, level)
+      return select(2, pcall(coroutine.wrap(function()
+        coroutine.wrap(function() error(e, level) end)()
+      end)))
+    end
+    assert.matches("^[^\n]-spec.lua:%d+: [^\n]-spec.lua:%d+: broken$", raise("broken", 1))
+    assert.matches("^[^\n]-spec.lua:%d+: broken$", raise("broken", 0))
+    local object = setmetatable({}, { __tostring = function() return "object" end })
+    assert.equal(object, raise(object))
+    assert.equal(100, raise(100))
+    assert.is_nil((raise(nil)))
+  end)
+
+  it("stop with a stack overflow, and go on after it", function()
+    local function deep() return coroutine.wrap(deep)() end
+    assert.error_matches(deep, "C stack overflow")
+    local function endless() return 1 + endless() end
+    assert.matches("stack overflow", select(2, coroutine.resume(coroutine.create(endless))))
+    local kept = coroutine.create(function() return "kept" end)
+    local function deeper(n)
+      local ok, e = coroutine.resume(coroutine.create(function() return deeper(n + 1) end))
+      return ok and e or select(2, coroutine.resume(kept))
+    end
+    assert.matches("kept", deeper(1))
+  end)
+
+  it("pass many values, and refuse too many", function()
+    local co = coroutine.create(function(...) return select("#", ...), coroutine.yield(...) end)
+    local many = table.move({ 1 }, 1, 1, 10000, {})
+    assert.equal(10001, select("#", coroutine.resume(co, table.unpack(many, 1, 10000))))
+    assert.same({ true, 10000, 7 }, { coroutine.resume(co, 7) })
+    local function deep(...)
+      local _ = ...
+      return coroutine.resume(coroutine.create(function() return table.unpack({}, 1, 600000) end))
+    end
+    assert.same({ false, "too many results to resume" }, { select(2, pcall(function(...)
+      local ok, e = deep(...)
+      return ok, e
+    end, table.unpack({}, 1, 300000))) })
+  end)
+
+  it("keep the traceback of the error that ended them", function()
+    local co = coroutine.create(function()
+      local function culprit() error "broken" end
+      local function caller() culprit() end
+      caller()
+    end)
+    local ok, e = coroutine.resume(co)
+    assert.is_false(ok)
+    local trace = debug.traceback(co, e)
+    assert.matches("^[^\n]+: broken\nstack traceback:\n\t%[C%]: in function 'error'\n", trace)
+    assert.matches("in upvalue 'culprit'.+in local 'caller'", trace)
+    assert.matches("^stack traceback:", debug.traceback(co))
+    assert.equal(co, debug.traceback(co, co))
+    assert.matches("^m\nstack traceback:", debug.traceback "m")
+  end)
+
+  it("close their variables when an error ends them", function()
+    local closed
+    local co = coroutine.create(function()
+      local _ <close> = setmetatable({}, { __close = function(_, e) closed = e end })
+      error("broken", 0)
+    end)
+    assert.same({ false, "broken" }, { coroutine.resume(co) })
+    assert.equal("broken", closed)
+    assert.equal("dead", coroutine.status(co))
+  end)
+
+  it("permute, as in the book", function()
+    local function permgen(a, n)
+      if n <= 1 then
+        coroutine.yield(a)
+      end
+      for i = 1, n do
+        a[n], a[i] = a[i], a[n]
+        permgen(a, n - 1)
+        a[n], a[i] = a[i], a[n]
+      end
+    end
+    local seen = {}
+    for p in coroutine.wrap(function() permgen({ "a", "b", "c" }, 3) end) do
+      seen[table.concat(p)] = true
+    end
+    assert.same({ abc = true, acb = true, bac = true, bca = true, cab = true, cba = true }, seen)
+  end)
+
+  it("run in metamethods, iterators and tail calls that yield", function()
+    local t = setmetatable({}, {
+      __index = function(_, k) return coroutine.yield(k) end,
+      __add = function(_, b) return coroutine.yield(b) end,
+      __eq = function() return coroutine.yield "eq" end,
+      __call = function(_, x) return coroutine.yield(x) end,
+    })
+    local co = coroutine.wrap(function()
+      local a = t.key
+      local b = t + 1
+      local c = t == setmetatable({}, getmetatable(t))
+      local last
+      for v in function() return coroutine.yield "for" end do
+        last = v
+      end
+      return a, b, c, last, t "call"
+    end)
+    assert.equal("key", co())
+    assert.equal(1, co "A")
+    assert.equal("eq", co "B")
+    assert.equal("for", co(true))
+    assert.equal("for", co "V")
+    assert.equal("call", co(nil))
+    assert.same({ "A", "B", true, "V", "C" }, { co "C" })
+  end)
+end)
+
+describe("coroutines made while the script loads", function()
+  local shared = coroutine.wrap(function()
+    for i = 1, math.huge do
+      cancela.sleep(0.1)
+      coroutine.yield(i)
+    end
+  end)
+
+  it("belong to the VM: any call resumes them, and none ends them", function()
+    local app = testing.app { next = function() return shared() end }
+    for i = 1, 3 do
+      assert.equal(i, app:call "next")
+    end
+  end)
+
+  it("end with the Cancel of the call that runs them", function()
+    local app = testing.app { next = function() return shared() end }
+    assert.equal("canceled", select(2, app:call("next", {}, { cancel_after = 0.05 })).code)
+    assert.error_matches(shared, "cannot resume dead coroutine")
+  end)
 end)
 
 describe("the coroutine of a call", function()

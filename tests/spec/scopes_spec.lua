@@ -151,14 +151,6 @@ describe("timeout", function()
     assert.error_matches(function() cancela.timeout(1, "f") end, "bad argument #2 to 'timeout'")
     assert.error_matches(function() cancela.shield(1) end, "bad argument #2 to 'shield'")
   end)
-
-  it("is a clean error in a coroutine that the script made", function()
-    for _, fn in ipairs { cancela.timeout, cancela.shield } do
-      local ok, e = coroutine.resume(coroutine.create(fn), 1, print)
-      assert.is_false(ok)
-      assert.matches("inside a coroutine that the script made", e)
-    end
-  end)
 end)
 
 describe("shield", function()

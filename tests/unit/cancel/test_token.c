@@ -266,6 +266,58 @@ static void reason_outlives_the_end(void **state)
     cla_reason_fini(&token.reason);
 }
 
+static void moved_token_has_the_deadlines_around_it_and_not_those_it_has_left(void **state)
+{
+    struct cla_token near, far, child, inner;
+
+    cla_token_init(&near, NULL, 10);
+    cla_token_init(&far, NULL, 90);
+    cla_token_init(&child, &near, 50);
+    cla_token_init(&inner, &child, CLA_NEVER);
+    assert_false(cla_token_move(&child, &far));
+    assert_int_equal(child.deadline_ns, 50);
+    assert_int_equal(inner.deadline_ns, 50);
+    assert_false(cla_token_move(&child, &near));
+    assert_int_equal(inner.deadline_ns, 10);
+    assert_false(cla_token_move(&child, NULL));
+    assert_int_equal(inner.deadline_ns, 50);
+    assert_null(child.parent);
+    cla_token_end(&inner);
+    cla_token_end(&child);
+    cla_token_end(&far);
+    cla_token_end(&near);
+}
+
+static void token_moved_under_a_cancelled_one_is_marked_once_and_stays_so(void **state)
+{
+    struct family f;
+
+    family_init(&f);
+    cla_token_cancel(&f.a1, CLA_CANCEL_USER, 1, NO_MESSAGE);
+    cla_token_cancel(&f.b, CLA_CANCEL_RESET, 2, CLA_LIT("m"));
+    assert_true(cla_token_move(&f.a, &f.b));
+    assert_int_equal(f.a.reason.kind, CLA_CANCEL_RESET);
+    assert_int_equal(f.a1.reason.kind, CLA_CANCEL_USER);
+    assert_int_equal(f.a2.reason.kind, CLA_CANCEL_RESET);
+    assert_false(cla_token_move(&f.a, &f.root));
+    assert_true(cla_token_cancelled(&f.a));
+    assert_false(cla_token_cancelled(&f.root));
+    family_fini(&f);
+}
+
+static void moved_token_is_marked_with_its_new_parent_only(void **state)
+{
+    struct family f;
+
+    family_init(&f);
+    cla_token_move(&f.a1, &f.b);
+    cla_token_cancel(&f.a, CLA_CANCEL_RESET, 1, NO_MESSAGE);
+    assert_false(cla_token_cancelled(&f.a1));
+    cla_token_cancel(&f.b, CLA_CANCEL_USER, 2, NO_MESSAGE);
+    assert_int_equal(f.a1.reason.kind, CLA_CANCEL_USER);
+    family_fini(&f);
+}
+
 static void linked_token_is_marked_with_its_source_and_follows_it(void **state)
 {
     struct cla_token sources[2], target, child;
@@ -324,6 +376,65 @@ static void source_that_ends_leaves_the_linked_token_alone(void **state)
     cla_token_end(&target);
 }
 
+/* A source under 'near', what is linked to it, and a child of that. */
+struct chain {
+    struct cla_token near, far, source, target, child;
+    struct cla_token_link link;
+};
+
+static void chain_init(struct chain *c)
+{
+    cla_token_init(&c->near, NULL, 10);
+    cla_token_init(&c->far, NULL, 90);
+    cla_token_init(&c->source, &c->far, CLA_NEVER);
+    cla_token_init(&c->target, NULL, CLA_NEVER);
+    cla_token_link(&c->source, &c->target, &c->link);
+    cla_token_init(&c->child, &c->target, 50);
+}
+
+static void chain_fini(struct chain *c)
+{
+    struct cla_token *all[] = {&c->child, &c->target, &c->source, &c->far, &c->near};
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        cla_token_end(all[i]);
+        cla_reason_fini(&all[i]->reason);
+    }
+}
+
+static void deadlines_of_what_is_linked_follow_a_source_that_moves(void **state)
+{
+    struct chain c;
+
+    chain_init(&c);
+    assert_int_equal(c.child.deadline_ns, 50);
+    assert_false(cla_token_move(&c.source, &c.near));
+    assert_int_equal(c.target.deadline_ns, 10);
+    assert_int_equal(c.child.deadline_ns, 10);
+    assert_false(cla_token_move(&c.source, NULL));
+    assert_int_equal(c.target.deadline_ns, CLA_NEVER);
+    assert_int_equal(c.child.deadline_ns, 50);
+    chain_fini(&c);
+}
+
+static void token_moved_under_a_cancelled_one_marks_what_is_linked_to_it(void **state)
+{
+    struct chain c;
+
+    chain_init(&c);
+    cla_token_cancel(&c.near, CLA_CANCEL_RESET, 2, NO_MESSAGE);
+    assert_true(cla_token_move(&c.source, &c.near));
+    assert_int_equal(c.target.reason.kind, CLA_CANCEL_RESET);
+    assert_int_equal(c.child.reason.kind, CLA_CANCEL_RESET);
+    assert_ptr_equal(cla_token_take_follower(&c.source), &c.target);
+    assert_null(cla_token_take_follower(&c.source));
+    assert_null(cla_token_take_follower(&c.near));
+    assert_false(cla_token_move(&c.source, &c.far));
+    assert_false(cla_token_move(&c.source, &c.near));
+    assert_null(cla_token_take_follower(&c.source));
+    chain_fini(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +453,11 @@ int main(void)
         cmocka_unit_test(walk_visits_children_before_parents_and_newest_first),
         cmocka_unit_test(children_of_an_ended_token_become_roots),
         cmocka_unit_test(reason_outlives_the_end),
+        cmocka_unit_test(moved_token_has_the_deadlines_around_it_and_not_those_it_has_left),
+        cmocka_unit_test(token_moved_under_a_cancelled_one_is_marked_once_and_stays_so),
+        cmocka_unit_test(moved_token_is_marked_with_its_new_parent_only),
+        cmocka_unit_test(deadlines_of_what_is_linked_follow_a_source_that_moves),
+        cmocka_unit_test(token_moved_under_a_cancelled_one_marks_what_is_linked_to_it),
         cmocka_unit_test(linked_token_is_marked_with_its_source_and_follows_it),
         cmocka_unit_test(token_that_is_linked_to_a_cancelled_one_is_born_cancelled),
         cmocka_unit_test(source_that_ends_leaves_the_linked_token_alone),

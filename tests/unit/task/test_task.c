@@ -108,7 +108,7 @@ static void await_where_no_yield_is_possible_is_a_clean_error(void **state)
         const char *source, *error;
     } cases[] = {
         {"table.sort({1, 2}, function() sleep(1) end)", "a C function"},
-        {"coroutine.wrap(function() sleep(1) end)()", "inside a coroutine that the script made"},
+        {"coroutine.wrap(function() sleep(1) end)()", "resumed by a C module"},
     };
     struct fixture *f = *state;
 

@@ -1,0 +1,115 @@
+/* What awaits raise, and what that makes of the scopes around. */
+#include <lauxlib.h>
+
+#include "task/scope.h"
+#include "task/task.h"
+
+bool cla_scope_is_unwinding(const struct cla_scope *scope)
+{
+    for (const struct cla_scope *s = scope; s != NULL && s->task == scope->task; s = s->outer) {
+        if (s->shield)
+            return false;
+        if (s->unwinding)
+            return true;
+    }
+    return false;
+}
+
+/* What pcalls have caught is raised again, as far as awaits see. */
+static void forget_caught(struct cla_task *task)
+{
+    for (struct cla_scope *s = task->scope; s != NULL && s->task == task; s = s->outer) {
+        s->caught = false;
+        if (s->shield)
+            break;
+    }
+}
+
+/* 'task' is about to raise 'scope': what is open from there inwards unwinds with it, and what it
+ * opens from here on is its clean-up's. */
+static void begin_unwinding(struct cla_task *task, const struct cla_scope *scope)
+{
+    struct cla_scope *s = task->scope;
+
+    while (s != NULL && s != scope)
+        s = s->outer;
+    if (s == NULL)
+        return; /* another task's: to this one it is an ordinary error */
+    forget_caught(task);
+    for (s = task->scope; s != scope && s != task->root; s = s->outer)
+        s->unwinding = true;
+    s->unwinding = true;
+}
+
+void cla_scope_raise(lua_State *L, struct cla_scope *scope)
+{
+    struct cla_task *task = cla_sched_of(L)->current;
+
+    if (task != NULL)
+        begin_unwinding(task, scope);
+    scope->exposed = true;
+    cla_scope_push(L, scope);
+    lua_error(L);
+    __builtin_unreachable();
+}
+
+/* The scope whose Cancel an await of 'task' in 'scope' must raise now, or NULL. */
+static struct cla_scope *to_raise_in(struct cla_scope *scope, const struct cla_task *task)
+{
+    struct cla_scope *target = NULL, *of_cleanup = NULL;
+    bool unwinding = false, over = false, caught = false;
+
+    for (struct cla_scope *s = scope; s != NULL; s = s->outer) {
+        unwinding |= s->unwinding && s->task == task;
+        caught |= s->caught && s->task == task;
+        if (s->due) {
+            target = s;
+            over |= s->grace_over;
+            if (!unwinding)
+                of_cleanup = s;
+        }
+        if (s->shield)
+            break;
+    }
+    return unwinding && !over && !caught ? of_cleanup : target;
+}
+
+struct cla_scope *cla_scope_live(const struct cla_task *task, lua_State *L, int index)
+{
+    struct cla_scope *scope;
+
+    if (task == NULL || lua_type(L, index) != LUA_TUSERDATA)
+        return NULL;
+    scope = cla_scope_at(L, index);
+    if (scope == NULL || !scope->open)
+        return NULL;
+    for (const struct cla_scope *s = task->scope; s != NULL; s = s->outer) {
+        if (s == scope)
+            return scope;
+    }
+    return NULL;
+}
+
+struct cla_scope *cla_scope_to_raise(const struct cla_task *task)
+{
+    return to_raise_in(task->scope, task);
+}
+
+struct cla_scope *cla_scope_refuses(struct cla_scope *scope)
+{
+    struct cla_scope *target = NULL;
+
+    if (!scope->due && !scope->unwinding)
+        return to_raise_in(scope, scope->task);
+    for (struct cla_scope *s = scope; s != NULL; s = s->outer) {
+        target = s->due ? s : target;
+        if (s->shield)
+            break;
+    }
+    return target;
+}
+
+bool cla_scope_unwinding(const struct cla_task *task)
+{
+    return cla_scope_is_unwinding(task->scope);
+}

@@ -5,26 +5,10 @@
 
 #include <cmocka.h>
 
-#include "socket_fixture.h"
+#include "socket_gate.h"
 
 #define ECHOED(id) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"result\":null}"
 #define HELD(id) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"result\":\"held\"}"
-
-static struct gate gate;
-static struct client c;
-
-static int set_up(void **state)
-{
-    gate_init(&gate);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    client_close(&c);
-    gate_fini(&gate);
-    return 0;
-}
 
 static void open_socket(void)
 {
@@ -420,8 +404,6 @@ static void a_version_that_is_not_13_is_told_which_to_use(void **state)
     assert_non_null(strstr(r.head, "\r\nSec-WebSocket-Version: 13\r\n"));
     client_require_end(&c);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {

@@ -8,27 +8,11 @@
 
 #include "base/mem.h"
 #include "gateway/socket_in.h"
-#include "socket_fixture.h"
+#include "socket_gate.h"
 
 #define FEED                                                                                     \
     "GET /feed?x=1 HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" \
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-
-static struct gate gate;
-static struct client c;
-
-static int set_up(void **state)
-{
-    gate_init(&gate);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    client_close(&c);
-    gate_fini(&gate);
-    return 0;
-}
 
 static void ask(void)
 {
@@ -370,8 +354,6 @@ static void who_takes_nothing_for_write_timeout_is_closed_with_1013(void **state
     gate_turns(&gate);
     assert_int_equal(gate.worker.conn_count, 0);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {

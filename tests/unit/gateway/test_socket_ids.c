@@ -6,25 +6,9 @@
 
 #include <cmocka.h>
 
-#include "socket_fixture.h"
+#include "socket_gate.h"
 
 #define HELD(id) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"result\":\"held\"}"
-
-static struct gate gate;
-static struct client c;
-
-static int set_up(void **state)
-{
-    gate_init(&gate);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    client_close(&c);
-    gate_fini(&gate);
-    return 0;
-}
 
 static void open_socket(void)
 {
@@ -231,8 +215,6 @@ static void null_names_no_call_and_may_come_again(void **state)
     gate_answer(&gate, 0);
     socket_require(&c, HELD("null"));
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {

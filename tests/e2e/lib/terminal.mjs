@@ -8,8 +8,9 @@ export class Terminal {
   gone = false; // it has ended
 
   constructor(t, ...command) {
-    const line = command.map((word) => `'${word}'`).join(' ');
-    this.child = spawn('script', ['-qefc', line, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const line = `exec ${command.map((word) => `'${word}'`).join(' ')}`; // a shell that stays would take Ctrl-C for its own
+    const env = { ...process.env, SHELL: '/bin/sh' };
+    this.child = spawn('script', ['-qefc', line, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'], env });
     t.after(() => this.child.kill('SIGKILL'));
     this.ended = new Promise((resolve) => this.child.once('close', (code) => {
       this.gone = true;

@@ -36,6 +36,11 @@ void cla_call_push(lua_State *L, struct cla_call *call)
     call->object = object;
 }
 
+struct cla_call *cla_call_at(lua_State *L, int index)
+{
+    return ((struct object *)luaL_checkudata(L, index, TYPE))->call;
+}
+
 void cla_call_set_identity(lua_State *L, struct cla_call *call)
 {
     cla_call_push(L, call);

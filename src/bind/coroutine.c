@@ -40,7 +40,7 @@ static int resumed(lua_State *L, lua_State *co, int n)
     if (n == CLA_CORO_PASSES)
         return lua_error(L);
     if ((cancel = cla_scope_live(cla_task_on(L), L, -1)) != NULL)
-        cancel->caught = true;
+        cla_scope_set_caught(cla_task_on(L), cancel, true);
     lua_pushboolean(L, 0);
     lua_insert(L, -2);
     return 2;

@@ -31,7 +31,7 @@ static int finish(lua_State *L, int status, lua_KContext entered, int below)
     if ((cancel = cla_scope_live(cla_task_on(L), L, -1)) != NULL) {
         if ((entered & IN_CLEANUP) != 0)
             return lua_error(L);
-        cancel->caught = true;
+        cla_scope_set_caught(cla_task_on(L), cancel, true);
     }
     lua_pushboolean(L, 0);
     lua_insert(L, -2);
@@ -93,7 +93,7 @@ static int l_error(lua_State *L)
 
     lua_settop(L, 1);
     if ((cancel = cla_scope_live(cla_task_on(L), L, 1)) != NULL)
-        cancel->caught = false;
+        cla_scope_set_caught(cla_task_on(L), cancel, false);
     if (lua_type(L, 1) == LUA_TSTRING && level > 0) {
         luaL_where(L, level);
         lua_pushvalue(L, 1);

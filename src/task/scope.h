@@ -62,7 +62,8 @@ struct cla_scope {
     bool grace_over; /* clean-up may no longer await */
     bool is_shield;  /* made to hide what is around it */
     bool shield;     /* and still does */
-    bool caught;     /* a pcall returned its Cancel: awaits raise until it is raised again */
+    bool caught;     /* a pcall returned its Cancel: awaits raise until it is raised again; of a
+                        root that of a scope around it, which other tasks are inside of, too */
     bool exposed;    /* scripts may hold it: not to be used again */
     bool apart;      /* its coroutine is suspended: see above */
     bool is_group;   /* subtasks are inside: its coroutine must not be suspended */
@@ -146,6 +147,10 @@ struct cla_scope *cla_scope_to_raise(const struct cla_task *task);
 /* The open scope whose Cancel is at 'index', if it is around what 'task' (NULL: none) runs now;
  * else NULL: to it, this is an ordinary error. Never raises. */
 struct cla_scope *cla_scope_live(const struct cla_task *task, lua_State *L, int index);
+
+/* A pcall of 'task' has caught the Cancel of 'scope', which is around it; or, if not 'caught', the
+ * Cancel was raised again. In between its awaits raise. */
+void cla_scope_set_caught(const struct cla_task *task, struct cla_scope *scope, bool caught);
 
 /* Joins the scopes of a coroutine to those of 'task', which resumes it. */
 void cla_scope_join(struct cla_scope *innermost, struct cla_scope *outermost,

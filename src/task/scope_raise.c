@@ -90,6 +90,11 @@ struct cla_scope *cla_scope_live(const struct cla_task *task, lua_State *L, int 
     return NULL;
 }
 
+void cla_scope_set_caught(const struct cla_task *task, struct cla_scope *scope, bool caught)
+{
+    (scope->task == task ? scope : task->root)->caught = caught;
+}
+
 struct cla_scope *cla_scope_to_raise(const struct cla_task *task)
 {
     return to_raise_in(task->scope, task);

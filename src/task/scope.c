@@ -194,11 +194,26 @@ void cla_scope_clean_up(struct cla_scope *root)
     cla_timer_start(timers_of(root), &root->timer, root->grace_end_ns);
 }
 
+/* What cleans up after a token that was made while its task cleaned up ends with that; after one
+ * that was born cancelled, by a link, with a grace of its own. */
+static uint64_t inherited_grace_end(const struct cla_scope *root)
+{
+    const struct cla_sched *sched = root->task->sched;
+    const struct cla_task *parent = root->task->parent;
+    uint64_t end = outer_grace_end(root);
+
+    if (parent != NULL && parent->root->due && parent->root->grace_end_ns < end)
+        end = parent->root->grace_end_ns;
+    if (parent != NULL && outer_grace_end(parent->root) < end)
+        end = outer_grace_end(parent->root);
+    return end != CLA_NEVER ? end : cla_clock_add(cla_sched_now_ns(sched), sched->grace_ns);
+}
+
 void cla_scope_inherit(struct cla_scope *root)
 {
     CLA_PRE(root->open && cla_token_cancelled(&root->token));
     root->reason = cla_reason_share(&root->token.reason);
-    root->grace_end_ns = outer_grace_end(root);
+    root->grace_end_ns = inherited_grace_end(root);
     root->due = root->unwinding = true;
     root->outer = NULL;
     cla_timer_start(timers_of(root), &root->timer, root->grace_end_ns);

@@ -94,6 +94,7 @@ void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_s
     scope->open = true;
     scope->due = scope->grace_over = scope->shield = scope->is_shield = false;
     scope->caught = scope->apart = false;
+    scope->raised = 0;
     scope->unwinding = outer != NULL && outer->task != task && cla_scope_is_unwinding(outer);
     task->scope = scope;
 }

@@ -67,3 +67,89 @@ describe("a Cancel that a pcall of a subtask has caught", function()
     assert.equal(1, turns)
   end)
 end)
+
+describe("a Cancel that an error in clean-up has taken the place of", function()
+  local function failing()
+    local _ <close> = closing(function() error("in clean-up", 0) end)
+    cancela.sleep(10)
+  end
+
+  --- How long body() goes on after it is cancelled, and what it noted.
+  local function after_cancel(body)
+    local began, noted = cancela.now(), {}
+    local ok = cancela.timeout(1, body, noted)
+    assert.is_false(ok)
+    return cancela.now() - began - 1, noted
+  end
+
+  it("is raised again at once by the next await once a pcall has caught the error", function()
+    local took, noted = after_cancel(function(noted)
+      noted.ok, noted.error = pcall(failing)
+      cancela.sleep(0.1)
+      noted.reached = true
+    end)
+    assert.near(0, took, 1e-6)
+    assert.same({ ok = false, error = "in clean-up" }, noted)
+  end)
+
+  it("ends a retry loop at its second turn", function()
+    local turns = 0
+    local ok, e = pcall(cancela.timeout, 1, function()
+      while turns < 10 do
+        turns = turns + 1
+        pcall(failing)
+      end
+    end)
+    assert.same({ false, "in clean-up", 2 }, { ok, e, turns })
+  end)
+
+  it("is not forgotten by errors that are raised and caught after it", function()
+    local took = after_cancel(function()
+      pcall(failing)
+      for _ = 1, 10 do
+        pcall(error, "another")
+        cancela.sleep(0.01)
+      end
+    end)
+    assert.near(0, took, 1e-6)
+  end)
+
+  it("lets outer clean-up await if the error is raised again", function()
+    local began, noted = cancela.now(), {}
+    local ok, e = pcall(cancela.timeout, 1, function()
+      local _ <close> = closing(function()
+        cancela.sleep(0.1)
+        noted[#noted + 1] = "cleaned"
+      end)
+      local _, e = pcall(failing)
+      noted[#noted + 1] = "released"
+      error(e, 0)
+    end)
+    assert.is_false(ok)
+    assert.equal("in clean-up", e)
+    assert.near(1.1, cancela.now() - began, 1e-6)
+    assert.same({ "released", "cleaned" }, noted)
+  end)
+
+  it("is raised again at once if coroutine.resume or close has caught the error", function()
+    for _, catch in ipairs {
+      function() return coroutine.resume(coroutine.create(failing)) end,
+      function()
+        local co = coroutine.create(function()
+          local _ <close> = closing(failing)
+          coroutine.yield()
+        end)
+        coroutine.resume(co)
+        return coroutine.close(co)
+      end,
+    } do
+      local took, noted = after_cancel(function(noted)
+        noted.ok, noted.error = catch()
+        cancela.sleep(0.1)
+        noted.reached = true
+      end)
+      assert.near(0, took, 1e-6)
+      assert.same({ ok = false, error = "in clean-up" }, noted)
+    end
+  end)
+end)

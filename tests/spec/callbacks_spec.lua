@@ -34,6 +34,25 @@ describe("on_cancel", function()
     assert.same({ 3, 2, 1, "woken" }, trace)
   end)
 
+  it("case 39: runs before its call wakes also if clean-up of another call cancels that", function()
+    local other
+    cancela.all(function()
+      testing.app({ p = function(_, call)
+        other = call
+        call.token:on_cancel(note "callback")
+        local _ <close> = setmetatable({}, { __close = note "woken" })
+        cancela.sleep(10)
+      end }):call "p"
+    end, function()
+      cancela.sleep(0)
+      cancela.timeout(1, function()
+        local _ <close> = setmetatable({}, { __close = function() other:abort() end })
+        cancela.sleep(10)
+      end)
+    end)
+    assert.same({ "callback", "woken" }, trace)
+  end)
+
   it("case 40: runs a timeout's before those of the call around it; all tokens tell already", function()
     testing.app({ p = function(_, call)
       call.token:on_cancel(note "call")

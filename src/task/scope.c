@@ -195,19 +195,24 @@ void cla_scope_clean_up(struct cla_scope *root)
     cla_timer_start(timers_of(root), &root->timer, root->grace_end_ns);
 }
 
-/* What cleans up after a token that was made while its task cleaned up ends with that; after one
- * that was born cancelled, by a link, with a grace of its own. */
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A token may have been born cancelled, by a link, and made while its task cleaned up: what cleans
+ * up after it ends with the grace of either cancel. */
 static uint64_t inherited_grace_end(const struct cla_scope *root)
 {
-    const struct cla_sched *sched = root->task->sched;
     const struct cla_task *parent = root->task->parent;
-    uint64_t end = outer_grace_end(root);
+    uint64_t own = cla_clock_add(root->token.reason.at_ns, root->task->sched->grace_ns);
+    uint64_t end = least(own, outer_grace_end(root));
 
-    if (parent != NULL && parent->root->due && parent->root->grace_end_ns < end)
-        end = parent->root->grace_end_ns;
-    if (parent != NULL && outer_grace_end(parent->root) < end)
-        end = outer_grace_end(parent->root);
-    return end != CLA_NEVER ? end : cla_clock_add(cla_sched_now_ns(sched), sched->grace_ns);
+    if (parent == NULL)
+        return end;
+    if (parent->root->due)
+        end = least(end, parent->root->grace_end_ns);
+    return least(end, outer_grace_end(parent->root));
 }
 
 void cla_scope_inherit(struct cla_scope *root)

@@ -332,6 +332,13 @@ static void drop_registrations(struct cla_task *task)
     }
 }
 
+/* What goes on after the body has an end of its own: the deadline was the body's. */
+static void drop_deadline(struct cla_task *task)
+{
+    if (!task->root->due)
+        cla_timer_stop(&task->sched->loop->timers, &task->root->timer);
+}
+
 void cla_task_adopt(struct cla_task *task, struct cla_registration *registration)
 {
     CLA_PRE(registration->token != NULL);
@@ -351,6 +358,7 @@ static void finish(struct cla_task *task, enum cla_task_end end)
         cla_scope_close(outermost);
     }
     drop_registrations(task);
+    drop_deadline(task);
     task->ops->on_end(task, end);
     if (end == CLA_TASK_ABANDONED)
         cla_coro_end_now(task);

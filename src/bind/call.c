@@ -147,7 +147,9 @@ static int l_abort(lua_State *L)
 {
     struct object *object = luaL_checkudata(L, 1, TYPE);
     struct cla_slice message = cla_reason_arg(L, 2);
-    struct cla_task *task = object->call != NULL ? object->call->task : NULL;
+    const struct cla_call *call = object->call;
+    bool open = call != NULL && call->state == CLA_CALL_OPEN;
+    struct cla_task *task = open ? call->task : NULL;
 
     lua_pushboolean(L, task != NULL && cla_scope_cancel(task->root, CLA_CANCEL_USER, message));
     return 1;

@@ -1,7 +1,7 @@
 --- Programs made at random, as data: everything that was drawn is in them, so that one runs the same way again, and
 --- still runs when parts were taken out of it.
 ---
----   program    { calls = { call, … }, cancels = { cancel, … } }
+---   program    { calls = { call, … }, cancels = { cancel, … }, permits = of the semaphore }
 ---   call       { timeout =, cancel_after =, start =, body = block }
 ---   cancel     { at = seconds | await = count, what = "call"|"inner"|"outside", call =, kind =, which = }
 ---   block      { statement, … }
@@ -78,8 +78,8 @@ local statements = {
   send = { 4, function(g) return { which = g.random(8) } end },
   recv = { 4, function(g) return { which = g.random(8) } end },
   shut = { 1, function(g) return { which = g.random(8) } end },
-  acquire = { 4, function(g, d) return { body = block(g, d) } end },
-  lock = { 3, function(g, d) return { body = block(g, d) } end },
+  acquire = { 4, function(g, d) return { body = block(g, d), next = g:chance(2) and g.random(8) or nil } end },
+  lock = { 3, function(g, d) return { body = block(g, d), next = g:chance(2) and g.random(8) or nil } end },
   tick = { 2, function() return {} end },
   child = { 3, function(g, d)
     return { of = g:one_of(TOKENS), which = g.random(8), t = g:chance(3) and g:one_of(LIMITS) or nil,
@@ -116,11 +116,12 @@ for name, entry in pairs(statements) do
 end
 table.sort(names)
 
-local LEAVES = { "sleep", "sleep", "sleep", "send", "recv", "yield", "error", "cancel", "tick", "checkpoint" }
+local LEAVES = { "sleep", "sleep", "sleep", "send", "recv", "yield", "error", "cancel", "tick", "checkpoint",
+  "acquire", "lock" }
 
 local function statement(g, depth)
   local name, at
-  if depth == 0 or g.left <= 0 then
+  if depth <= 0 or g.left <= 0 then
     name = g:one_of(LEAVES)
   else
     at = g.random(total)
@@ -140,6 +141,9 @@ end
 
 function block(g, depth, yields)
   local list = {}
+  if depth < 0 then
+    return { { op = "sleep", t = g:one_of(NAPS) } }
+  end
   for i = 1, g.random(3) do
     list[i] = statement(g, depth)
   end
@@ -164,8 +168,8 @@ end
 function grammar.program(seed)
   local random = grammar.random(seed)
   local g = setmetatable({ random = random, left = 0 }, Generator)
-  local program = { calls = {}, cancels = {} }
-  for i = 1, random(3) == 1 and 2 or 1 do
+  local program = { calls = {}, cancels = {}, permits = random(2) }
+  for i = 1, random(2) do
     g.left = 4 + random(28)
     program.calls[i] = {
       start = i > 1 and g:one_of(NAPS) or 0,
@@ -217,7 +221,7 @@ end
 
 --- The program for people.
 function grammar.text(program)
-  local lines = {}
+  local lines = { ("permits %d"):format(program.permits) }
   for i, call in ipairs(program.calls) do
     lines[#lines + 1] = ("call %d (%s)"):format(i, scalars(call))
     write(lines, call.body, "  ")

@@ -20,7 +20,7 @@ local CODES = { reset = "canceled", disconnect = "canceled", timeout = "deadline
 
 local function new(program, tracing)
   local p = { program = program, tracing = tracing, trace = {}, problems = {}, seq = 0, steps = 0, awaits = 0,
-    tasks = 0, opened = 0, items = 0, registered = 0, strands = 0, ticks = 0, held = 0, permits = 2, period = 0.02,
+    tasks = 0, opened = 0, items = 0, registered = 0, strands = 0, ticks = 0, held = 0, permits = program.permits, period = 0.02,
     unclosed = {}, raised = {}, thrown = {}, stale = {}, cancellers = {}, loose = {}, generators = {}, detached = {},
     calls = {}, channels = {}, by_count = {} }
   local token, stop = cancela.token():child()

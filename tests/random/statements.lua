@@ -416,7 +416,7 @@ function exec.abort(_, ctx)
   local before = ctx.call.token.cancelled
   local did = ctx.call.object:abort "enough"
   note(ctx, "abort: %s", tostring(did))
-  if not ctx.call.ended and did == before then
+  if did ~= not (before or ctx.call.ended) then
     blame(ctx, "abort returned %s", tostring(did))
   end
   if not ctx.call.ended and not ctx.call.token.cancelled then

@@ -283,9 +283,18 @@ local function with_permit(ctx, body)
   return run(body, ctx)
 end
 
+--- Cancels somebody just when what was held was given to the next.
+local function cancel_next(node, ctx)
+  if node.next then
+    exec.cancel({ which = node.next }, ctx)
+  end
+end
+
 function exec.acquire(node, ctx)
   await(ctx, "acquire", ctx.p.semaphore.acquire, ctx.p.semaphore)
-  return with_permit(ctx, node.body)
+  local left = with_permit(ctx, node.body)
+  cancel_next(node, ctx)
+  return left
 end
 
 --- A coroutine may be closed by another task, which could not unlock.
@@ -309,7 +318,9 @@ end
 function exec.lock(node, ctx)
   if may_lock(ctx) then
     await(ctx, "lock", ctx.p.mutex.lock, ctx.p.mutex)
-    return with_mutex(ctx, node.body)
+    local left = with_mutex(ctx, node.body)
+    cancel_next(node, ctx)
+    return left
   end
 end
 

@@ -139,7 +139,7 @@ local Scope = { __close = function(self, e)
 end }
 
 function machine.end_scope(scope)
-  scope.open = false
+  scope.open, scope.closed_at = false, cancela.now()
   scope.was_cancelled = scope.token.cancelled
   for _, loose in ipairs(scope.loose) do
     loose.open = false
@@ -261,16 +261,16 @@ end
 local function check_raised(ctx, watch, e, now)
   local p, token = ctx.p, watch.token
   if not watch.base then
-    machine.weaken(ctx)
-  end
-  if p.thrown[e] or not watch.base then
-    return
+    return machine.weaken(ctx)
   end
   local task = watch.base.task
+  machine.mark_raised(p, task, e)
+  if p.thrown[e] or ctx.task.weak then
+    return
+  end
   if not token.cancelled then
     return blame(ctx, "%s raised a Cancel (%s), but its token is not cancelled", watch.what, tostring(e))
   end
-  machine.mark_raised(p, task, e)
   local hide = ctx.hide
   if ctx.task.in_callback or ctx.strand ~= ctx.task.strand or not hide or hide.scope ~= ctx.scope or hide.weak
     or task.weak then

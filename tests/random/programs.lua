@@ -20,9 +20,9 @@ local CODES = { reset = "canceled", disconnect = "canceled", timeout = "deadline
 
 local function new(program, tracing)
   local p = { program = program, tracing = tracing, trace = {}, problems = {}, seq = 0, steps = 0, awaits = 0,
-    tasks = 0, opened = 0, items = 0, registered = 0, strands = 0, ticks = 0, held = 0, permits = program.permits, period = 0.02,
-    unclosed = {}, raised = {}, thrown = {}, stale = {}, cancellers = {}, loose = {}, generators = {}, detached = {},
-    calls = {}, channels = {}, by_count = {} }
+    tasks = 0, opened = 0, items = 0, registered = 0, strands = 0, ticks = 0, held = 0, period = 0.02,
+    permits = program.permits, unclosed = {}, raised = {}, thrown = {}, stale = {}, cancellers = {}, loose = {},
+    generators = {}, detached = {}, calls = {}, channels = {}, by_count = {} }
   local token, stop = cancela.token():child()
   p.outside = machine.new_scope("outside", token, nil, {})
   p.stop, p.token = stop, token
@@ -97,7 +97,7 @@ end
 
 local function body_of(p, i, node)
   return function(_, object)
-    local call = { object = object, token = object.token, began = cancela.now() }
+    local call = { object = object, token = object.token, deadline = object.token.deadline }
     local task = { name = "call" .. i, kind = "call", strand = { name = "", stack = {} } }
     call.scope = machine.new_scope("call", call.token, call, {})
     p.calls[i] = call
@@ -131,6 +131,9 @@ local function check_reply(p, call, i, result, err)
   end
   if not call.ended then
     return blame(ctx, "call %d is over, but its body goes on", i)
+  end
+  if call.ended_cancelled and call.reason.at >= call.deadline and call.reason.kind ~= "timeout" then
+    blame(ctx, "call %d was cancelled (%s) at its deadline", i, call.reason.kind)
   end
   if call.ended_cancelled then
     if not err or err.code ~= CODES[call.reason.kind] then

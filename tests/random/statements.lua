@@ -257,7 +257,7 @@ local function task_body(gctx, block, kind)
       note(ctx, "ends (%s)", tostring(e))
       machine.check_error(ctx, e)
       machine.end_scope(ctx.scope)
-      task.ended, task.error = true, e
+      task.ended, task.error, task.scope = cancela.now(), e, ctx.scope
     end })
     run(block, ctx)
     return task.name
@@ -301,11 +301,36 @@ local function all_over(ctx, tasks, what)
   end
 end
 
+--- What goes on after `decided` must have been cancelled.
+local function check_losers(ctx, tasks, decided, what)
+  for _, task in ipairs(tasks) do
+    if task.ended and task.ended > decided and not task.scope.token.cancelled then
+      blame(ctx, "%s was not cancelled by the end of its %s", task.name, what)
+    end
+  end
+end
+
+--- The first error of a group ends the others.
+local function check_failed(ctx, tasks, what)
+  local first
+  for _, task in ipairs(tasks) do
+    if task.ended and task.error ~= nil and not cancela.is_cancel(task.error) and (not first or task.ended < first) then
+      first = task.ended
+    end
+  end
+  if first then
+    check_losers(ctx, tasks, first, what)
+  end
+end
+
 --- Calls group, all or race, whose subtasks go into `group.tasks`.
 local function grouped(ctx, group, what, fn, ...)
   local out <close> = watch(ctx, function(_, e)
     note(ctx, "%s raises %s", what, tostring(e))
     all_over(ctx, group.tasks, what)
+    if what ~= "race" then
+      check_failed(ctx, group.tasks, what)
+    end
     if is_live(ctx, e) and is_main(ctx) and not ctx.scope.token.cancelled and not ctx.task.weak then
       blame(ctx, "%s let %s pass, but nothing around it is cancelled", what, tostring(e))
     end
@@ -394,8 +419,9 @@ function exec.race(node, ctx)
   local tasks, results = beside(node, ctx, "race")
   local winner = tasks[results[1]]
   if not winner or not winner.ended or results[2] ~= winner.name then
-    blame(ctx, "race: %s, %s", tostring(results[1]), tostring(results[2]))
+    return blame(ctx, "race: %s, %s", tostring(results[1]), tostring(results[2]))
   end
+  check_losers(ctx, tasks, winner.ended, "race")
 end
 
 function exec.detach(node, ctx)

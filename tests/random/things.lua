@@ -134,6 +134,9 @@ local function callback(ctx, registration, reason, token)
     and not registration.late and reason.at > scope.call.ended then
     blame(ctx, "callback %d runs, though its call completed", registration.number)
   end
+  if registration.home and not registration.home.open and reason.at > registration.home.closed_at then
+    blame(ctx, "callback %d runs, though the scope it was registered in is over", registration.number)
+  end
   check_marked(ctx, scope, {})
   check_order(ctx, registration)
 end
@@ -158,6 +161,9 @@ local function register(node, ctx)
   local registration = { number = p.registered, ran = 0, scope = scope, late = scope.token.cancelled }
   local foreign = scope.call ~= ctx.call or (scope.kind == "loose" and scope.task ~= ctx.task) or scope == p.outside
   registration.late = registration.late or foreign or (scope.call and scope.call.ended)
+  if scope.call ~= ctx.call or scope == p.outside then
+    registration.home = ctx.strand == ctx.task.strand and ctx.scope or nil
+  end
   table.insert(scope.registrations, registration)
   -- A coroutine's scope may be with another call by then.
   local base = { p = p, call = not scope.strand and scope.call or nil, hide = { kind = "cleanup", weak = true } }

@@ -26,6 +26,7 @@ local function new(program, tracing)
   local token, stop = cancela.token():child()
   p.outside = machine.new_scope("outside", token, nil, {})
   p.stop, p.token = stop, token
+  p.cancellers[1] = stop
   for i, capacity in ipairs { 0, 1, 3 } do
     p.channels[i] = { object = cancela.channel(capacity), offered = {}, last = {} }
   end

@@ -137,14 +137,20 @@ local function callback(ctx, registration, reason, token)
   if registration.home and not registration.home.open and reason.at > registration.home.closed_at then
     blame(ctx, "callback %d runs, though the scope it was registered in is over", registration.number)
   end
+  if not scope.open and scope.kind ~= "loose" and scope.kind ~= "group" and not registration.late
+    and reason.at > scope.closed_at then
+    blame(ctx, "callback %d runs, though its %s is over", registration.number, scope.kind)
+  end
   check_marked(ctx, scope, {})
   check_order(ctx, registration)
 end
 
---- Whatever was interrupted while it waited wakes after the callbacks have begun.
+--- Whatever was interrupted while it waited wakes after the callbacks have begun. Who had just been given a permit did
+--- not wait any more.
 function things.callbacks_first(ctx, await_watch, reason)
   local scope = ctx.scope
-  if not reason or ctx.strand ~= ctx.task.strand or not scope.token.cancelled
+  local granted = await_watch.what:find "lock" or await_watch.what:find "acquire"
+  if not reason or granted or ctx.strand ~= ctx.task.strand or not scope.token.cancelled
     or await_watch.start >= scope.token.reason.at or ctx.hide then
     return
   end

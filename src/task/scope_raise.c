@@ -22,12 +22,15 @@ static struct cla_scope *own(const struct cla_task *task, struct cla_scope *scop
     return scope->task == task ? scope : task->root;
 }
 
-/* What pcalls have caught is raised again, as far as awaits see. */
-static void forget_caught(struct cla_task *task)
+/* What pcalls have caught is raised again with 'scope', as far as awaits see that from there. */
+static void forget_caught(struct cla_task *task, const struct cla_scope *scope)
 {
+    bool reached = false;
+
     for (struct cla_scope *s = task->scope; s != NULL && s->task == task; s = s->outer) {
         s->caught = false;
-        if (s->shield)
+        reached |= s == scope;
+        if (s->shield && reached)
             break;
     }
 }
@@ -42,7 +45,7 @@ static void begin_unwinding(struct cla_task *task, struct cla_scope *scope)
         s = s->outer;
     if (s == NULL)
         return; /* another task's: to this one it is an ordinary error */
-    forget_caught(task);
+    forget_caught(task, scope);
     own(task, scope)->raised = ++task->sched->raises;
     for (s = task->scope; s != scope && s != task->root; s = s->outer)
         s->unwinding = true;

@@ -153,3 +153,20 @@ describe("a Cancel that an error in clean-up has taken the place of", function()
     end
   end)
 end)
+
+describe("a Cancel that spawn raises inside a shield", function()
+  it("is raised again, so that outer clean-up may await", function()
+    local cleaned = false
+    assert.is_false((cancela.timeout(1, function()
+      local _ <close> = closing(function()
+        cancela.sleep(0.1)
+        cleaned = true
+      end)
+      cancela.group(function(g)
+        pcall(cancela.sleep, 10)
+        cancela.shield(1, g.spawn, g, print)
+      end)
+    end)))
+    assert.is_true(cleaned)
+  end)
+end)

@@ -234,7 +234,7 @@ local function end_by(ctx, base, token, start, now)
   if call and call.token and call.token.cancelled and not call.ended then
     by = math.max(start, call.token.reason.at + GRACE)
   end
-  if ctx.strand == ctx.task.strand and token.cancelled then
+  if ctx.strand == ctx.task.strand and token.cancelled and not ctx.task.apart then
     local at = token.reason.at
     local hidden = hidden_until(ctx, start)
     local own = at + GRACE
@@ -272,8 +272,8 @@ local function check_raised(ctx, watch, e, now)
     return blame(ctx, "%s raised a Cancel (%s), but its token is not cancelled", watch.what, tostring(e))
   end
   local hide = ctx.hide
-  if ctx.task.in_callback or ctx.strand ~= ctx.task.strand or not hide or hide.scope ~= ctx.scope or hide.weak
-    or task.weak then
+  if ctx.task.in_callback or ctx.task.apart or ctx.strand ~= ctx.task.strand or not hide
+    or hide.scope ~= ctx.scope or hide.weak or task.weak then
     return
   end
   local may = token.reason.at + GRACE

@@ -229,11 +229,6 @@ function exec.error(node, ctx)
   error "an error"
 end
 
-function exec.leave(_, ctx)
-  note(ctx, "leave")
-  return true
-end
-
 -- --- Subtasks. ---
 
 --- What a task runs. `gctx` is what it is in; it has a strand of its own.
@@ -243,6 +238,8 @@ local function task_body(gctx, block, kind)
   local task = { name = kind .. p.tasks, kind = kind, strand = { name = "", stack = {} } }
   return task, function()
     task.begun = true
+    -- The grace of a coroutine's scope may begin when it is resumed.
+    task.apart = gctx.task and (gctx.task.apart or not is_main(gctx))
     task.in_callback = kind == "callback" or (gctx.task and gctx.task.in_callback)
     task.weak = gctx.task and (gctx.task.weak or gctx.strand ~= gctx.task.strand and machine.is_hidden(gctx))
     local ctx = inside(gctx, "task", task)
@@ -458,13 +455,6 @@ function exec.cancel(node, ctx)
   local list = ctx.p.cancellers
   if #list > 0 then
     note(ctx, "cancel %d: %s", node.which % #list + 1, tostring(list[node.which % #list + 1]()))
-  end
-end
-
-function exec.collect(node, ctx)
-  if not node.skip then
-    note(ctx, "collect")
-    collectgarbage()
   end
 end
 

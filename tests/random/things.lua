@@ -8,6 +8,18 @@ local exec, run, closing = statements.exec, statements.run, statements.closing
 
 local things = {}
 
+function exec.leave(_, ctx)
+  note(ctx, "leave")
+  return true
+end
+
+function exec.collect(node, ctx)
+  if not node.skip then
+    note(ctx, "collect")
+    collectgarbage()
+  end
+end
+
 -- --- Tokens. ---
 
 --- The scope of the model whose token a statement means.
@@ -161,27 +173,39 @@ function things.callbacks_first(ctx, await_watch, reason)
   end
 end
 
-local function register(node, ctx)
-  local p, scope = ctx.p, statements.token_of(node, ctx)
-  p.registered = p.registered + 1
-  local registration = { number = p.registered, ran = 0, scope = scope, late = scope.token.cancelled }
-  local foreign = scope.call ~= ctx.call or (scope.kind == "loose" and scope.task ~= ctx.task) or scope == p.outside
-  registration.late = registration.late or foreign or (scope.call and scope.call.ended)
-  if scope.call ~= ctx.call or scope == p.outside then
-    registration.home = ctx.strand == ctx.task.strand and ctx.scope or nil
+--- Whether a token is of another call than the one that registers, or of another of its tasks.
+local function is_foreign(ctx, scope)
+  local base = machine.base(ctx)
+  if scope == ctx.p.outside or scope.call ~= ctx.call or not base or base.call ~= scope.call then
+    return true
   end
-  table.insert(scope.registrations, registration)
+  return scope.kind == "loose" and scope.task ~= ctx.task
+end
+
+local function on_cancel(node, ctx, registration)
+  local scope, task, body = registration.scope, nil, nil
   -- A coroutine's scope may be with another call by then.
-  local base = { p = p, call = not scope.strand and scope.call or nil, hide = { kind = "cleanup", weak = true } }
-  base.scope = scope
-  local object = scope.token:on_cancel(function(reason, token)
-    local task, body
+  local base = { p = ctx.p, call = not scope.strand and scope.call or nil, scope = scope,
+    hide = { kind = "cleanup", weak = true } }
+  return scope.token:on_cancel(function(reason, token)
     task, body = statements.task_body(base, { { op = "begin_callback", fn = function(inner)
       callback(inner, registration, reason, token)
     end }, table.unpack(node.handler) }, "callback")
     base.task, base.strand = task, task.strand
     body()
   end)
+end
+
+local function register(node, ctx)
+  local p, scope = ctx.p, statements.token_of(node, ctx)
+  p.registered = p.registered + 1
+  local registration = { number = p.registered, ran = 0, scope = scope }
+  registration.late = scope.token.cancelled or is_foreign(ctx, scope) or (scope.call and scope.call.ended)
+  if scope.call ~= ctx.call or scope == p.outside then
+    registration.home = ctx.strand == ctx.task.strand and ctx.scope or nil
+  end
+  table.insert(scope.registrations, registration)
+  local object = on_cancel(node, ctx, registration)
   note(ctx, "callback %d of %s", registration.number, scope.kind)
   return registration, object
 end

@@ -494,22 +494,28 @@ end
 --- The outermost scope of the call, or of what runs without one.
 local function root_of(ctx)
   local root = ctx.scope
-  while root.parents[1] and root.call == root.parents[1].call do
+  while root.parents[1] and root.call == root.parents[1].call and not root.of_test do
     root = root.parents[1]
   end
   return root
 end
 
+--- Would a coroutine that was made here belong to the task of the test itself?
+local function is_of_test(ctx)
+  local root = root_of(ctx)
+  return root.kind == "outside" or root.of_test
+end
+statements.is_of_test = is_of_test
+
 function exec.generator(node, ctx)
   local p = ctx.p
-  local root = root_of(ctx)
-  if root.kind == "outside" then
-    return -- it would belong to the task of the test itself
+  if is_of_test(ctx) then
+    return
   end
   p.strands = p.strands + 1
   local strand = { name = "/" .. p.strands, stack = {}, resumer = ctx, resumer_p = p }
   local inner = inside(ctx, "strand", strand)
-  inner.hide, inner.group, inner.scope, inner.generator = nil, nil, root, true
+  inner.hide, inner.group, inner.scope, inner.generator = nil, nil, root_of(ctx), true
   local function body()
     run(node.body, inner)
   end
@@ -546,7 +552,7 @@ end
 function exec.resume(node, ctx)
   local list = ctx.p.generators
   local strand = list[node.which % math.max(#list, 1) + 1]
-  if strand and not strand.step and root_of(ctx).kind ~= "outside" then
+  if strand and not strand.step and not is_of_test(ctx) then
     resume(strand, ctx, "resume", "again")
   end
 end

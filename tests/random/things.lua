@@ -54,7 +54,7 @@ local function made(node, ctx, token, parents)
     end
   end
   local scope = machine.new_scope("loose", token, ctx.call, open)
-  scope.task = ctx.task
+  scope.task, scope.of_test = ctx.task, statements.is_of_test(ctx)
   table.insert(ctx.scope.loose, scope)
   table.insert(ctx.p.loose, scope)
   return scope

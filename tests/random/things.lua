@@ -39,9 +39,11 @@ function statements.token_of(node, ctx)
   return scope_of(node.of, node.which, ctx)
 end
 
---- A token that the script made is in the model from now on.
+--- A token that the script made is in the model from now on, unless it is hard to tell whose it is: in a coroutine
+--- that another call has resumed.
 local function made(node, ctx, token, parents)
-  if node.lost then
+  local base = machine.base(ctx)
+  if node.lost or not base or base.call ~= ctx.call then
     return
   end
   local open = {}

@@ -203,7 +203,7 @@ local function register(node, ctx)
   p.registered = p.registered + 1
   local registration = { number = p.registered, ran = 0, scope = scope }
   registration.late = scope.token.cancelled or is_foreign(ctx, scope) or (scope.call and scope.call.ended)
-  if scope.call ~= ctx.call or scope == p.outside then
+  if (scope.call ~= ctx.call or scope == p.outside) and ctx.scope.kind ~= "group" then -- which is not over yet
     registration.home = ctx.strand == ctx.task.strand and ctx.scope or nil
   end
   table.insert(scope.registrations, registration)

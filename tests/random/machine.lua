@@ -277,11 +277,12 @@ local function check_raised(ctx, watch, e, now)
     return
   end
   local may = token.reason.at + GRACE
-  if hide.until_ and hide.until_ < may then
-    may = hide.until_
+  while hide do -- behind a shield that is over there may be what a pcall has caught
+    may = math.min(may, hide.until_ or may)
+    hide = hide.outer
   end
   if now < may - SOON then
-    blame(ctx, "%s raised %s inside %s, which hides it until %.3f", watch.what, tostring(e), hide.kind,
+    blame(ctx, "%s raised %s inside %s, which hides it until %.3f", watch.what, tostring(e), ctx.hide.kind,
       may - p.began)
   end
 end

@@ -36,6 +36,11 @@ void cla_call_push(lua_State *L, struct cla_call *call)
     call->object = object;
 }
 
+struct cla_call *cla_call_at(lua_State *L, int index)
+{
+    return ((struct object *)luaL_checkudata(L, index, TYPE))->call;
+}
+
 void cla_call_set_identity(lua_State *L, struct cla_call *call)
 {
     cla_call_push(L, call);
@@ -142,7 +147,9 @@ static int l_abort(lua_State *L)
 {
     struct object *object = luaL_checkudata(L, 1, TYPE);
     struct cla_slice message = cla_reason_arg(L, 2);
-    struct cla_task *task = object->call != NULL ? object->call->task : NULL;
+    const struct cla_call *call = object->call;
+    bool open = call != NULL && call->state == CLA_CALL_OPEN;
+    struct cla_task *task = open ? call->task : NULL;
 
     lua_pushboolean(L, task != NULL && cla_scope_cancel(task->root, CLA_CANCEL_USER, message));
     return 1;

@@ -14,6 +14,9 @@ void cla_call_setup(lua_State *L);
 /* Pushes the object of a started call, always the same. May raise. */
 void cla_call_push(lua_State *L, struct cla_call *call);
 
+/* The call whose object is at 'index', or NULL if it is over. Raises if there is none. */
+struct cla_call *cla_call_at(lua_State *L, int index);
+
 /* Pops a value and makes it call.identity. May raise. */
 void cla_call_set_identity(lua_State *L, struct cla_call *call);
 

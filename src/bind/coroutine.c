@@ -28,8 +28,6 @@ static int resume_k(lua_State *L, int status, lua_KContext context);
 /* Ends a resume with what cla_coro_resume() has returned. */
 static int resumed(lua_State *L, lua_State *co, int n)
 {
-    struct cla_scope *cancel;
-
     if (n >= 0) {
         lua_pushboolean(L, 1);
         lua_insert(L, -(n + 1));
@@ -39,8 +37,8 @@ static int resumed(lua_State *L, lua_State *co, int n)
         return lua_yieldk(L, 0, (lua_KContext)co, resume_k);
     if (n == CLA_CORO_PASSES)
         return lua_error(L);
-    if ((cancel = cla_scope_live(cla_task_on(L), L, -1)) != NULL)
-        cancel->caught = true;
+    if (n == CLA_CORO_CANCELLED)
+        cla_scope_catch(cla_task_on(L), L, 0);
     lua_pushboolean(L, 0);
     lua_insert(L, -2);
     return 2;

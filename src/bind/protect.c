@@ -1,37 +1,40 @@
 /* A pcall that was entered before a Cancel was raised returns it, so that clean-up written as
  * 'local ok, e = pcall(f) … error(e, 0)' works; awaits then raise again until the Cancel is raised
  * again. One that was entered while the task is already unwinding lets the Cancel pass, so that a
- * retry loop around pcall ends. */
+ * retry loop around pcall ends. An error that clean-up has raised in the Cancel's place counts as
+ * it. */
 #include "bind/protect.h"
 
 #include <lauxlib.h>
 
 #include "task/coro.h"
 
-/* What a protected call was entered in: bits of its context. */
-enum { IN_CLEANUP = 1, IN_CLOSING = 2 };
+/* What a protected call was entered in: bits of its context. Those above are sched->raises. */
+enum { IN_CLEANUP = 1, IN_CLOSING = 2, RAISES_SHIFT = 2 };
 
 static lua_KContext entered_in(lua_State *L)
 {
     const struct cla_task *task = cla_task_on(L);
 
     return (task != NULL && cla_scope_unwinding(task) ? IN_CLEANUP : 0) |
-           (cla_coro_closing(L) ? IN_CLOSING : 0);
+           (cla_coro_closing(L) ? IN_CLOSING : 0) |
+           (lua_KContext)(cla_sched_of(L)->raises << RAISES_SHIFT);
 }
 
 /* 'below': slots under the results that are not returned. */
 static int finish(lua_State *L, int status, lua_KContext entered, int below)
 {
-    struct cla_scope *cancel;
+    const struct cla_task *task = cla_task_on(L);
+    uint64_t raises = (uint64_t)entered >> RAISES_SHIFT;
 
     if (status == LUA_OK || status == LUA_YIELD)
         return lua_gettop(L) - below;
     if ((entered & IN_CLOSING) == 0 && cla_coro_closing(L))
         return lua_error(L); /* its coroutine was suspended in it, and is being closed */
-    if ((cancel = cla_scope_live(cla_task_on(L), L, -1)) != NULL) {
+    if (cla_scope_fault(task, L, raises) == CLA_SCOPE_CANCEL) {
         if ((entered & IN_CLEANUP) != 0)
             return lua_error(L);
-        cancel->caught = true;
+        cla_scope_catch(task, L, raises);
     }
     lua_pushboolean(L, 0);
     lua_insert(L, -2);
@@ -89,11 +92,9 @@ static int l_xpcall(lua_State *L)
 static int l_error(lua_State *L)
 {
     int level = (int)luaL_optinteger(L, 2, 1);
-    struct cla_scope *cancel;
 
     lua_settop(L, 1);
-    if ((cancel = cla_scope_live(cla_task_on(L), L, 1)) != NULL)
-        cancel->caught = false;
+    cla_scope_let_go(cla_task_on(L), L, 1);
     if (lua_type(L, 1) == LUA_TSTRING && level > 0) {
         luaL_where(L, level);
         lua_pushvalue(L, 1);

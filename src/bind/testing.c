@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "bind/json_codec.h"
+#include "bind/testing_probe.h"
 #include "task/await.h"
 
 #define APP "cancela.testing.App"
@@ -31,6 +32,7 @@ struct test_call {
     struct cla_buf message;
     struct cla_rpc_error error;
     bool failed;
+    bool settled; /* the client has its one reply */
     bool released;
 };
 
@@ -57,9 +59,15 @@ static int result_end(struct cla_call *call)
     return 0;
 }
 
+static void settle(struct test_call *t)
+{
+    CLA_PRE(!t->settled);
+    t->settled = true;
+}
+
 static void completed(struct cla_call *call)
 {
-    (void)call;
+    settle(test_call_of(call));
 }
 
 static void result_rollback(struct cla_call *call)
@@ -71,6 +79,7 @@ static void on_error(struct cla_call *call, const struct cla_rpc_error *error)
 {
     struct test_call *t = test_call_of(call);
 
+    settle(t);
     t->failed = true;
     t->error = *error;
     (void)cla_buf_add(&t->message, cla_rpc_error_message(error));
@@ -207,6 +216,15 @@ static int l_call(lua_State *L)
     return cla_await(L, task, cancel_call, t, call_k);
 }
 
+/* app:in_flight() -> how many calls hold a slot. */
+static int l_in_flight(lua_State *L)
+{
+    const struct app *app = luaL_checkudata(L, 1, APP);
+
+    lua_pushinteger(L, app->env.in_flight);
+    return 1;
+}
+
 static int l_app_gc(lua_State *L)
 {
     struct app *app = luaL_checkudata(L, 1, APP);
@@ -287,11 +305,14 @@ int cla_testing_luaopen(lua_State *L)
     lua_newtable(L);
     lua_pushcfunction(L, l_call);
     lua_setfield(L, -2, "call");
+    lua_pushcfunction(L, l_in_flight);
+    lua_setfield(L, -2, "in_flight");
     lua_setfield(L, -2, "__index");
     lua_pushcfunction(L, l_app_gc);
     lua_setfield(L, -2, "__gc");
     lua_pop(L, 1);
     luaL_newlib(L, functions);
+    cla_testing_probe_functions(L);
     return 1;
 }
 

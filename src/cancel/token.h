@@ -72,8 +72,9 @@ static inline bool cla_token_cancelled(const struct cla_token *token)
     return token->reason.kind != CLA_CANCEL_NONE;
 }
 
-/* Links 'target', which has no children yet, to 'source': marked with it from now on, or at once if
- * that is cancelled, when nothing is linked. Its deadline is at most that of the source. */
+/* Links 'target', which has no children yet and to which nothing is linked yet, to 'source': marked
+ * with it from now on, or at once if that is cancelled, when nothing is linked. Its deadline is at
+ * most that of the source. */
 void cla_token_link(struct cla_token *source, struct cla_token *target,
                     struct cla_token_link *link);
 

@@ -146,6 +146,7 @@ static inline void enter(struct cla_coro *coro, struct cla_task *task, lua_State
     coro->from = L;
     coro->base = task->scope;
     coro->unwinding = cla_scope_unwinding(task);
+    coro->raises = task->sched->raises;
     task->coro = coro;
     task->running = coro->L;
     if (coro->innermost != NULL) {
@@ -192,10 +193,13 @@ static inline int take_results(lua_State *L, lua_State *co, int n)
     return n;
 }
 
-static int take_error(lua_State *L, lua_State *co, const struct cla_task *task, bool unwinding)
+static int take_error(lua_State *L, lua_State *co, const struct cla_coro *coro,
+                      const struct cla_task *task)
 {
     lua_xmove(co, L, 1);
-    return unwinding && cla_scope_live(task, L, -1) != NULL ? CLA_CORO_PASSES : CLA_CORO_FAILED;
+    if (cla_scope_fault(task, L, coro->raises) == CLA_SCOPE_ERROR)
+        return CLA_CORO_FAILED;
+    return coro->unwinding ? CLA_CORO_PASSES : CLA_CORO_CANCELLED;
 }
 
 /* 'coro' is in the frame of 'co', which may be gone; nothing is collected before it was read. */
@@ -210,7 +214,7 @@ static inline int run(lua_State *L, struct cla_coro *coro, int n)
     leave(coro);
     if (status == LUA_OK || status == LUA_YIELD)
         return take_results(L, co, results);
-    return take_error(L, co, task, coro->unwinding);
+    return take_error(L, co, coro, task);
 }
 
 static int refuse(lua_State *L, int n, const char *message)
@@ -356,7 +360,6 @@ static int close_k(lua_State *L, int status, lua_KContext context);
 static int closed(lua_State *L, lua_State *co, int n)
 {
     struct cla_coro *coro = cla_coro_of(co);
-    struct cla_scope *cancel;
 
     if (n == CLA_CORO_AWAITS)
         return lua_yieldk(L, 0, (lua_KContext)co, close_k);
@@ -370,8 +373,8 @@ static int closed(lua_State *L, lua_State *co, int n)
     lua_settop(co, 0);
     if (n == CLA_CORO_PASSES)
         return lua_error(L);
-    if ((cancel = cla_scope_live(cla_task_on(L), L, -1)) != NULL)
-        cancel->caught = true;
+    if (n == CLA_CORO_CANCELLED)
+        cla_scope_catch(cla_task_on(L), L, 0);
     lua_pushboolean(L, 0);
     lua_insert(L, -2);
     return 2;

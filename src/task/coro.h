@@ -39,6 +39,7 @@ struct cla_coro {
     lua_State *from;        /* the state that resumed it, which C code may have put in between */
     struct cla_scope *base; /* the innermost scope of its resumer */
     bool unwinding;         /* it was resumed by clean-up: a Cancel passes the resumer */
+    uint64_t raises;        /* sched->raises when it was resumed */
     /* While suspended: */
     bool yielded;                            /* by cla_coro_yield(), not in a C module */
     struct cla_scope *innermost, *outermost; /* its scopes; NULL: none */
@@ -47,8 +48,10 @@ struct cla_coro {
 /* Negative results of cla_coro_resume(). */
 enum {
     CLA_CORO_FAILED = -1, /* the error is on top */
-    CLA_CORO_PASSES = -2, /* likewise, and is a Cancel that must be raised on */
+    CLA_CORO_PASSES = -2, /* likewise, and stands for a Cancel that must be raised on */
     CLA_CORO_AWAITS = -3, /* return lua_yieldk(L, 0, …); its continuation: cla_coro_continue() */
+    CLA_CORO_CANCELLED = -4, /* the error is on top, for a Cancel: who catches it says so to
+                                cla_scope_catch() */
 };
 
 /* The begun coroutine of a script that 'L' is, or NULL. */

@@ -165,6 +165,7 @@ static const struct cla_task_ops close_ops = {
     .enter = close_enter,
     .leave = close_leave,
     .on_end = close_end,
+    .is_cleanup = true,
 };
 
 static void start_closer(struct cla_task *owner)

@@ -36,6 +36,19 @@ static unsigned run_some(struct cla_link *list, unsigned max)
     return n;
 }
 
+/* Only those that are there now: what they cancel wakes after the functions that it fires. */
+static void run_unwinding(struct cla_sched *sched)
+{
+    struct cla_link *last = sched->unwinding.prev, *link = NULL;
+
+    for (unsigned n = 0; n < UNWIND_MAX && link != last; n++) {
+        link = cla_list_pop(&sched->unwinding);
+        if (link == NULL)
+            break;
+        cla_task_resume(CLA_CONTAINER(link, struct cla_task, link));
+    }
+}
+
 bool cla_sched_run(struct cla_sched *sched)
 {
     uint64_t until = 0;
@@ -49,7 +62,7 @@ bool cla_sched_run(struct cla_sched *sched)
             break;
     }
     if (!cla_list_empty(&sched->unwinding))
-        run_some(&sched->unwinding, UNWIND_MAX);
+        run_unwinding(sched);
     return !cla_list_empty(&sched->ready) || !cla_list_empty(&sched->unwinding);
 }
 

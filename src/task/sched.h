@@ -58,6 +58,7 @@ struct cla_sched {
     unsigned pooled;           /* idle tasks */
     unsigned live;             /* tasks that are not idle */
     uint64_t serial;           /* tasks ever begun */
+    uint64_t raises;           /* Cancels ever raised */
     struct cla_task *current;  /* the one running; NULL: none */
     struct cla_task *nobody;   /* has what no task has: see task/coro.h */
     struct cla_link to_close;  /* tasks whose abandoned coroutines were collected */

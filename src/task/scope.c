@@ -94,6 +94,7 @@ void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_s
     scope->open = true;
     scope->due = scope->grace_over = scope->shield = scope->is_shield = false;
     scope->caught = scope->apart = false;
+    scope->raised = 0;
     scope->unwinding = outer != NULL && outer->task != task && cla_scope_is_unwinding(outer);
     task->scope = scope;
 }
@@ -194,11 +195,31 @@ void cla_scope_clean_up(struct cla_scope *root)
     cla_timer_start(timers_of(root), &root->timer, root->grace_end_ns);
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A token may have been born cancelled, by a link, and made while its task cleaned up: what cleans
+ * up after it ends with the grace of either cancel. */
+static uint64_t inherited_grace_end(const struct cla_scope *root)
+{
+    const struct cla_task *parent = root->task->parent;
+    uint64_t own = cla_clock_add(root->token.reason.at_ns, root->task->sched->grace_ns);
+    uint64_t end = least(own, outer_grace_end(root));
+
+    if (parent == NULL)
+        return end;
+    if (parent->root->due)
+        end = least(end, parent->root->grace_end_ns);
+    return least(end, outer_grace_end(parent->root));
+}
+
 void cla_scope_inherit(struct cla_scope *root)
 {
     CLA_PRE(root->open && cla_token_cancelled(&root->token));
     root->reason = cla_reason_share(&root->token.reason);
-    root->grace_end_ns = outer_grace_end(root);
+    root->grace_end_ns = inherited_grace_end(root);
     root->due = root->unwinding = true;
     root->outer = NULL;
     cla_timer_start(timers_of(root), &root->timer, root->grace_end_ns);

@@ -62,11 +62,15 @@ struct cla_scope {
     bool grace_over; /* clean-up may no longer await */
     bool is_shield;  /* made to hide what is around it */
     bool shield;     /* and still does */
-    bool caught;     /* a pcall returned its Cancel: awaits raise until it is raised again */
+    bool caught;     /* a pcall returned its Cancel, or the error that took its place: awaits raise
+                        until that is raised again. Of a root also that of a scope around it, which
+                        other tasks are inside of, too */
     bool exposed;    /* scripts may hold it: not to be used again */
     bool apart;      /* its coroutine is suspended: see above */
     bool is_group;   /* subtasks are inside: its coroutine must not be suspended */
     bool loose;      /* a token that the task made: cancels no awaits, and is in no chain */
+    const void *caught_as;          /* the error that is to be raised again; compared only */
+    uint64_t raised;                /* sched->raises when its task raised it last; as 'caught' */
     struct cla_dependent dependent; /* of a loose one: in the scope that it was made in */
     struct cla_link dependents;     /* end with it */
     struct cla_link waiters;        /* operations that wait for its cancellation, or end */
@@ -146,6 +150,23 @@ struct cla_scope *cla_scope_to_raise(const struct cla_task *task);
 /* The open scope whose Cancel is at 'index', if it is around what 'task' (NULL: none) runs now;
  * else NULL: to it, this is an ordinary error. Never raises. */
 struct cla_scope *cla_scope_live(const struct cla_task *task, lua_State *L, int index);
+
+/* What the error that a protected call of 'task' has caught stands for. */
+enum cla_scope_fault {
+    CLA_SCOPE_ERROR,  /* an error like any other */
+    CLA_SCOPE_CANCEL, /* a Cancel of what is around, or the error of clean-up in its place */
+};
+
+/* Tells what the error on top of the stack stands for, to a protected call of 'task' (NULL: none)
+ * that began when sched->raises was 'raises'. */
+enum cla_scope_fault cla_scope_fault(const struct cla_task *task, lua_State *L, uint64_t raises);
+
+/* A protected call of 'task' returns the error on top of the stack, which stands for a Cancel:
+ * until it is raised again, awaits raise. */
+void cla_scope_catch(const struct cla_task *task, lua_State *L, uint64_t raises);
+
+/* The error at 'index' is raised by 'task' (NULL: none). */
+void cla_scope_let_go(const struct cla_task *task, lua_State *L, int index);
 
 /* Joins the scopes of a coroutine to those of 'task', which resumes it. */
 void cla_scope_join(struct cla_scope *innermost, struct cla_scope *outermost,

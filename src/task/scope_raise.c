@@ -15,19 +15,29 @@ bool cla_scope_is_unwinding(const struct cla_scope *scope)
     return false;
 }
 
-/* What pcalls have caught is raised again, as far as awaits see. */
-static void forget_caught(struct cla_task *task)
+/* Where 'task' keeps what it has done about the Cancel of 'scope', which is around it: other tasks
+ * may be inside of the scope, too. */
+static struct cla_scope *own(const struct cla_task *task, struct cla_scope *scope)
 {
+    return scope->task == task ? scope : task->root;
+}
+
+/* What pcalls have caught is raised again with 'scope', as far as awaits see that from there. */
+static void forget_caught(struct cla_task *task, const struct cla_scope *scope)
+{
+    bool reached = false;
+
     for (struct cla_scope *s = task->scope; s != NULL && s->task == task; s = s->outer) {
         s->caught = false;
-        if (s->shield)
+        reached |= s == scope;
+        if (s->shield && reached)
             break;
     }
 }
 
 /* 'task' is about to raise 'scope': what is open from there inwards unwinds with it, and what it
  * opens from here on is its clean-up's. */
-static void begin_unwinding(struct cla_task *task, const struct cla_scope *scope)
+static void begin_unwinding(struct cla_task *task, struct cla_scope *scope)
 {
     struct cla_scope *s = task->scope;
 
@@ -35,7 +45,8 @@ static void begin_unwinding(struct cla_task *task, const struct cla_scope *scope
         s = s->outer;
     if (s == NULL)
         return; /* another task's: to this one it is an ordinary error */
-    forget_caught(task);
+    forget_caught(task, scope);
+    own(task, scope)->raised = ++task->sched->raises;
     for (s = task->scope; s != scope && s != task->root; s = s->outer)
         s->unwinding = true;
     s->unwinding = true;
@@ -88,6 +99,57 @@ struct cla_scope *cla_scope_live(const struct cla_task *task, lua_State *L, int 
             return scope;
     }
     return NULL;
+}
+
+/* The innermost scope of 'task' that was raised since, and is open; NULL: none was. */
+static struct cla_scope *raised_since(const struct cla_task *task, uint64_t raises)
+{
+    for (struct cla_scope *s = task->scope; s != NULL && s->task == task; s = s->outer) {
+        if (s->raised > raises)
+            return s;
+    }
+    return NULL;
+}
+
+static struct cla_scope *stands_for(const struct cla_task *task, lua_State *L, uint64_t raises)
+{
+    struct cla_scope *live = cla_scope_live(task, L, -1);
+
+    if (live != NULL)
+        return own(task, live);
+    return task != NULL ? raised_since(task, raises) : NULL;
+}
+
+enum cla_scope_fault cla_scope_fault(const struct cla_task *task, lua_State *L, uint64_t raises)
+{
+    return stands_for(task, L, raises) != NULL ? CLA_SCOPE_CANCEL : CLA_SCOPE_ERROR;
+}
+
+void cla_scope_catch(const struct cla_task *task, lua_State *L, uint64_t raises)
+{
+    struct cla_scope *scope = stands_for(task, L, raises);
+
+    if (scope == NULL)
+        return;
+    scope->caught = true;
+    scope->caught_as = lua_topointer(L, -1);
+}
+
+void cla_scope_let_go(const struct cla_task *task, lua_State *L, int index)
+{
+    const void *error = lua_topointer(L, index);
+    struct cla_scope *live = cla_scope_live(task, L, index);
+
+    if (live != NULL)
+        own(task, live)->caught = false;
+    if (task == NULL || error == NULL)
+        return;
+    for (struct cla_scope *s = task->scope; s != NULL && s->task == task; s = s->outer) {
+        if (!s->caught || s->caught_as != error)
+            continue;
+        s->caught = false;
+        s->raised = ++task->sched->raises;
+    }
 }
 
 struct cla_scope *cla_scope_to_raise(const struct cla_task *task)

@@ -110,13 +110,19 @@ static int boot_k(lua_State *L, int status, lua_KContext context)
     return 0;
 }
 
+/* What was cancelled before it began is over. */
+static bool must_not_begin(const struct cla_task *task)
+{
+    return !task->ops->is_cleanup && cla_scope_to_raise(task) != NULL;
+}
+
 /* A task that was cancelled while it was held does not enter the script. */
 static int begin(lua_State *L, struct cla_task *task)
 {
     cla_wait_cancel_fn *cancel;
     int arguments;
 
-    if (cla_scope_to_raise(task) != NULL) {
+    if (must_not_begin(task)) {
         task->sched->counters.skipped++;
         return 0;
     }
@@ -326,6 +332,13 @@ static void drop_registrations(struct cla_task *task)
     }
 }
 
+/* What goes on after the body has an end of its own: the deadline was the body's. */
+static void drop_deadline(struct cla_task *task)
+{
+    if (!task->root->due)
+        cla_timer_stop(&task->sched->loop->timers, &task->root->timer);
+}
+
 void cla_task_adopt(struct cla_task *task, struct cla_registration *registration)
 {
     CLA_PRE(registration->token != NULL);
@@ -345,6 +358,7 @@ static void finish(struct cla_task *task, enum cla_task_end end)
         cla_scope_close(outermost);
     }
     drop_registrations(task);
+    drop_deadline(task);
     task->ops->on_end(task, end);
     if (end == CLA_TASK_ABANDONED)
         cla_coro_end_now(task);
@@ -382,7 +396,7 @@ static bool skipped(struct cla_task *task)
         return false;
     if (expired(task))
         cla_scope_cancel(task->root, CLA_CANCEL_TIMEOUT, cla_slice(NULL, 0));
-    return cla_scope_to_raise(task) != NULL;
+    return must_not_begin(task);
 }
 
 void cla_task_resume(struct cla_task *task)

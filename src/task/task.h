@@ -55,6 +55,7 @@ struct cla_task_ops {
     void (*on_release)(struct cla_task *task);
     /* 'leave' gets an error as it was raised, and cla_task_push_traceback() the traceback. */
     bool passes_errors;
+    bool is_cleanup; /* its body is entered even if it can no longer await */
 };
 
 struct cla_task {

@@ -179,6 +179,25 @@ describe("case 60: a coroutine that a call abandons", function()
     assert.near(0.5, ended - began, 1e-6)
   end)
 
+  it("is closed in a task that can no longer await if the grace is over by then", function()
+    local seen = {}
+    call(function()
+      local co = coroutine.create(function()
+        local _ <close> = closing(function()
+          seen.cancelled = cancela.token().cancelled
+          local _ <close> = closing(function(e) seen.error = e end)
+          cancela.sleep(0)
+        end)
+        coroutine.yield()
+      end)
+      coroutine.resume(co)
+      local _ <close> = closing(function() cancela.sleep(10) end)
+      cancela.sleep(10)
+    end, 1)
+    assert.is_true(seen.cancelled)
+    assert.equal("reset", (cancela.is_cancel(seen.error) or {}).kind)
+  end)
+
   it("is closed even if something still refers to it, and its error does not stop the next", function()
     local kept
     local closed

@@ -1,5 +1,6 @@
 /* Random operations on a tree of tokens, against a model that is too simple to be wrong: arrays of
- * parents, reasons and deadlines, searched from end to end. */
+ * parents, reasons and deadlines, searched from end to end. As in the gateway no token is cancelled
+ * with itself, by whatever way round. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +19,8 @@ static struct {
     bool live;
     int parent;
     enum cla_cancel_kind kind;
-    uint64_t at, deadline;
+    uint64_t at, own; /* when cancelled; its own deadline */
+    bool stale;       /* what it had its deadline from has ended, or was not linked after all */
 } model[TOKENS];
 
 static struct cla_token tokens[TOKENS];
@@ -40,6 +42,42 @@ static bool is_under(int i, int root)
     return i == root;
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t deadline_of(int i)
+{
+    uint64_t deadline = model[i].own;
+
+    if (model[i].parent != NONE)
+        deadline = least(deadline, deadline_of(model[i].parent));
+    for (int j = 0; j < TOKENS; j++) {
+        if (linked[j][i])
+            deadline = least(deadline, deadline_of(j));
+    }
+    return deadline;
+}
+
+/* Whether 'to' is cancelled with 'from'. */
+static bool reaches(int from, int to)
+{
+    if (from == to)
+        return true;
+    for (int j = 0; j < TOKENS; j++) {
+        if (model[j].live && (linked[from][j] || model[j].parent == from) && reaches(j, to))
+            return true;
+    }
+    return false;
+}
+
+static void make_stale(int i)
+{
+    for (int j = 0; j < TOKENS; j++)
+        model[j].stale = model[j].stale || (model[j].live && reaches(i, j));
+}
+
 static void begin(void)
 {
     int i = (int)seed_below(TOKENS), parent = any_live();
@@ -52,9 +90,8 @@ static void begin(void)
     model[i].parent = parent;
     model[i].kind = parent != NONE ? model[parent].kind : CLA_CANCEL_NONE;
     model[i].at = parent != NONE ? model[parent].at : 0;
-    if (parent != NONE && model[parent].deadline < deadline)
-        deadline = model[parent].deadline;
-    model[i].deadline = deadline;
+    model[i].own = deadline;
+    model[i].stale = parent != NONE && model[parent].stale;
 }
 
 static void end(void)
@@ -63,6 +100,7 @@ static void end(void)
 
     if (i == NONE)
         return;
+    make_stale(i);
     cla_token_end(&tokens[i]);
     cla_reason_fini(&tokens[i].reason);
     model[i].live = false;
@@ -73,10 +111,11 @@ static void end(void)
     }
 }
 
-static bool has_children(int i)
+/* Is anything cancelled with it yet? */
+static bool is_used(int i)
 {
     for (int j = 0; j < TOKENS; j++) {
-        if (model[j].live && model[j].parent == i)
+        if (model[j].live && (model[j].parent == i || linked[i][j]))
             return true;
     }
     return false;
@@ -86,12 +125,12 @@ static void link_one(void)
 {
     int source = any_live(), target = any_live();
 
-    if (source == NONE || target == NONE || source == target || has_children(target) ||
-        linked[source][target])
+    if (source == NONE || target == NONE || is_used(target) || linked[source][target] ||
+        reaches(target, source))
         return;
     cla_token_link(&tokens[source], &tokens[target], &links[source][target]);
-    if (model[source].deadline < model[target].deadline)
-        model[target].deadline = model[source].deadline;
+    if (model[source].stale)
+        make_stale(target);
     if (model[target].kind != CLA_CANCEL_NONE)
         return;
     if (model[source].kind == CLA_CANCEL_NONE) {
@@ -103,13 +142,13 @@ static void link_one(void)
 }
 
 /* Marks what was not, and whatever links lead to from there. */
-static void mark(int root, enum cla_cancel_kind kind, bool *roots)
+static void mark(int root, enum cla_cancel_kind kind, uint64_t at, bool *roots)
 {
     for (int i = 0; i < TOKENS; i++) {
         if (!model[i].live || model[i].kind != CLA_CANCEL_NONE || !is_under(i, root))
             continue;
         model[i].kind = kind;
-        model[i].at = now;
+        model[i].at = at;
         for (int j = 0; j < TOKENS; j++)
             roots[j] = roots[j] || linked[i][j];
     }
@@ -129,12 +168,32 @@ static void check_followers(int i, const bool *roots, const bool *marked_before)
     }
 }
 
+/* Marks all that is cancelled with 'i', and checks what the token says of it. */
+static void mark_all(int i, enum cla_cancel_kind kind, uint64_t at)
+{
+    bool roots[TOKENS] = {false}, done[TOKENS] = {false}, before[TOKENS];
+    bool more = true;
+
+    for (int j = 0; j < TOKENS; j++)
+        before[j] = model[j].kind != CLA_CANCEL_NONE;
+    mark(i, kind, at, roots);
+    while (more) {
+        more = false;
+        for (int j = 0; j < TOKENS; j++) {
+            if (roots[j] && !done[j]) {
+                done[j] = more = true;
+                mark(j, kind, at, roots);
+            }
+        }
+    }
+    check_followers(i, roots, before);
+}
+
 static void cancel(void)
 {
     int i = any_live();
     enum cla_cancel_kind kind = 1 + (enum cla_cancel_kind)seed_below(CLA_CANCEL_KINDS - 1);
-    bool first, roots[TOKENS] = {false}, done[TOKENS] = {false}, before[TOKENS];
-    bool more = true;
+    bool first;
 
     if (i == NONE)
         return;
@@ -142,21 +201,27 @@ static void cancel(void)
     assert_int_equal(cla_token_cancel(&tokens[i], kind, now, CLA_LIT("why")), first);
     if (!first)
         return;
-    if (now >= model[i].deadline)
+    if (now >= (model[i].stale ? tokens[i].deadline_ns : deadline_of(i)))
         kind = CLA_CANCEL_TIMEOUT;
-    for (int j = 0; j < TOKENS; j++)
-        before[j] = model[j].kind != CLA_CANCEL_NONE;
-    mark(i, kind, roots);
-    while (more) {
-        more = false;
-        for (int j = 0; j < TOKENS; j++) {
-            if (roots[j] && !done[j]) {
-                done[j] = more = true;
-                mark(j, kind, roots);
-            }
-        }
-    }
-    check_followers(i, roots, before);
+    mark_all(i, kind, now);
+}
+
+/* A coroutine is resumed or yields: its scopes go elsewhere, with all that is inside. */
+static void move(void)
+{
+    int i = any_live(), parent = seed_below(4) == 0 ? NONE : any_live();
+    bool reached;
+
+    if (i == NONE || (parent != NONE && reaches(i, parent)))
+        return;
+    reached =
+        parent != NONE && model[parent].kind != CLA_CANCEL_NONE && model[i].kind == CLA_CANCEL_NONE;
+    model[i].parent = parent;
+    if (parent != NONE && model[parent].stale)
+        make_stale(i);
+    assert_int_equal(cla_token_move(&tokens[i], parent != NONE ? &tokens[parent] : NULL), reached);
+    if (reached)
+        mark_all(i, model[parent].kind, model[parent].at);
 }
 
 /* The walk visits exactly the subtree, each token once, children before parents. */
@@ -185,7 +250,8 @@ static void check(void)
             continue;
         assert_int_equal(tokens[i].reason.kind, model[i].kind);
         assert_int_equal(tokens[i].reason.at_ns, model[i].at);
-        assert_int_equal(tokens[i].deadline_ns, model[i].deadline);
+        if (model[i].kind == CLA_CANCEL_NONE && !model[i].stale)
+            assert_int_equal(tokens[i].deadline_ns, deadline_of(i));
         assert_ptr_equal(tokens[i].parent,
                          model[i].parent != NONE ? &tokens[model[i].parent] : NULL);
     }
@@ -193,8 +259,8 @@ static void check(void)
 
 static void tree_agrees_with_its_model(void **state)
 {
-    static void (*const operations[])(void) = {begin,  begin,    begin,   end,
-                                               cancel, link_one, link_one};
+    static void (*const operations[])(void) = {begin,  begin,    begin,    begin, end,
+                                               cancel, link_one, link_one, move,  move};
 
     seed_init();
     for (int n = 0; n < OPERATIONS; n++) {

@@ -1,0 +1,302 @@
+--- Runs one program, and checks the rules for all of it: how each call is settled, when it is over, and that nothing
+--- is left, lost or doubled.
+local cancela = require "cancela"
+local core = require "cancela.testing.core"
+local testing = require "cancela.testing"
+local machine = require "machine"
+local statements = require "statements"
+local things = require "things"
+
+local blame = machine.blame
+local GRACE, SOON = machine.GRACE, 1e-6
+
+local programs = {}
+
+local CODES = { reset = "canceled", disconnect = "canceled", timeout = "deadline_exceeded", shutdown = "unavailable",
+  reload = "unavailable", killed = "aborted", user = "aborted", limit = "resource_exhausted",
+  slow_consumer = "resource_exhausted" }
+
+---@class random.Program A program that runs.
+
+local function new(program, tracing)
+  local p = { program = program, tracing = tracing, trace = {}, problems = {}, seq = 0, steps = 0, awaits = 0,
+    tasks = 0, opened = 0, items = 0, registered = 0, strands = 0, ticks = 0, held = 0, period = 0.02,
+    permits = program.permits, unclosed = {}, raised = {}, thrown = {}, stale = {}, cancellers = {}, loose = {},
+    generators = {}, detached = {}, calls = {}, channels = {}, by_count = {} }
+  local token, stop = cancela.token():child()
+  p.outside = machine.new_scope("outside", token, nil, {})
+  p.stop, p.token = stop, token
+  p.cancellers[1] = stop
+  for i, capacity in ipairs { 0, 1, 3 } do
+    p.channels[i] = { object = cancela.channel(capacity), offered = {}, last = {} }
+  end
+  p.semaphore, p.mutex = cancela.semaphore(p.permits), cancela.mutex()
+  p.began, p.ticking = cancela.now(), cancela.now()
+  p.interval = cancela.interval(p.period)
+  p.callbacks_first = things.callbacks_first
+  for _, c in ipairs(program.cancels) do
+    if c.await then
+      p.by_count[c.await] = c
+    end
+  end
+  return p
+end
+
+-- --- Cancels from outside. ---
+
+--- The first cancel decides, and what comes later changes nothing.
+local function cancel_call(p, c)
+  local call = p.calls[c.call]
+  if not call or not call.object then
+    return
+  end
+  local token, before = call.token, call.token.reason
+  local settled = call.ended or before ~= nil
+  local late = cancela.now() >= token.deadline
+  core.cancel(call.object, c.kind, "from outside")
+  local after = token.reason
+  if settled then
+    if (before and before.kind) ~= (after and after.kind) or (before and before.at) ~= (after and after.at) then
+      blame({ p = p }, "the reason of a settled call became %s", after and after.kind)
+    end
+  elseif not after or after.kind ~= (late and "timeout" or c.kind) then
+    blame({ p = p }, "a cancel with %s made the reason %s", c.kind, after and after.kind)
+  end
+end
+
+local function inject(p, c)
+  p.seq = p.seq + 1
+  if p.tracing then
+    machine.trace(p, ("cancel %s %s"):format(c.what, c.kind))
+  end
+  if c.what == "call" then
+    cancel_call(p, c)
+  elseif c.what == "outside" then
+    p.stop "from outside"
+  elseif #p.cancellers > 0 then
+    p.cancellers[c.which % #p.cancellers + 1]()
+  end
+end
+
+local function inject_at_times(p)
+  local list = {}
+  for i, c in ipairs(p.program.cancels) do
+    if c.at then
+      list[#list + 1] = { c = c, i = i }
+    end
+  end
+  table.sort(list, function(a, b)
+    return a.c.at ~= b.c.at and a.c.at < b.c.at or a.c.at == b.c.at and a.i < b.i
+  end)
+  for _, entry in ipairs(list) do
+    cancela.sleep(math.max(0, p.began + entry.c.at - cancela.now()))
+    inject(p, entry.c)
+  end
+end
+
+-- --- Calls. ---
+
+local function body_of(p, i, node)
+  return function(_, object)
+    local call = { object = object, token = object.token, deadline = object.token.deadline }
+    local task = { name = "call" .. i, kind = "call", strand = { name = "", stack = {} } }
+    call.scope = machine.new_scope("call", call.token, call, {})
+    p.calls[i] = call
+    local ctx = { p = p, call = call, task = task, strand = task.strand, scope = call.scope }
+    machine.note(ctx, "begins")
+    local _ <close> = setmetatable({}, { __close = function(_, e)
+      machine.note(ctx, "ends (%s)", tostring(e))
+      machine.check_error(ctx, e)
+      machine.end_scope(call.scope)
+      call.ended, call.error, call.ended_cancelled = cancela.now(), e, call.token.cancelled
+      call.reason = call.token.reason
+    end })
+    statements.run(node.body, ctx)
+    return 1000 + i
+  end
+end
+
+--- What awaiting a cancelled subtask raises: an error like any other.
+local function is_subtask_error(e)
+  return type(e) == "table" and e.kind == "cancelled"
+end
+
+--- One reply, of what happened first.
+local function check_reply(p, call, i, result, err)
+  local ctx = { p = p }
+  if not call then
+    if not err then
+      blame(ctx, "call %d returned %s, but its body never began", i, tostring(result))
+    end
+    return
+  end
+  if not call.ended then
+    return blame(ctx, "call %d is over, but its body goes on", i)
+  end
+  if call.ended_cancelled and call.reason.at >= call.deadline and call.reason.kind ~= "timeout" then
+    blame(ctx, "call %d was cancelled (%s) at its deadline", i, call.reason.kind)
+  end
+  if call.ended_cancelled then
+    if not err or err.code ~= CODES[call.reason.kind] then
+      blame(ctx, "call %d was cancelled (%s), but its outcome is %s", i, call.reason.kind,
+        err and err.code or "a result")
+    end
+  elseif call.error == nil then
+    if result ~= 1000 + i then
+      blame(ctx, "call %d completed, but its outcome is %s", i, err and err.code or tostring(result))
+    end
+  elseif not err or (err.code == "canceled" and not is_subtask_error(call.error)) then
+    blame(ctx, "call %d failed (%s), but its outcome is %s", i, tostring(call.error), err and err.code or "a result")
+  end
+end
+
+local function check_time(p, call, i)
+  local by = (call.ended_cancelled and call.reason.at or call.ended) + GRACE
+  if cancela.now() > by + SOON then
+    blame({ p = p }, "call %d held its slot %.3f s longer than the grace allows", i, cancela.now() - by)
+  end
+end
+
+local function run_call(p, i, node)
+  cancela.sleep(node.start)
+  local result, err = p.app:call("p" .. i, nil, { timeout = node.timeout, cancel_after = node.cancel_after })
+  local call = p.calls[i]
+  check_reply(p, call, i, result, err)
+  if call then
+    call.released = true
+    check_time(p, call, i)
+  end
+end
+
+-- --- The end. ---
+
+local function check_channel(ctx, channel)
+  channel.shut = true
+  channel.object:close()
+  local number = channel.object:recv()
+  while number do
+    local item = channel.offered[number]
+    if not item or item.received then
+      blame(ctx, "item %s was in the channel and had been received", tostring(number))
+    else
+      item.received = true
+    end
+    number = channel.object:recv()
+  end
+  for _, item in pairs(channel.offered) do
+    if (item.state == "sent") ~= (item.received == true) then
+      blame(ctx, "item %d was %s, but %s", item.number, item.state, item.received and "received" or "is gone")
+    end
+  end
+end
+
+local function check_free(ctx, what, op, back)
+  if cancela.select { op, cancela.sleep_op(0) } ~= 1 then
+    return blame(ctx, "a %s is gone", what)
+  end
+  return back
+end
+
+local function check_things(p)
+  local ctx = { p = p }
+  for _, channel in ipairs(p.channels) do
+    check_channel(ctx, channel)
+  end
+  for _ = 1, p.permits do
+    check_free(ctx, "permit", p.semaphore:acquire_op())
+  end
+  check_free(ctx, "mutex", p.mutex:lock_op())
+  p.ticks = p.ticks + p.interval:tick()
+  local due = (cancela.now() - p.ticking) / p.period
+  if p.ticks < math.floor(due - SOON) or p.ticks > math.floor(due + SOON) then
+    blame(ctx, "%d ticks in %.3f periods", p.ticks, due)
+  end
+end
+
+local function check_registrations(ctx, scope, seen)
+  if seen[scope] then
+    return
+  end
+  seen[scope] = true
+  for _, registration in ipairs(scope.registrations) do
+    if registration.ran == 0 and not registration.removed and not registration.late and scope.was_cancelled then
+      blame(ctx, "callback %d of %s never ran", registration.number, scope.kind)
+    end
+  end
+  for _, child in ipairs(scope.children) do
+    check_registrations(ctx, child, seen)
+  end
+end
+
+local function check_left(p, before)
+  local ctx = { p = p }
+  for item in pairs(p.unclosed) do
+    blame(ctx, "%s was never closed", item.what)
+  end
+  local inside = core.inside(p.token)
+  if inside > 0 then
+    blame(ctx, "%d nodes are left in a token that outlives the calls", inside)
+  end
+  local after = core.left()
+  for what, n in pairs(before) do
+    if after[what] ~= n then
+      blame(ctx, "%d %s are left, %d were there", after[what], what, n)
+    end
+  end
+  if p.app.core:in_flight() ~= 0 then
+    blame(ctx, "%d slots are not free", p.app.core:in_flight())
+  end
+  local seen = {}
+  for _, call in pairs(p.calls) do
+    check_registrations(ctx, call.scope, seen)
+  end
+end
+
+local current -- the one that runs
+
+-- One app for all: what is left of others would be counted.
+local app = testing.app {
+  p1 = function(...) return current.bodies[1](...) end,
+  p2 = function(...) return current.bodies[2](...) end,
+}
+
+--- Runs it. What is returned has `problems`, and `trace` if there was tracing.
+function programs.run(program, tracing)
+  local p = new(program, tracing)
+  current, p.app, p.bodies = p, app, {}
+  for i, node in ipairs(program.calls) do
+    p.bodies[i] = body_of(p, i, node)
+  end
+  p.inject = function()
+    local c = p.by_count[p.awaits]
+    if c then
+      inject(p, c)
+    end
+  end
+  local before = core.left()
+  local held = core.inside(p.token)
+  cancela.group(function(g)
+    local injector = g:spawn(inject_at_times, p)
+    local calls = {}
+    for i, node in ipairs(program.calls) do
+      calls[i] = g:spawn(run_call, p, i, node)
+    end
+    for _, call in ipairs(calls) do
+      call:await()
+    end
+    injector:cancel()
+  end)
+  for _, handle in ipairs(p.detached) do
+    pcall(handle.await, handle)
+  end
+  while testing.tasks() + 1 > before.tasks and not p.gave_up do
+    local last = cancela.now()
+    cancela.sleep(GRACE)
+    p.gave_up = last > p.began + 100
+  end
+  check_things(p)
+  check_left(p, before, held)
+  return p
+end
+
+return programs

@@ -1,0 +1,55 @@
+-- Clean-up ends with the grace of its call, however it was begun. Found by tests/random.
+local cancela = require "cancela"
+local testing = require "cancela.testing"
+
+local function closing(fn)
+  return setmetatable({}, { __close = function(_, e) fn(e) end })
+end
+
+describe("a function registered on a linked token", function()
+  --- How long a call lives that is cancelled after a second and then runs clean_up(call).
+  local function lifetime(clean_up)
+    local began = cancela.now()
+    testing.app({ p = function(_, call)
+      local _ <close> = closing(function() clean_up(call) end)
+      cancela.sleep(10)
+    end }):call("p", {}, { cancel_after = 1 })
+    return cancela.now() - began
+  end
+
+  it("that was born cancelled has no longer than a grace", function()
+    local token, stop = cancela.token():child()
+    stop()
+    local began = cancela.now()
+    testing.app({ p = function()
+      cancela.linked_token(token):on_cancel(function() cancela.sleep(10) end)
+      cancela.sleep(0.1)
+    end }):call "p"
+    assert.near(0.5, cancela.now() - began, 1e-6)
+  end)
+
+  it("that was born cancelled in clean-up ends with the grace of its call", function()
+    assert.near(1.5, lifetime(function(call)
+      cancela.sleep(0.3)
+      cancela.linked_token(call.token):on_cancel(function() cancela.sleep(10) end)
+    end), 1e-6)
+  end)
+
+  it("that is cancelled in clean-up ends with the grace of its call", function()
+    assert.near(1.5, lifetime(function()
+      local token, stop = cancela.token():child()
+      cancela.linked_token(token):on_cancel(function() cancela.sleep(10) end)
+      cancela.sleep(0.3)
+      stop()
+    end), 1e-6)
+  end)
+
+  it("of another call that is cancelled during clean-up ends with the grace of its own", function()
+    local token, stop = cancela.token():child()
+    assert.near(1.5, lifetime(function()
+      cancela.linked_token(token):on_cancel(function() cancela.sleep(10) end)
+      cancela.sleep(0.3)
+      stop()
+    end), 1e-6)
+  end)
+end)

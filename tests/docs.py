@@ -85,7 +85,7 @@ def exported(source, table):
 
 def annotated(source):
     """Yields (class, field) of the annotations of what scripts are given."""
-    for name, body in re.findall(r"^---@class cancela\.(Call|Token|Registration|Client|Socket|log|json|Reason|Task|Group|Channel|Semaphore|Mutex|Interval)\b.*\n((?:---.*\n)*)",
+    for name, body in re.findall(r"^---@class cancela\.(Call|Token|Registration|Client|Socket|log|json|Reason|Task|Group|Channel|Semaphore|Mutex|Interval|Stats|Histogram|Bucket)\b.*\n((?:---.*\n)*)",
                                  source, re.M):
         yield from ((name, field) for field in re.findall(r"^---@field (\w+)", body, re.M))
 
@@ -103,12 +103,16 @@ def check_script_api(tree):
     for kind, field in annotated(source):
         if kind in spelled:
             names.append((f"`{spelled[kind]}.{field}", f"`{spelled[kind]}:{field}("))
+        elif kind == "Stats":
+            names.append(f"| `{field}` |")
         elif kind == "log":
             names.append((f"cancela.log.{field}", f"/ {field}"))
         else:
             names.append(f"{field} =" if field == "kind" else f"`{field}`")
-    counters = (tree.root / "src/task/sched.h").read_text(encoding="utf-8")
-    names += [f"| `{name}` |" for name in re.findall(r"^    X\((\w+),", counters, re.M)]
+    counters = set(re.findall(r"^    X\((\w+),", (tree.root / "src/task/sched.h").read_text(encoding="utf-8"), re.M))
+    names += [f"| `{name}` |" for name in counters]
+    for name in counters - {field for kind, field in annotated(source) if kind == "Stats"}:
+        yield f"lua/cancela/init.lua: cancela.Stats lacks the counter {name}"
     if len(names) < 20:
         yield "docs/script-guide.md: lua/cancela/*.lua exports next to nothing"
     for name in names:
@@ -351,6 +355,8 @@ BREAKS = [
     (check_script_api, "docs/script-guide.md", "`call.peer`", "`call.pair`"),
     (check_script_api, "docs/script-guide.md", "`channel:recv(", "`channel:receive("),
     (check_script_api, "docs/script-guide.md", "| `late_errors` |", "| `errors` |"),
+    (check_script_api, "docs/script-guide.md", "| `late_cancels` |", "| `late` |"),
+    (check_script_api, "lua/cancela/init.lua", "---@field late_errors", "---@field later_errors"),
     (check_options, "docs/script-guide.md", "| `nulls` |", "| `null` |"),
     (check_codes, "docs/script-guide.md", "-32005", "-32006"),
     (check_codes, "docs/protocols.md", "-32802", "-32801"),

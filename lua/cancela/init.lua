@@ -264,8 +264,34 @@ cancela.sleep_op = core.sleep_op
 ---@type fun(operations: cancela.Operation[]): integer, any
 cancela.select = core.select
 
----Counts of this VM since it began: see the script guide.
----@type fun(): table<string, integer|table<string, integer>>
+---@class cancela.Bucket
+---@field le number seconds; math.huge in the last
+---@field count integer how many took at most that long
+
+---@class cancela.Histogram
+---@field count integer
+---@field sum number seconds
+---@field buckets cancela.Bucket[] cumulative
+
+---@class cancela.Stats
+---@field tasks integer that live now
+---@field memory_bytes integer in use now
+---@field cancelled table<cancela.Kind, integer> scopes that were cancelled
+---@field late_cancels table<cancela.Kind, integer> cancels that found theirs cancelled already
+---@field late_resets integer cancels of calls that had their result
+---@field cancel_latency cancela.Histogram of calls, from the cancel until all of their work was gone
+---@field started integer tasks that entered Lua
+---@field skipped integer tasks cancelled before they entered Lua
+---@field cancelled_waits integer awaits that a cancellation ended
+---@field grace_exceeded integer scopes whose clean-up was still going at the end of grace
+---@field callbacks integer on_cancel functions run
+---@field callback_errors integer of those, ended by an error
+---@field cleanup_errors integer calls whose clean-up raised
+---@field late_errors integer errors of subtasks whose group was ending already
+---@field ignored_cancels integer calls that returned a value after they were cancelled
+
+---Counts of this VM, which is this worker's, since it began.
+---@type fun(): cancela.Stats
 cancela.stats = core.stats
 
 local function getenv(name)

@@ -265,7 +265,7 @@ cancela.sleep_op = core.sleep_op
 cancela.select = core.select
 
 ---@class cancela.Bucket
----@field le number seconds; math.huge in the last
+---@field le number seconds
 ---@field count integer how many took at most that long
 
 ---@class cancela.Histogram

@@ -1,7 +1,6 @@
 #include "bind/stats.h"
 
 #include <lauxlib.h>
-#include <math.h>
 
 #include "bind/script.h"
 
@@ -19,28 +18,24 @@ static void set_by_kind(lua_State *L, const char *name, const uint64_t *counts)
     lua_setfield(L, -2, name);
 }
 
-static double bound(int at)
-{
-    return at < CLA_HISTOGRAM_BOUNDS ? (double)cla_histogram_bound_ns(at) / CLA_NS_PER_S : HUGE_VAL;
-}
-
-/* Buckets are cumulative, as monitoring systems want them; the last counts all. */
+/* Buckets are cumulative, as monitoring systems want them. The one without a bound is the count:
+ * JSON has no infinity, and stats() is to be a result. */
 static void set_histogram(lua_State *L, const char *name, const struct cla_histogram *histogram)
 {
     uint64_t count = 0;
 
     lua_createtable(L, 0, 3);
-    lua_createtable(L, CLA_HISTOGRAM_BOUNDS + 1, 0);
-    for (int at = 0; at <= CLA_HISTOGRAM_BOUNDS; at++) {
+    lua_createtable(L, CLA_HISTOGRAM_BOUNDS, 0);
+    for (int at = 0; at < CLA_HISTOGRAM_BOUNDS; at++) {
         count += histogram->counts[at];
         lua_createtable(L, 0, 2);
-        lua_pushnumber(L, bound(at));
+        lua_pushnumber(L, (double)cla_histogram_bound_ns(at) / CLA_NS_PER_S);
         lua_setfield(L, -2, "le");
         set(L, "count", count);
         lua_rawseti(L, -2, at + 1);
     }
     lua_setfield(L, -2, "buckets");
-    set(L, "count", count);
+    set(L, "count", count + histogram->counts[CLA_HISTOGRAM_BOUNDS]);
     lua_pushnumber(L, (double)histogram->sum_ns / CLA_NS_PER_S);
     lua_setfield(L, -2, "sum");
     lua_setfield(L, -2, name);

@@ -50,6 +50,31 @@ describe('one call', async () => {
     assert.equal(accessLines(28).length, 1);
   });
 
+  test('case 17: a reset behind the result changes nothing, and is counted', async (t) => {
+    const peer = await connect(t, gateway);
+    const before = (await peer.call('stats')).result;
+    assert.equal((await peer.call('add', { a: 1, b: 2 }, 17)).result, 3);
+    peer.cancel(17).cancel('never there');
+    const { late_resets, late_cancels } = (await peer.call('stats')).result;
+    assert.equal(late_resets, before.late_resets + 1);
+    assert.deepEqual(late_cancels, before.late_cancels);
+  });
+
+  test('case 4: a second reset while the call cleans up is counted as late', async (t) => {
+    const peer = await connect(t, gateway);
+    const before = (await peer.call('stats')).result;
+    const first = peer.call('slow_to_close', { label: 'twice' }, 4);
+    await gateway.log(/started twice$/);
+    peer.cancel(4);
+    assert.equal((await first).error.code, -32800);
+    peer.cancel(4);
+    const after = (await peer.call('stats')).result;
+    assert.equal(after.cancelled.reset, before.cancelled.reset + 1);
+    assert.equal(after.late_cancels.reset, before.late_cancels.reset + 1);
+    assert.equal(after.late_resets, before.late_resets);
+    await gateway.log(/closed twice$/);
+  });
+
   test('case 21: an id that was answered may be used again while its first call cleans up', async (t) => {
     const peer = await connect(t, gateway);
     const first = peer.call('slow_to_close', { label: 'first of two' }, 7);

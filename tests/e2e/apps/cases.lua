@@ -18,6 +18,7 @@ end
 return cancela.app {
     procedures = {
         add = function(params) return params.a + params.b end,
+        stats = cancela.stats,
 
         -- Computes for so many seconds, then tells how long a sleep took.
         compute_then_sleep = function(params)

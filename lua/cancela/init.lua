@@ -78,14 +78,20 @@ local app = require "cancela.app"
 ---@field set fun(self: cancela.Client, key: string, value: any) keeps plain data; nil removes. At most
 --- 64 KiB of names and values together, else it raises
 ---@field notify fun(self: cancela.Client, event: string, data?: any): boolean?, string? of a client of
---- procedures: sends a JSON-RPC notification. Awaits room. Returns true, or nil and "closed"
+--- procedures: sends a JSON-RPC notification. Awaits room. Returns true, or nil and "closed". Cancel safe: it is
+--- queued whole, or it raises and nothing was
+---@field notify_op fun(self: cancela.Client, event: string, data?: any): cancela.Operation `notify` for
+--- `cancela.select`; what cannot be sent is raised here
 ---@field close fun(self: cancela.Client, code?: integer, reason?: string): boolean false if it was closed
 
----@class cancela.Socket: cancela.Client What a WebSocket handler gets. It has no `notify`.
+---@class cancela.Socket: cancela.Client What a WebSocket handler gets. It has no `notify` and no `notify_op`.
 ---@field send fun(self: cancela.Socket, message: string, kind?: "text"|"binary"): boolean?, string?
---- Awaits room. Returns true, or nil and "closed"
----@field receive fun(self: cancela.Socket): string?, string? the next message and its kind, or nil and
---- "closed". Awaits
+--- Awaits room. Returns true, or nil and "closed". Cancel safe: it is queued whole, or it raises and nothing was
+---@field send_op fun(self: cancela.Socket, message: string, kind?: "text"|"binary"): cancela.Operation `send`
+--- for `cancela.select`
+---@field receive fun(self: cancela.Socket): string?, string? awaits the next message. Returns it and its kind, or
+--- nil and "closed". Cancel safe: a message is taken when it is returned
+---@field receive_op fun(self: cancela.Socket): cancela.Operation `receive` for `cancela.select`
 ---@field messages fun(self: cancela.Socket): fun(): string?, string? `receive`, for `for`
 
 ---@class cancela.ErrorSpec

@@ -415,8 +415,10 @@ void cla_task_resume(struct cla_task *task)
 
 void cla_task_abandon(struct cla_task *task)
 {
-    if (task->state == CLA_TASK_WAITING && task->wait_cancel(task) == CLA_WAIT_PENDING)
+    if ((task->state == CLA_TASK_WAITING || task->nudged) &&
+        task->wait_cancel(task) == CLA_WAIT_PENDING)
         return; /* its operation will come back to it */
+    task->nudged = false;
     cla_list_remove(&task->link);
     finish(task, CLA_TASK_ABANDONED);
 }

@@ -8,8 +8,10 @@
 #define TURN_NS CLA_NS_PER_MS
 /* Tasks resumed between two looks at the clock. */
 #define BATCH 32
-/* Cancelled tasks taken in one turn. */
+/* Cancelled tasks taken in one turn, if that does not take longer than a turn may. */
 #define UNWIND_MAX 64
+/* Of them, between two looks at the clock: clean-up may compute. */
+#define UNWIND_BATCH 4
 
 void cla_sched_init(struct cla_sched *sched, lua_State *L, struct cla_loop *loop,
                     struct cla_log *log, const struct cla_sched_ops *ops)
@@ -36,6 +38,17 @@ static unsigned run_some(struct cla_link *list, unsigned max)
     return n;
 }
 
+static void unwind(struct cla_sched *sched)
+{
+    uint64_t until = cla_clock_monotonic_ns() + TURN_NS;
+
+    for (unsigned n = 0; n < UNWIND_MAX; n += UNWIND_BATCH) {
+        if (run_some(&sched->unwinding, UNWIND_BATCH) < UNWIND_BATCH ||
+            cla_clock_monotonic_ns() >= until)
+            return;
+    }
+}
+
 bool cla_sched_run(struct cla_sched *sched)
 {
     uint64_t until = 0;
@@ -49,7 +62,7 @@ bool cla_sched_run(struct cla_sched *sched)
             break;
     }
     if (!cla_list_empty(&sched->unwinding))
-        run_some(&sched->unwinding, UNWIND_MAX);
+        unwind(sched);
     return !cla_list_empty(&sched->ready) || !cla_list_empty(&sched->unwinding);
 }
 

@@ -41,6 +41,19 @@ return cancela.app {
             cancela.sleep(60)
         end,
 
+        -- Computes for a while when it is cancelled, as long clean-up does.
+        hold = function(params, call)
+            waiting[call.token] = true
+            local _ <close> = setmetatable({}, {
+                __close = function()
+                    local stop = cancela.now() + params.compute
+                    while cancela.now() < stop do end
+                    waiting[call.token] = nil
+                end,
+            })
+            cancela.sleep(60)
+        end,
+
         waiting = function()
             local n = 0
             for _ in pairs(waiting) do n = n + 1 end

@@ -127,3 +127,26 @@ describe("the histogram of cancel latency", function()
     assert.same(before.cancel_latency, after.cancel_latency)
   end)
 end)
+
+describe("a call that never asks for its token", function()
+  --- Bytes that a call allocates on its own account, pools warm.
+  local function bytes(run)
+    local app = testing.app { p = run }
+    for _ = 1, 10 do app:call "p" end
+    collectgarbage()
+    collectgarbage "stop"
+    local before = cancela.stats().memory_bytes
+    for _ = 1, 100 do app:call "p" end
+    local after = cancela.stats().memory_bytes
+    collectgarbage "restart"
+    return (after - before) / 100
+  end
+
+  it("pays nothing for it, nor for a call object that it does not take", function()
+    local neither = bytes(function() end)
+    local call_object = bytes(function(_, _) end)
+    local token = bytes(function(_, call) return call.token == nil end)
+    assert.is_true(neither + 16 <= call_object, neither .. " " .. call_object)
+    assert.is_true(call_object + 100 <= token, call_object .. " " .. token)
+  end)
+end)

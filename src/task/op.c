@@ -128,6 +128,8 @@ static int push_results(lua_State *L, struct cla_op_wait *wait)
     return 1 + op->ops->push(L, op, at);
 }
 
+/* Polling one may complete another, as the end of a socket cancels its handler's token: then all
+ * are withdrawn. */
 static struct cla_op *poll_once(const struct cla_op_wait *wait)
 {
     CLA_LIST_EACH (link, &wait->ops) {
@@ -135,8 +137,10 @@ static struct cla_op *poll_once(const struct cla_op_wait *wait)
 
         if (op->ops->poll != NULL && op->ops->poll(op))
             return op;
+        if (wait->done != NULL)
+            break;
     }
-    return NULL;
+    return wait->done;
 }
 
 /* Looks for an operation that can be done now, if one was nudged. */

@@ -380,7 +380,7 @@ static bool skipped(struct cla_task *task)
 {
     if (task->entered)
         return false;
-    if (expired(task))
+    if (!task->root->due && expired(task))
         cla_scope_cancel(task->root, CLA_CANCEL_TIMEOUT, cla_slice(NULL, 0));
     return cla_scope_to_raise(task) != NULL;
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { watch } from './lib/bystander.mjs';
 import { start } from './lib/gateway.mjs';
-import { sanitized, skip, until } from './lib/load.mjs';
+import { skip, stretch, until } from './lib/load.mjs';
 import { call, request } from './lib/rpc.mjs';
 import { connect, frame, nextText, upgrade, upgradeText } from './lib/ws.mjs';
 
@@ -104,25 +104,26 @@ describe('a connection lost with 1000 calls in flight', () => {
     assert.equal(Number(seen), CALLS);
   });
 
-  // The best of several tries, for others use the machine too. All of the clean-up together takes
-  // CALLS times as long as one: that is what the other would wait if it were done in one go.
+  // The best of several tries, for others use the machine too. A turn of 64 of them would take 64 ms.
   test('case 80: holds up a call of another connection for no more than a few turns', { skip }, async (t) => {
-    const TRIES = 8, COMPUTE = 0.0002, MS = sanitized ? 25 : 10;
+    const TRIES = 8, COMPUTE = 0.001, MS = 30;
     const gateway = await start('cases.lua', ['--access-log', 'off', '--calls-per-connection', String(CALLS)]);
     t.after(() => gateway.stop());
     const other = await connect(t, gateway);
     const waiting = async (n) => (await other.call('waiting')).result === n;
-    let best = Infinity;
-    for (let i = 0; i < TRIES && best > MS; i++) {
+    let best = Infinity, most = MS;
+    for (let i = 0; i < TRIES && best > most; i++) {
       const raw = await upgrade(t, gateway);
       for (let id = 0; id < CALLS; id++) raw.send(frame(request('hold', { compute: COMPUTE }, id)));
       assert.ok(await until(() => waiting(CALLS), 10_000), 'all calls run');
       const stop = await watch(upgradeText(gateway), frame(request('add', { a: 1, b: 2 }, 1)), gateway.port);
+      const stretched = stretch(gateway);
       raw.reset();
-      assert.ok(await until(() => waiting(0), 10_000), 'all calls end');
+      assert.ok(await until(() => waiting(0), 20_000), 'all calls end');
       best = Math.min(best, (await stop()).max);
+      most = MS * stretched();
     }
-    t.diagnostic(`${best.toFixed(1)} ms`);
-    assert.ok(best <= MS, `${best} ms`);
+    t.diagnostic(`${best.toFixed(1)} ms, at most ${most.toFixed(1)}`);
+    assert.ok(best <= most, `${best} ms`);
   });
 });

@@ -70,6 +70,14 @@ describe('socket:receive_op()', () => {
     await gateway.log(/lender: 2 for the lender text$/);
   });
 
+  test('beside the token that its end cancels is the one that is done', async (t) => {
+    const connection = await raw(t, '/both');
+    connection.send(frame('first'));
+    assert.equal(await text(connection), 'first');
+    connection.send(close(1000));
+    await gateway.log(/both: 2 disconnect$/);
+  });
+
   test('of another socket is woken by its end', async (t) => {
     const idle = await raw(t, '/idle');
     await gateway.log(/ idle$/);

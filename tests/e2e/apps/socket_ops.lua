@@ -103,6 +103,17 @@ return cancela.app {
             end)
             socket:send("sent " .. sent)
         end,
+        -- The end of the socket is also the end of its handler's token.
+        ["/both"] = function(socket)
+            local token = cancela.token()
+            while true do
+                local place, message = cancela.select { token:wait_op(), socket:receive_op() }
+                if message == nil or place == 1 then
+                    return log.info(("both: %d %s"):format(place, token.reason.kind))
+                end
+                socket:send(message)
+            end
+        end,
         ["/gone"] = function(socket)
             local _ <close> = cancela.defer(function()
                 local _, sent, why = cancela.select { socket:send_op "late" }

@@ -84,6 +84,23 @@ static void task_cancelled_before_it_started_never_enters_lua(void **state)
     assert_int_equal(f->sched->counters.started, 0);
 }
 
+static void deadline_that_passes_a_cancelled_task_is_counted_once(void **state)
+{
+    struct fixture *f = *state;
+    struct body body;
+
+    fixture_start(f, &body, "note('never')", 5);
+    assert_true(fixture_cancel(&body, CLA_CANCEL_RESET));
+    assert_false(fixture_cancel(&body, CLA_CANCEL_DISCONNECT));
+    f->loop.virtual_ns += 5 * FIXTURE_MS;
+    fixture_run(f);
+    assert_int_equal(body.end, CLA_TASK_SKIPPED);
+    assert_int_equal(f->sched->counters.cancelled[CLA_CANCEL_RESET], 1);
+    assert_int_equal(f->sched->counters.late_cancels[CLA_CANCEL_DISCONNECT], 1);
+    assert_int_equal(f->sched->counters.late_cancels[CLA_CANCEL_TIMEOUT], 1);
+    assert_int_equal(f->sched->counters.cancelled[CLA_CANCEL_TIMEOUT], 0);
+}
+
 static void second_cancel_changes_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -365,6 +382,7 @@ int main(void)
         TEST(deadline_cancels_with_timeout),
         TEST(task_whose_deadline_passed_in_the_queue_never_enters_lua),
         TEST(task_cancelled_before_it_started_never_enters_lua),
+        TEST(deadline_that_passes_a_cancelled_task_is_counted_once),
         TEST(second_cancel_changes_nothing),
         TEST(cleanup_runs_newest_first_and_may_await),
         TEST(end_of_grace_raises_again_and_outer_handlers_still_run),

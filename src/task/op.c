@@ -171,6 +171,7 @@ static void check_cancelled(lua_State *L, struct cla_op_wait *wait)
     if (scope == NULL)
         return;
     withdraw_all(wait);
+    wait->task->sched->counters.cancelled_waits++;
     cla_scope_raise(L, scope);
 }
 

@@ -70,6 +70,20 @@ return {
     show(pcall(xpcall, print))
     show(pcall(xpcall, print, 1))
   ]],
+  ["xpcall: the innermost that calls is the one whose handler is called"] = [[
+    local function named(name) return function(e) return name .. ": " .. tostring(e) end end
+    show(xpcall(function() return xpcall(error, named "inner", "x") end, named "outer"))
+    show(xpcall(function() xpcall(print, 1) end, named "outer"))
+    show(xpcall(function() show(xpcall(error, named "inner", "x")) error("y", 0) end, named "outer"))
+    show(xpcall(function() show(pcall(error, "x")) error("y", 0) end, named "outer"))
+    show(xpcall(function() coroutine.wrap(function() error("z", 0) end)() end, named "outer"))
+    show(xpcall(function() show(xpcall(coroutine.yield, named "inner", 1)) error("y", 0) end, named "outer"))
+    show(xpcall(function() table.sort({ 2, 1 }, function() error("sorting", 0) end) end, named "outer"))
+    show(xpcall(xpcall, named "outer", error, named "inner", "x"))
+    show(xpcall(error, function(e) return xpcall(error, named "in handler", e) end, "x"))
+    show(xpcall(function() local c <close> = setmetatable({}, { __close = function() error("closing", 0) end }) end,
+      named "outer"))
+  ]],
   ["xpcall: tracebacks are of where the error was raised"] = [[
     local function inner() error "deep" end
     local function outer() inner() return 1 end
@@ -93,6 +107,7 @@ return {
     local function f() return 1 + f() end
     local ok, e = pcall(f)
     show(ok, tostring(e):match "stack overflow")
+    show(select(2, xpcall(f, function(e) return "handled " .. e end)):match "^handled .*stack overflow")
     show(pcall(function() return "still fine" end))
   ]],
   ["generators"] = [[

@@ -85,7 +85,7 @@ def exported(source, table):
 
 def annotated(source):
     """Yields (class, field) of the annotations of what scripts are given."""
-    for name, body in re.findall(r"^---@class cancela\.(Call|Token|Registration|Client|Socket|log|json|Reason|Task|Group|Channel|Semaphore|Mutex|Interval)\b.*\n((?:---.*\n)*)",
+    for name, body in re.findall(r"^---@class cancela\.(Call|Token|Registration|Client|Socket|log|json|Reason|Task|Group|Channel|Semaphore|Mutex|Interval|Stats|Histogram|Bucket)\b.*\n((?:---.*\n)*)",
                                  source, re.M):
         yield from ((name, field) for field in re.findall(r"^---@field (\w+)", body, re.M))
 
@@ -103,18 +103,40 @@ def check_script_api(tree):
     for kind, field in annotated(source):
         if kind in spelled:
             names.append((f"`{spelled[kind]}.{field}", f"`{spelled[kind]}:{field}("))
+        elif kind == "Stats":
+            names.append(f"| `{field}` |")
         elif kind == "log":
             names.append((f"cancela.log.{field}", f"/ {field}"))
         else:
             names.append(f"{field} =" if field == "kind" else f"`{field}`")
-    counters = (tree.root / "src/task/sched.h").read_text(encoding="utf-8")
-    names += [f"| `{name}` |" for name in re.findall(r"^    X\((\w+),", counters, re.M)]
+    counters = set(re.findall(r"^    X\((\w+),", (tree.root / "src/task/sched.h").read_text(encoding="utf-8"), re.M))
+    names += [f"| `{name}` |" for name in counters]
+    for name in counters - {field for kind, field in annotated(source) if kind == "Stats"}:
+        yield f"lua/cancela/init.lua: cancela.Stats lacks the counter {name}"
     if len(names) < 20:
         yield "docs/script-guide.md: lua/cancela/*.lua exports next to nothing"
     for name in names:
         ways = name if isinstance(name, tuple) else (name,)
         if not any(way in guide for way in ways):
             yield f"docs/script-guide.md: {ways[0]} is missing"
+
+
+def check_awaits(tree):
+    """Every await x:verb() has an operation x:verb_op(), and says what a cancel loses."""
+    source = (tree.root / "lua/cancela/init.lua").read_text(encoding="utf-8")
+    awaits = 0
+    for name, body in re.findall(r"^---@class cancela\.(\w+)\b.*\n((?:---.*\n|\n(?=---@field))*)", source, re.M):
+        fields = dict(re.findall(r"^---@field (\w+)\?? (.*\n(?:--- .*\n)*)", body, re.M))
+        for field, text in fields.items():
+            if not text.startswith("fun(") or not re.search(r"\bawaits\b", text, re.I):
+                continue
+            awaits += 1
+            if f"{field}_op" not in fields:
+                yield f"lua/cancela/init.lua: {name}:{field}() awaits, and there is no {field}_op"
+            if "Cancel safe: " not in text:
+                yield f"lua/cancela/init.lua: {name}:{field}() awaits, and does not say if it is cancel safe"
+    if awaits < 10:
+        yield "lua/cancela/init.lua: next to nothing awaits"
 
 
 def check_options(tree):
@@ -334,7 +356,7 @@ def check_sessions(tree):
                 yield from (f"{page}:{line}: {finding}" for finding in check_console(tree, address, text))
 
 
-RULES = [check_settings, check_script_api, check_options, check_codes, check_reasons, check_exit_codes, check_links,
+RULES = [check_settings, check_script_api, check_awaits, check_options, check_codes, check_reasons, check_exit_codes, check_links,
          check_functions, check_cases, check_code, check_sessions]
 
 
@@ -351,6 +373,10 @@ BREAKS = [
     (check_script_api, "docs/script-guide.md", "`call.peer`", "`call.pair`"),
     (check_script_api, "docs/script-guide.md", "`channel:recv(", "`channel:receive("),
     (check_script_api, "docs/script-guide.md", "| `late_errors` |", "| `errors` |"),
+    (check_script_api, "docs/script-guide.md", "| `late_cancels` |", "| `late` |"),
+    (check_script_api, "lua/cancela/init.lua", "---@field late_errors", "---@field later_errors"),
+    (check_awaits, "lua/cancela/init.lua", "---@field lock_op", "---@field locking"),
+    (check_awaits, "lua/cancela/init.lua", "Cancel safe: a tick", "A tick"),
     (check_options, "docs/script-guide.md", "| `nulls` |", "| `null` |"),
     (check_codes, "docs/script-guide.md", "-32005", "-32006"),
     (check_codes, "docs/protocols.md", "-32802", "-32801"),

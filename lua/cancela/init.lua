@@ -78,14 +78,20 @@ local app = require "cancela.app"
 ---@field set fun(self: cancela.Client, key: string, value: any) keeps plain data; nil removes. At most
 --- 64 KiB of names and values together, else it raises
 ---@field notify fun(self: cancela.Client, event: string, data?: any): boolean?, string? of a client of
---- procedures: sends a JSON-RPC notification. Awaits room. Returns true, or nil and "closed"
+--- procedures: sends a JSON-RPC notification. Awaits room. Returns true, or nil and "closed". Cancel safe: it is
+--- queued whole, or it raises and nothing was
+---@field notify_op fun(self: cancela.Client, event: string, data?: any): cancela.Operation `notify` for
+--- `cancela.select`; what cannot be sent is raised here
 ---@field close fun(self: cancela.Client, code?: integer, reason?: string): boolean false if it was closed
 
----@class cancela.Socket: cancela.Client What a WebSocket handler gets. It has no `notify`.
+---@class cancela.Socket: cancela.Client What a WebSocket handler gets. It has no `notify` and no `notify_op`.
 ---@field send fun(self: cancela.Socket, message: string, kind?: "text"|"binary"): boolean?, string?
---- Awaits room. Returns true, or nil and "closed"
----@field receive fun(self: cancela.Socket): string?, string? the next message and its kind, or nil and
---- "closed". Awaits
+--- Awaits room. Returns true, or nil and "closed". Cancel safe: it is queued whole, or it raises and nothing was
+---@field send_op fun(self: cancela.Socket, message: string, kind?: "text"|"binary"): cancela.Operation `send`
+--- for `cancela.select`
+---@field receive fun(self: cancela.Socket): string?, string? awaits the next message. Returns it and its kind, or
+--- nil and "closed". Cancel safe: a message is taken when it is returned
+---@field receive_op fun(self: cancela.Socket): cancela.Operation `receive` for `cancela.select`
 ---@field messages fun(self: cancela.Socket): fun(): string?, string? `receive`, for `for`
 
 ---@class cancela.ErrorSpec
@@ -264,8 +270,34 @@ cancela.sleep_op = core.sleep_op
 ---@type fun(operations: cancela.Operation[]): integer, any
 cancela.select = core.select
 
----Counts of this VM since it began: see the script guide.
----@type fun(): table<string, integer|table<string, integer>>
+---@class cancela.Bucket
+---@field le number seconds
+---@field count integer how many took at most that long
+
+---@class cancela.Histogram
+---@field count integer
+---@field sum number seconds
+---@field buckets cancela.Bucket[] cumulative
+
+---@class cancela.Stats
+---@field tasks integer that live now
+---@field memory_bytes integer in use now
+---@field cancelled table<cancela.Kind, integer> scopes that were cancelled
+---@field late_cancels table<cancela.Kind, integer> cancels that found theirs cancelled already
+---@field late_resets integer cancels of calls that had their result
+---@field cancel_latency cancela.Histogram of calls, from the cancel until all of their work was gone
+---@field started integer tasks that entered Lua
+---@field skipped integer tasks cancelled before they entered Lua
+---@field cancelled_waits integer awaits that a cancellation ended
+---@field grace_exceeded integer scopes whose clean-up was still going at the end of grace
+---@field callbacks integer on_cancel functions run
+---@field callback_errors integer of those, ended by an error
+---@field cleanup_errors integer calls whose clean-up raised
+---@field late_errors integer errors of subtasks whose group was ending already
+---@field ignored_cancels integer calls that returned a value after they were cancelled
+
+---Counts of this VM, which is this worker's, since it began.
+---@type fun(): cancela.Stats
 cancela.stats = core.stats
 
 local function getenv(name)

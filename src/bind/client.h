@@ -15,14 +15,7 @@ void cla_client_setup(lua_State *L);
 /* Pushes the object of a socket, the same for as long as a script holds it. May raise. */
 void cla_client_push(lua_State *L, struct cla_socket *socket);
 
-/* Takes the next message of the socket, which must have one, and pushes it and its kind. Returns 2.
- * May raise; then it is still there. */
-int cla_client_push_message(lua_State *L, struct cla_socket *socket);
-
-/* True if a task waits in socket:receive(). */
-bool cla_client_reading(const struct cla_socket *socket);
-
-/* Wakes who waits in socket:receive(), if anybody does: look again. */
-void cla_client_wake_reader(struct cla_socket *socket);
+/* The socket of the client object at index 1; raises if that is none. */
+struct cla_socket *cla_client_check(lua_State *L);
 
 #endif

@@ -255,10 +255,20 @@ static void on_end(struct cla_task *task, enum cla_task_end end)
     }
 }
 
+static void count_latency(struct cla_task *task)
+{
+    struct cla_sched *sched = task->sched;
+
+    cla_histogram_add(&sched->counters.cancel_latency,
+                      cla_sched_now_ns(sched) - task->root->reason.at_ns);
+}
+
 static void on_release(struct cla_task *task)
 {
     struct cla_call *call = task->owner;
 
+    if (call->state == CLA_CALL_CANCELLED)
+        count_latency(task);
     call->task = NULL;
     cla_call_detach(task->sched->L, call);
     cla_call_release(call);

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "bind/client.h"
+#include "bind/client_ops.h"
 #include "bind/error.h"
 #include "bind/headers.h"
 #include "bind/reason.h"
@@ -319,7 +320,7 @@ static int push_event(lua_State *L, struct cla_socket *socket)
     }
     if (cla_socket_in_any(socket)) {
         (void)function_on(L, handler->on_message, socket);
-        cla_client_push_message(L, socket);
+        cla_client_ops_push_message(L, socket);
         return 3;
     }
     socket->stage = STAGE_CLOSED;
@@ -414,7 +415,7 @@ void cla_socket_jobs_readable(struct cla_app *app, struct cla_socket *socket)
 {
     (void)app;
     if (socket->route->streams)
-        cla_client_wake_reader(socket);
+        cla_client_ops_wake_reader(socket);
     else
         run_events(socket);
 }
@@ -423,7 +424,7 @@ bool cla_socket_jobs_idle(struct cla_app *app, struct cla_socket *socket)
 {
     (void)app;
     return !cla_socket_in_any(socket) &&
-           (socket->route->streams ? cla_client_reading(socket) : socket->task == NULL);
+           (socket->route->streams ? cla_client_ops_reading(socket) : socket->task == NULL);
 }
 
 void cla_socket_jobs_stop(struct cla_app *app, struct cla_socket *socket, enum cla_cancel_kind kind,
@@ -438,12 +439,12 @@ void cla_socket_jobs_stop(struct cla_app *app, struct cla_socket *socket, enum c
 
 static void stop_handler(struct cla_socket *socket)
 {
-    bool read_on = socket->clean && (cla_socket_in_any(socket) || cla_client_reading(socket));
+    bool read_on = socket->clean && (cla_socket_in_any(socket) || cla_client_ops_reading(socket));
 
     if (!read_on)
         cla_socket_jobs_stop(NULL, socket, socket->cause.kind, cla_reason_message(&socket->cause));
     if (socket->route->streams)
-        cla_client_wake_reader(socket); /* it need not be the handler */
+        cla_client_ops_wake_reader(socket); /* it need not be the handler */
     else
         run_events(socket);
 }

@@ -2,7 +2,7 @@
 
 #include <lauxlib.h>
 
-#include "task/sched.h"
+#include "bind/script.h"
 
 static void set(lua_State *L, const char *name, uint64_t value)
 {
@@ -10,12 +10,35 @@ static void set(lua_State *L, const char *name, uint64_t value)
     lua_setfield(L, -2, name);
 }
 
-static void push_cancelled(lua_State *L, const struct cla_sched_counters *counters)
+static void set_by_kind(lua_State *L, const char *name, const uint64_t *counts)
 {
     lua_createtable(L, 0, CLA_CANCEL_KINDS);
     for (int kind = CLA_CANCEL_NONE + 1; kind < CLA_CANCEL_KINDS; kind++)
-        set(L, cla_cancel_kind_name((enum cla_cancel_kind)kind), counters->cancelled[kind]);
-    lua_setfield(L, -2, "cancelled");
+        set(L, cla_cancel_kind_name((enum cla_cancel_kind)kind), counts[kind]);
+    lua_setfield(L, -2, name);
+}
+
+/* Buckets are cumulative, as monitoring systems want them. The one without a bound is the count:
+ * JSON has no infinity, and stats() is to be a result. */
+static void set_histogram(lua_State *L, const char *name, const struct cla_histogram *histogram)
+{
+    uint64_t count = 0;
+
+    lua_createtable(L, 0, 3);
+    lua_createtable(L, CLA_HISTOGRAM_BOUNDS, 0);
+    for (int at = 0; at < CLA_HISTOGRAM_BOUNDS; at++) {
+        count += histogram->counts[at];
+        lua_createtable(L, 0, 2);
+        lua_pushnumber(L, (double)cla_histogram_bound_ns(at) / CLA_NS_PER_S);
+        lua_setfield(L, -2, "le");
+        set(L, "count", count);
+        lua_rawseti(L, -2, at + 1);
+    }
+    lua_setfield(L, -2, "buckets");
+    set(L, "count", count + histogram->counts[CLA_HISTOGRAM_BOUNDS]);
+    lua_pushnumber(L, (double)histogram->sum_ns / CLA_NS_PER_S);
+    lua_setfield(L, -2, "sum");
+    lua_setfield(L, -2, name);
 }
 
 int cla_stats_read(lua_State *L)
@@ -25,9 +48,12 @@ int cla_stats_read(lua_State *L)
     lua_createtable(L, 0, 16);
     set(L, "tasks", sched->live);
     set(L, "memory_bytes", sched->memory != NULL ? *sched->memory : 0);
+    set(L, "late_resets", cla_script_of(L)->app.late_resets);
 #define X(name, doc) set(L, #name, sched->counters.name);
     CLA_SCHED_COUNTERS(X)
 #undef X
-    push_cancelled(L, &sched->counters);
+    set_by_kind(L, "cancelled", sched->counters.cancelled);
+    set_by_kind(L, "late_cancels", sched->counters.late_cancels);
+    set_histogram(L, "cancel_latency", &sched->counters.cancel_latency);
     return 1;
 }

@@ -1,12 +1,12 @@
-/* cancela.stats(): the scheduler's counters.
+/* cancela.stats(): what the scheduler and the gateway have counted.
  *
- * VM thread. Depends on: task/sched, lua. */
+ * VM thread. Depends on: bind/script, lua. */
 #ifndef CLA_BIND_STATS_H
 #define CLA_BIND_STATS_H
 
 #include <lua.h>
 
-/* stats() -> {name = integer}. A lua_CFunction. */
+/* stats() -> {name = integer or table}. A lua_CFunction. */
 int cla_stats_read(lua_State *L);
 
 #endif

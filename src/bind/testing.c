@@ -210,9 +210,11 @@ static int l_call(lua_State *L)
     if (t->released)
         return push_outcome(L, t);
     t->waiting = task;
-    if (has_cancel)
+    if (has_cancel && cancel_after == 0) /* a reset in the segment of its request */
+        on_cancel_timer(&t->cancel_timer);
+    else if (has_cancel)
         cla_timer_start(&task->sched->loop->timers, &t->cancel_timer,
-                        cla_sched_now_ns(task->sched) + cancel_after);
+                        cla_clock_add(cla_sched_now_ns(task->sched), cancel_after));
     return cla_await(L, task, cancel_call, t, call_k);
 }
 

@@ -36,7 +36,7 @@ struct cla_app_ops {
      * cla_call_fail() or cla_call_cancelled(), and cla_call_release() when its work is gone.
      * Returns 0, -CLA_ENOMEM, or -CLA_ELIMIT while memory is short: then it was not taken. */
     int (*start)(struct cla_app *app, struct cla_call *call);
-    /* Cancels a call that was started and not released. */
+    /* Cancels a call that was started and not released; a second time only counts. */
     void (*cancel)(struct cla_app *app, struct cla_call *call, enum cla_cancel_kind kind,
                    struct cla_slice message);
     /* The handler's route at 'path'; NULL: there is none. */
@@ -75,7 +75,8 @@ struct cla_app_ops {
 
 struct cla_app {
     const struct cla_app_ops *ops;
-    unsigned jobs; /* of its own, that belong to no call or socket: a drain waits for them */
+    unsigned jobs;        /* of its own, that belong to no call or socket: a drain waits for them */
+    uint64_t late_resets; /* the gateway's count of cancels that came after the result */
 };
 
 #endif

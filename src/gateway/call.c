@@ -170,11 +170,12 @@ bool cla_call_cancelled(struct cla_call *call, const struct cla_reason *reason)
 
 void cla_call_cancel(struct cla_call *call, enum cla_cancel_kind kind, struct cla_slice message)
 {
-    if (call->state != CLA_CALL_OPEN) {
-        call->env->late_resets += call->state == CLA_CALL_COMPLETED;
+    if (call->state == CLA_CALL_COMPLETED)
+        call->env->app->late_resets++;
+    if (call->state == CLA_CALL_COMPLETED || call->state == CLA_CALL_FAILED)
         return;
-    }
-    /* The app decides the reason (a deadline that has passed comes first) and tells us back. */
+    /* The app decides the reason (a deadline that has passed comes first) and tells us back; of one
+     * that is cancelled it counts this. */
     call->env->app->ops->cancel(call->env->app, call, kind, message);
 }
 

@@ -75,7 +75,6 @@ struct cla_call_env {
     unsigned in_flight;            /* calls not released */
     atomic_uint *all;              /* those of all workers; NULL: there is one */
     unsigned max_in_flight;        /* max_calls */
-    uint64_t late_resets;          /* cancels that came after the result */
 };
 
 struct cla_call {

@@ -7,7 +7,7 @@
 /* More than these are not kept when the last call has gone. */
 #define KEEP_SLOTS 64
 
-static unsigned hash(struct cla_slice id)
+static uint32_t hash(struct cla_slice id)
 {
     uint32_t h = UINT32_C(2166136261); /* FNV-1a */
 
@@ -32,8 +32,9 @@ static void push(struct cla_call_index *index, struct cla_call *call)
 /* Moves all calls to 'slots' chains. Returns 0 or -CLA_ENOMEM. */
 static int resize(struct cla_call_index *index, unsigned slots)
 {
-    struct cla_call_index larger = {.mask = slots - 1, .count = index->count};
+    struct cla_call_index larger = *index;
 
+    larger.mask = slots - 1;
     larger.slots = cla_mem_zalloc(slots * sizeof *larger.slots);
     if (larger.slots == NULL)
         return -CLA_ENOMEM;
@@ -61,29 +62,60 @@ int cla_call_index_add(struct cla_call_index *index, struct cla_call *call)
     return 0;
 }
 
-struct cla_call *cla_call_index_find(const struct cla_call_index *index, struct cla_slice id)
+static struct cla_call *find(const struct cla_call_index *index, struct cla_slice id, bool open)
 {
     struct cla_call *call = index->count > 0 ? *slot_of(index, id) : NULL;
 
-    while (call != NULL && (call->state != CLA_CALL_OPEN || !cla_slice_eq(call->request_id, id)))
+    while (call != NULL &&
+           ((call->state == CLA_CALL_OPEN) != open || !cla_slice_eq(call->request_id, id)))
         call = call->index_next;
     return call;
 }
 
+struct cla_call *cla_call_index_find(const struct cla_call_index *index, struct cla_slice id)
+{
+    return find(index, id, true);
+}
+
+struct cla_call *cla_call_index_find_ended(const struct cla_call_index *index, struct cla_slice id)
+{
+    return find(index, id, false);
+}
+
+bool cla_call_index_answered(const struct cla_call_index *index, struct cla_slice id)
+{
+    uint32_t h = hash(id);
+
+    for (unsigned i = 0; i < CLA_CALL_INDEX_ANSWERED && i < index->answered_n; i++) {
+        if (index->answered[i] == h)
+            return true;
+    }
+    return false;
+}
+
+static void free_slots(struct cla_call_index *index)
+{
+    cla_mem_free(index->slots);
+    index->slots = NULL;
+    index->mask = 0;
+}
+
 void cla_call_index_remove(struct cla_call_index *index, struct cla_call *call)
 {
-    struct cla_call **at = slot_of(index, call->request_id);
+    uint32_t h = hash(call->request_id);
+    struct cla_call **at = &index->slots[h & index->mask].first;
 
     while (*at != call)
         at = &(*at)->index_next;
     *at = call->index_next;
+    if (call->state == CLA_CALL_COMPLETED)
+        index->answered[index->answered_n++ % CLA_CALL_INDEX_ANSWERED] = h;
     if (--index->count == 0 && index->mask >= KEEP_SLOTS)
-        cla_call_index_fini(index);
+        free_slots(index);
 }
 
 void cla_call_index_fini(struct cla_call_index *index)
 {
     CLA_PRE(index->count == 0);
-    cla_mem_free(index->slots);
-    *index = (struct cla_call_index){0};
+    free_slots(index);
 }

@@ -77,6 +77,8 @@
       "time a connection may wait for its next request")                                          \
     X(DURATION, write_timeout, "30s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                            \
       "time a client may take none of what is sent to it")                                        \
+    X(DURATION, tcp_keepalive, "60s", 0, CLA_DAY_NS / 2, NULL,                                    \
+      "time after which a client whose system does not answer is lost; 0 for never")              \
     X(COUNT, requests_per_connection, "0", 0, UINT32_MAX, NULL,                                   \
       "requests after which a connection is closed; 0 for no limit")                              \
     X(BYTES, pipeline_bytes, "64KiB", 1, CLA_GIB, NULL,                                           \

@@ -95,6 +95,7 @@ static bool half_close_allowed(const struct cla_listen *listen, const struct cla
 static int open_gate(struct cla_entrance_gate *gate, struct cla_loop *loop,
                      const struct cla_listen *listen, struct cla_config_error *error)
 {
+    uint64_t keep_alive_ns = gate->entrance->config->tcp_keepalive_ns;
     int rc;
 
     errno = 0;
@@ -108,6 +109,8 @@ static int open_gate(struct cla_entrance_gate *gate, struct cla_loop *loop,
         explain(listen, rc, error);
         return rc;
     }
+    if (keep_alive_ns > 0)
+        cla_listener_keep_alive(&gate->listener, keep_alive_ns);
     gate->via.loopback = gate->listener.loopback;
     gate->via.local = listen->local;
     gate->via.tls = listen->tls;

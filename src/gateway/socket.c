@@ -297,14 +297,27 @@ bool cla_socket_judge(struct cla_socket *socket)
     return any;
 }
 
+/* Nothing runs by that id: the reset only counts, if its call is known. */
+static void count_late_reset(struct cla_socket *socket, struct cla_slice id)
+{
+    struct cla_call *call = cla_call_index_find_ended(&socket->calls, id);
+
+    if (call != NULL)
+        cla_call_cancel(call, CLA_CANCEL_RESET, cla_slice(NULL, 0));
+    else if (cla_call_index_answered(&socket->calls, id))
+        socket->worker->env.app->late_resets++;
+}
+
 void cla_socket_reset(struct cla_socket *socket, struct cla_slice id)
 {
     static const char why[] = "too many calls were reset (resets_per_second)";
     struct cla_call *call = cla_call_index_find(&socket->calls, id);
     struct cla_conn *conn = socket->conn;
 
-    if (call == NULL)
+    if (call == NULL) {
+        count_late_reset(socket, id);
         return;
+    }
     cla_call_cancel(call, CLA_CANCEL_RESET, cla_slice(NULL, 0));
     if (socket->conn == NULL || !cla_ws_conn_writable(&socket->ws) || !resets_too_often(socket))
         return; /* the answer may have been the end of the connection */

@@ -117,7 +117,8 @@ void cla_socket_answered(struct cla_socket *socket);
 /* Looks again at all that is postponed. Returns true if something is no longer. For the worker. */
 bool cla_socket_judge(struct cla_socket *socket);
 
-/* Cancels (reset) the call with this id that has not ended; no-op if there is none. A client that
+/* Cancels (reset) the call with this id that has not ended; no-op if there is none, but for
+ * counters if it was there. A client that
  * does this more often than resets_per_second allows is closed. */
 void cla_socket_reset(struct cla_socket *socket, struct cla_slice id);
 

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -19,6 +20,8 @@
 #include "base/error.h"
 
 #define BACKLOG 4096
+/* Questions to a silent peer, in the second half of its time. */
+#define KEEP_PROBES 3
 /* Connections accepted before other events are looked at. */
 #define ACCEPT_MAX 64
 /* Rest after the process ran out of descriptors or memory; the kernel keeps connections waiting. */
@@ -225,6 +228,30 @@ int cla_listener_open(struct cla_listener *listener, struct cla_loop *loop, cons
     if (rc != 0)
         close_fd(listener);
     return rc;
+}
+
+static void set_tcp(const struct cla_listener *listener, int option, uint64_t value)
+{
+    int number = value > 0 ? (int)value : 1;
+
+    (void)setsockopt(listener->fd, IPPROTO_TCP, option, &number, sizeof number);
+}
+
+/* Accepted sockets take these options over from the listening one. A system that lacks one still
+ * has the others. The user timeout is for what is under way when the peer goes: the system asks
+ * nothing while data waits for its acknowledgement. */
+void cla_listener_keep_alive(struct cla_listener *listener, uint64_t timeout_ns)
+{
+    uint64_t seconds = (timeout_ns + CLA_NS_PER_S - 1) / CLA_NS_PER_S;
+    int on = 1;
+
+    if (listener->path != NULL)
+        return;
+    set_tcp(listener, TCP_KEEPIDLE, seconds / 2);
+    set_tcp(listener, TCP_KEEPINTVL, seconds / (2 * KEEP_PROBES));
+    set_tcp(listener, TCP_KEEPCNT, KEEP_PROBES);
+    set_tcp(listener, TCP_USER_TIMEOUT, 1000 * seconds);
+    (void)setsockopt(listener->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 }
 
 /* --- Unix sockets. --- */

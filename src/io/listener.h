@@ -58,6 +58,11 @@ int cla_listener_open(struct cla_listener *listener, struct cla_loop *loop, cons
 int cla_listener_open_local(struct cla_listener *listener, struct cla_loop *loop, const char *path,
                             mode_t mode, const struct cla_listener_events *events, void *arg);
 
+/* Has the system ask the peers of connections accepted from now on whether they are there, and give
+ * up those that have not answered for about timeout_ns (in whole seconds, rounded up; up to 12
+ * hours), be it that or data. No-op for a unix socket. */
+void cla_listener_keep_alive(struct cla_listener *listener, uint64_t timeout_ns);
+
 /* Stops listening at once; the file of a unix socket is removed. The struct may be freed once the
  * loop has run. */
 void cla_listener_close(struct cla_listener *listener);

@@ -394,7 +394,7 @@ int cla_coro_close(lua_State *L)
     struct cla_coro *coro;
     lua_Debug ar;
 
-    luaL_argexpected(L, co != NULL, 1, "coroutine");
+    luaL_argexpected(L, co != NULL, 1, "thread");
     if (cla_task_owns(co))
         return luaL_error(L, "cannot close the coroutine of a call");
     coro = cla_coro_of(co);

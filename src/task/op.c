@@ -1,5 +1,5 @@
 /* Happy path: begin says no, enqueue, the task waits; another task or a timer completes one, the
- * task runs and pushes what that one gives.
+ * task runs and pushes what that one gives. Or it is nudged, runs, polls, and perhaps waits on.
  * Failure modes: the wait is cancelled: all are withdrawn. One was done already when the cancel
  * came: it is delivered, or given back, as its kind says.
  * On close: a task that is abandoned withdraws as a cancelled one does. */
@@ -78,6 +78,19 @@ void cla_op_complete(struct cla_op *op)
     cla_task_wake(wait->task);
 }
 
+void cla_op_nudge(struct cla_op *op)
+{
+    struct cla_op_wait *wait = op->wait;
+
+    if (wait == NULL)
+        return;
+    wait->nudged = true;
+    if (wait->task->state != CLA_TASK_WAITING)
+        return;
+    wait->task->nudged = true;
+    cla_task_wake(wait->task);
+}
+
 void cla_op_expire(struct cla_op *op)
 {
     struct cla_op_wait *wait = op->wait;
@@ -115,6 +128,53 @@ static int push_results(lua_State *L, struct cla_op_wait *wait)
     return 1 + op->ops->push(L, op, at);
 }
 
+/* Polling one may complete another, as the end of a socket cancels its handler's token: then all
+ * are withdrawn. */
+static struct cla_op *poll_once(const struct cla_op_wait *wait)
+{
+    CLA_LIST_EACH (link, &wait->ops) {
+        struct cla_op *op = in_wait(link);
+
+        if (op->ops->poll != NULL && op->ops->poll(op))
+            return op;
+        if (wait->done != NULL)
+            break;
+    }
+    return wait->done;
+}
+
+/* Looks for an operation that can be done now, if one was nudged. */
+static bool poll_all(struct cla_op_wait *wait)
+{
+    while (wait->nudged && wait->done == NULL) {
+        wait->nudged = false; /* until the end of one makes another possible */
+        wait->done = poll_once(wait);
+    }
+    if (wait->done == NULL)
+        return false;
+    withdraw_all(wait);
+    return true;
+}
+
+static int await_k(lua_State *L, int status, lua_KContext context);
+
+static int wait_on(lua_State *L, struct cla_op_wait *wait)
+{
+    return cla_await_with(L, wait->task, cancel_wait, wait, await_k, (lua_KContext)wait);
+}
+
+/* A cancel that came since the nudge did not find the task waiting. */
+static void check_cancelled(lua_State *L, struct cla_op_wait *wait)
+{
+    struct cla_scope *scope = cla_scope_to_raise(wait->task);
+
+    if (scope == NULL)
+        return;
+    withdraw_all(wait);
+    wait->task->sched->counters.cancelled_waits++;
+    cla_scope_raise(L, scope);
+}
+
 static int await_k(lua_State *L, int status, lua_KContext context)
 {
     struct cla_op_wait *wait = (struct cla_op_wait *)context;
@@ -122,6 +182,11 @@ static int await_k(lua_State *L, int status, lua_KContext context)
     struct cla_scope *scope;
 
     (void)status;
+    task->nudged = false;
+    if (wait->done == NULL && !poll_all(wait)) {
+        check_cancelled(L, wait);
+        return wait_on(L, wait);
+    }
     if (wait->done->ops->give_back != NULL && (scope = cla_scope_to_raise(task)) != NULL) {
         wait->done->ops->give_back(wait->done);
         cla_scope_raise(L, scope);
@@ -154,6 +219,7 @@ static int await(lua_State *L, int first, int count, bool select)
     wait->task = task;
     wait->done = NULL;
     wait->first = first;
+    wait->nudged = false;
     wait->select = select;
     for (int at = first; at < first + count; at++) {
         struct cla_op *op = op_at(L, at);
@@ -166,7 +232,7 @@ static int await(lua_State *L, int first, int count, bool select)
         }
     }
     enqueue_all(L, wait, count);
-    return cla_await_with(L, task, cancel_wait, wait, await_k, (lua_KContext)wait);
+    return poll_all(wait) ? push_results(L, wait) : wait_on(L, wait);
 }
 
 int cla_op_await(lua_State *L)

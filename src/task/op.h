@@ -13,7 +13,11 @@
  * An operation is a Lua userdata that begins with struct cla_op. Awaiting asks each in turn to
  * begin; if none is done at once all are queued with what they wait for, and the first that
  * somebody completes withdraws the others then and there. So exactly one happens, and nothing is
- * taken by the others. An operation may be awaited again afterwards. */
+ * taken by the others. An operation may be awaited again afterwards.
+ *
+ * Where whoever is waited for cannot do it himself, or might have nothing left by then, he nudges:
+ * the task runs, and looks through its operations in order for one that can be done now. If there
+ * is none it waits on; none has lost its place. */
 #ifndef CLA_TASK_OP_H
 #define CLA_TASK_OP_H
 
@@ -34,6 +38,9 @@ struct cla_op_ops {
     void (*enqueue)(struct cla_op *op);
     /* Undoes enqueue(), but for op->link. May be NULL. */
     void (*withdraw)(struct cla_op *op);
+    /* The task was nudged: does it now if that can be: true. Runs no Lua. NULL: it is never nudged.
+     */
+    bool (*poll)(struct cla_op *op);
     /* Does it now if its time has come: true. NULL: not an operation of time. */
     bool (*expire)(struct cla_op *op, uint64_t now_ns);
     /* It is done, but its task was cancelled before it ran: undoes it, and the task raises. NULL:
@@ -50,6 +57,7 @@ struct cla_op_wait {
     struct cla_op *done; /* NULL: none yet */
     int first;           /* stack index of the first */
     bool select;         /* the results begin with the place of the one that is done */
+    bool nudged;         /* one should be polled */
 };
 
 struct cla_op {
@@ -83,6 +91,10 @@ int cla_op_select(lua_State *L);
 
 /* The queued 'op' was done: withdraws the others of its wait and wakes its task. */
 void cla_op_complete(struct cla_op *op);
+
+/* The queued 'op' may be possible now, or be over: its task is to poll. No-op if it is not queued.
+ */
+void cla_op_nudge(struct cla_op *op);
 
 /* The time of the queued 'op' has come: completes it, or one that stands before it in its wait
  * whose time has come too. */

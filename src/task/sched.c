@@ -8,8 +8,10 @@
 #define TURN_NS CLA_NS_PER_MS
 /* Tasks resumed between two looks at the clock. */
 #define BATCH 32
-/* Cancelled tasks taken in one turn. */
+/* Cancelled tasks taken in one turn, if that does not take longer than a turn may. */
 #define UNWIND_MAX 64
+/* Of them, between two looks at the clock: clean-up may compute. */
+#define UNWIND_BATCH 4
 
 void cla_sched_init(struct cla_sched *sched, lua_State *L, struct cla_loop *loop,
                     struct cla_log *log, const struct cla_sched_ops *ops)
@@ -37,15 +39,18 @@ static unsigned run_some(struct cla_link *list, unsigned max)
 }
 
 /* Only those that are there now: what they cancel wakes after the functions that it fires. */
-static void run_unwinding(struct cla_sched *sched)
+static void unwind(struct cla_sched *sched)
 {
     struct cla_link *last = sched->unwinding.prev, *link = NULL;
+    uint64_t until = cla_clock_monotonic_ns() + TURN_NS;
 
-    for (unsigned n = 0; n < UNWIND_MAX && link != last; n++) {
+    for (unsigned n = 1; n <= UNWIND_MAX && link != last; n++) {
         link = cla_list_pop(&sched->unwinding);
         if (link == NULL)
-            break;
+            return;
         cla_task_resume(CLA_CONTAINER(link, struct cla_task, link));
+        if (n % UNWIND_BATCH == 0 && cla_clock_monotonic_ns() >= until)
+            return;
     }
 }
 
@@ -62,7 +67,7 @@ bool cla_sched_run(struct cla_sched *sched)
             break;
     }
     if (!cla_list_empty(&sched->unwinding))
-        run_unwinding(sched);
+        unwind(sched);
     return !cla_list_empty(&sched->ready) || !cla_list_empty(&sched->unwinding);
 }
 

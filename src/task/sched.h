@@ -10,6 +10,7 @@
 
 #include <lua.h>
 
+#include "base/histogram.h"
 #include "base/log.h"
 #include "cancel/token.h"
 #include "io/loop.h"
@@ -42,7 +43,9 @@ struct cla_sched_counters {
 #define X(name, doc) uint64_t name;
     CLA_SCHED_COUNTERS(X)
 #undef X
-    uint64_t cancelled[CLA_CANCEL_KINDS]; /* scopes that were cancelled, by kind */
+    uint64_t cancelled[CLA_CANCEL_KINDS];    /* scopes that were cancelled, by kind */
+    uint64_t late_cancels[CLA_CANCEL_KINDS]; /* cancels that found theirs cancelled, by kind */
+    struct cla_histogram cancel_latency;     /* of calls, until their work was gone */
 };
 
 struct cla_sched {

@@ -320,8 +320,12 @@ bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct
     struct cla_task *task = scope->task;
     uint64_t now;
 
-    if (scope->due || !scope->open)
+    if (!scope->open)
         return false;
+    if (scope->due) {
+        task->sched->counters.late_cancels[kind]++;
+        return false;
+    }
     now = cla_sched_now_ns(task->sched);
     scope->due = true;
     scope->grace_end_ns = cla_clock_add(now, task->sched->grace_ns);
@@ -397,11 +401,23 @@ static void end_dependents(struct cla_scope *scope)
     }
 }
 
+/* Its timer served the grace, so nothing told of a deadline that passed meanwhile. */
+static void count_late_deadline(const struct cla_scope *scope)
+{
+    struct cla_sched *sched = scope->task->sched;
+
+    if (scope->reason.kind != CLA_CANCEL_TIMEOUT && scope->deadline_ns != CLA_NEVER &&
+        cla_sched_now_ns(sched) >= scope->deadline_ns)
+        sched->counters.late_cancels[CLA_CANCEL_TIMEOUT]++;
+}
+
 static void close_one(struct cla_scope *scope)
 {
     struct cla_sched *sched = scope->task->sched;
     struct cla_registration *r;
 
+    if (scope->due)
+        count_late_deadline(scope);
     scope->open = false;
     end_dependents(scope);
     wake_waiters(scope);

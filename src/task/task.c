@@ -394,7 +394,7 @@ static bool skipped(struct cla_task *task)
 {
     if (task->entered)
         return false;
-    if (expired(task))
+    if (!task->root->due && expired(task))
         cla_scope_cancel(task->root, CLA_CANCEL_TIMEOUT, cla_slice(NULL, 0));
     return must_not_begin(task);
 }
@@ -429,8 +429,10 @@ void cla_task_resume(struct cla_task *task)
 
 void cla_task_abandon(struct cla_task *task)
 {
-    if (task->state == CLA_TASK_WAITING && task->wait_cancel(task) == CLA_WAIT_PENDING)
+    if ((task->state == CLA_TASK_WAITING || task->nudged) &&
+        task->wait_cancel(task) == CLA_WAIT_PENDING)
         return; /* its operation will come back to it */
+    task->nudged = false;
     cla_list_remove(&task->link);
     finish(task, CLA_TASK_ABANDONED);
 }

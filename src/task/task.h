@@ -85,6 +85,7 @@ struct cla_task {
     struct cla_link to_close;        /* in sched->to_close while there are such */
     struct cla_task *closer;         /* the child that closes them; NULL: none */
     bool entered;                    /* has run */
+    bool nudged;                     /* READY to look if its await is over: see cla_op_nudge() */
 };
 
 /* Takes an idle task, or makes one. NULL: out of memory. Not while Lua runs a script, unless from

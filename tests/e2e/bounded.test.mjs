@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { start } from './lib/gateway.mjs';
+import { sanitized } from './lib/load.mjs';
 import { call } from './lib/rpc.mjs';
 
 const TIMEOUT_MS = 20;
@@ -20,12 +21,29 @@ async function assertCut(method) {
   return ms;
 }
 
+const methods = ['find', 'match', 'gmatch', 'gsub', 'gsub_nested', 'find_plain', 'find_run', 'move', 'insert', 'remove',
+  'concat_lying', 'unpack', 'sort', 'sort_with'];
+
 describe('the deadline cuts', () => {
-  const methods = ['find', 'match', 'gmatch', 'gsub', 'gsub_nested', 'find_plain', 'find_run', 'move', 'insert', 'remove',
-    'concat_lying', 'unpack', 'sort', 'sort_with'];
   for (const method of methods) {
     test(method, async (t) => {
       t.diagnostic(`${(await assertCut(method)).toFixed(1)} ms`);
+    });
+  }
+});
+
+// The best of several tries: others may use the machine meanwhile.
+describe('case 66: a time limit cuts within 10 ms', () => {
+  const TRIES = 20, MS = sanitized ? 50 : 10;
+  for (const name of methods) {
+    test(name, async (t) => {
+      let best = Infinity;
+      for (let i = 0; i < TRIES && best > MS; i++) {
+        const { result } = await call(gateway, 'overrun', { name, seconds: 0.005 });
+        best = Math.min(best, result * 1000);
+      }
+      t.diagnostic(`${best.toFixed(2)} ms`);
+      assert.ok(best <= MS, `${best} ms`);
     });
   }
 });

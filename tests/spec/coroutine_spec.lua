@@ -149,7 +149,7 @@ describe("coroutines of the script", function()
   it("refuse what Lua refuses, in its words", function()
     local resume, close, wrap = coroutine.resume, coroutine.close, coroutine.wrap
     for _, bad in ipairs { resume, close, coroutine.status } do
-      assert.error_matches(function() bad(1) end, "bad argument #1 .*coroutine expected")
+      assert.error_matches(function() bad(1) end, "bad argument #1 .*thread expected")
     end
     assert.error_matches(function() coroutine.create(1) end,
       "bad argument #1 to 'create' %(function expected, got number%)")

@@ -10,7 +10,7 @@ local testing = {}
 
 ---@class cancela.testing.Options
 ---@field timeout? number seconds, as a client would ask for
----@field cancel_after? number seconds until the client resets the call
+---@field cancel_after? number seconds until the client resets the call; 0: before it begins
 ---@field notification? boolean call without waiting for a result
 
 ---@class cancela.testing.Error

@@ -18,6 +18,7 @@ end
 return cancela.app {
     procedures = {
         add = function(params) return params.a + params.b end,
+        stats = cancela.stats,
 
         -- Computes for so many seconds, then tells how long a sleep took.
         compute_then_sleep = function(params)
@@ -35,6 +36,19 @@ return cancela.app {
                     first_to_wake()
                     waiting[call.token] = nil
                     if next(waiting) == nil then log.info("all are gone") end
+                end,
+            })
+            cancela.sleep(60)
+        end,
+
+        -- Computes for a while when it is cancelled, as long clean-up does.
+        hold = function(params, call)
+            waiting[call.token] = true
+            local _ <close> = setmetatable({}, {
+                __close = function()
+                    local stop = cancela.now() + params.compute
+                    while cancela.now() < stop do end
+                    waiting[call.token] = nil
                 end,
             })
             cancela.sleep(60)

@@ -182,6 +182,10 @@ static inline void gate_cancel(struct cla_app *base, struct cla_call *call,
     struct cla_reason reason = cla_reason_make(kind, 1, message);
 
     app->cancels++;
+    if (call->state == CLA_CALL_CANCELLED) {
+        cla_reason_fini(&reason);
+        return;
+    }
     app->kind = kind;
     gate_remove(app->queued, &app->queued_n, call);
     gate_remove(app->held, &app->held_n, call);

@@ -45,6 +45,32 @@ static void every_call_is_found_until_it_is_removed(void **state)
     cla_call_index_fini(&index);
 }
 
+static struct cla_slice id_of(int i)
+{
+    return cla_slice_str(ids[i]);
+}
+
+static void the_last_ids_that_were_answered_are_known(void **state)
+{
+    struct cla_call_index index = {0};
+
+    (void)state;
+    for (int i = 0; i < CALLS; i++) {
+        assert_false(cla_call_index_answered(&index, id_of(i)));
+        assert_int_equal(cla_call_index_add(&index, &calls[i]), 0);
+        calls[i].state = i % 2 == 0 ? CLA_CALL_COMPLETED : CLA_CALL_CANCELLED;
+    }
+    assert_ptr_equal(cla_call_index_find_ended(&index, id_of(7)), &calls[7]);
+    assert_null(cla_call_index_find(&index, id_of(7)));
+    for (int i = 0; i < CALLS; i++)
+        cla_call_index_remove(&index, &calls[i]);
+    assert_null(cla_call_index_find_ended(&index, id_of(7)));
+    for (int i = 0; i < CALLS; i++)
+        assert_int_equal(cla_call_index_answered(&index, id_of(i)),
+                         i % 2 == 0 && i >= CALLS - 2 * CLA_CALL_INDEX_ANSWERED);
+    cla_call_index_fini(&index);
+}
+
 static void call_that_has_ended_hides_no_other_of_its_id(void **state)
 {
     struct cla_call_index index = {0};
@@ -88,6 +114,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup(name, make_calls)
     const struct CMUnitTest tests[] = {
         TEST(every_call_is_found_until_it_is_removed),
+        TEST(the_last_ids_that_were_answered_are_known),
         TEST(call_that_has_ended_hides_no_other_of_its_id),
         TEST(without_memory_the_first_call_is_refused_and_later_ones_are_found),
     };

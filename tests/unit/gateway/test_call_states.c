@@ -157,7 +157,7 @@ static void completed_call_stays_completed(void **state)
     assert_false(cla_call_fail(&f.call, &error));
     assert_false(cla_call_cancelled(&f.call, &reason));
     cla_call_cancel(&f.call, CLA_CANCEL_RESET, cla_slice(NULL, 0));
-    assert_int_equal(f.env.late_resets, 1);
+    assert_int_equal(f.env.app->late_resets, 1);
     assert_int_equal(f.cancels, 0);
     assert_int_equal(f.completed, 1);
     assert_int_equal(f.errors, 0);
@@ -178,7 +178,7 @@ static void failed_call_stays_failed(void **state)
     assert_null(cla_call_result_begin(&f.call));
     assert_int_equal(f.errors, 1);
     assert_int_equal(f.rollbacks, 1);
-    assert_int_equal(f.env.late_resets, 0);
+    assert_int_equal(f.env.app->late_resets, 0);
     cla_call_release(&f.call);
 }
 

@@ -158,6 +158,8 @@ static const struct mistake mistakes[] = {
      "CANCELA_HEAD_BYTES: '1K' is not a size; write 64KiB, 1MiB or a number of bytes"},
     {"head_bytes", "255", CLA_CONFIG_FILE, -CLA_EINVAL,
      "head_bytes: '255' is out of range; write 256 to 16MiB"},
+    {"tcp_keepalive", "12.1h", CLA_CONFIG_FLAG, -CLA_EINVAL,
+     "--tcp-keepalive: '12.1h' is out of range; write 0s to 12h"},
     {"workers", "0", CLA_CONFIG_FLAG, -CLA_EINVAL,
      "--workers: '0' is out of range; write 1 to 256"},
     {"workers", "many", CLA_CONFIG_FLAG, -CLA_EINVAL,

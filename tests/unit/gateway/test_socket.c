@@ -347,6 +347,7 @@ static void case_17_a_cancel_behind_a_result_that_is_not_sent_yet_is_late(void *
     socket_require(&c, HELD("1"));
     client_require_nothing(&c);
     assert_int_equal(gate.app.cancels, 0);
+    assert_int_equal(gate.worker.env.app->late_resets, 1);
 }
 
 static void a_slow_reader_may_be_closed_by_a_text_that_is_being_read(void **state)

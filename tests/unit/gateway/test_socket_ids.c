@@ -38,6 +38,19 @@ static void a_cancel_resets_its_call_only_and_is_answered_once(void **state)
     assert_int_equal(gate.app.cancels, 1);
 }
 
+static void a_cancel_of_what_was_never_there_is_not_late(void **state)
+{
+    open_socket();
+    socket_send(&c, SOCKET_CANCEL("1"));
+    socket_send(&c, SOCKET_CALL("hold", "1"));
+    socket_send(&c, SOCKET_CANCEL("2"));
+    socket_send(&c, SOCKET_CANCEL("1"));
+    socket_require_part(&c, "\"id\":1,\"error\":{\"code\":-32800,");
+    socket_send(&c, SOCKET_CANCEL("1"));
+    client_require_nothing(&c);
+    assert_int_equal(gate.worker.env.app->late_resets, 0);
+}
+
 static void a_live_id_is_refused_without_settling_the_first_call(void **state)
 {
     open_socket();
@@ -220,6 +233,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_cancel_resets_its_call_only_and_is_answered_once),
+        TEST(a_cancel_of_what_was_never_there_is_not_late),
         TEST(a_live_id_is_refused_without_settling_the_first_call),
         TEST(an_id_may_come_again_behind_a_call_that_ends_at_once),
         TEST(case_19_a_cancel_before_its_request_is_nothing),

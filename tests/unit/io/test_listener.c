@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -138,6 +139,48 @@ static void await_accepted(unsigned n)
 }
 
 /* --- TCP. --- */
+
+static int option_of(int fd, int level, int option)
+{
+    int value = -1;
+    socklen_t n = sizeof value;
+
+    assert_int_equal(getsockopt(fd, level, option, &value, &n), 0);
+    return value;
+}
+
+static void accepted_sockets_are_asked_if_they_are_there(void **state)
+{
+    static const struct {
+        uint64_t timeout_ns;
+        int idle, interval, user_ms;
+    } cases[] = {
+        {60 * CLA_NS_PER_S, 30, 10, 60000},
+        {1, 1, 1, 1000},
+        {12 * 3600 * CLA_NS_PER_S, 21600, 7200, 43200000},
+    };
+
+    listen_tcp("127.0.0.1");
+    for (unsigned i = 0; i < CLA_ARRAY_LEN(cases); i++) {
+        cla_listener_keep_alive(&f.listener, cases[i].timeout_ns);
+        assert_int_equal(connect_tcp(), 0);
+        await_accepted(i + 1);
+        assert_int_equal(option_of(f.accepted[i], SOL_SOCKET, SO_KEEPALIVE), 1);
+        assert_int_equal(option_of(f.accepted[i], IPPROTO_TCP, TCP_KEEPIDLE), cases[i].idle);
+        assert_int_equal(option_of(f.accepted[i], IPPROTO_TCP, TCP_KEEPINTVL), cases[i].interval);
+        assert_int_equal(option_of(f.accepted[i], IPPROTO_TCP, TCP_KEEPCNT), 3);
+        assert_int_equal(option_of(f.accepted[i], IPPROTO_TCP, TCP_USER_TIMEOUT), cases[i].user_ms);
+    }
+}
+
+static void accepted_sockets_are_not_asked_unless_wanted(void **state)
+{
+    listen_tcp("127.0.0.1");
+    assert_int_equal(connect_tcp(), 0);
+    await_accepted(1);
+    assert_int_equal(option_of(f.accepted[0], SOL_SOCKET, SO_KEEPALIVE), 0);
+    assert_int_equal(option_of(f.accepted[0], IPPROTO_TCP, TCP_USER_TIMEOUT), 0);
+}
 
 static void a_tcp_client_comes_with_its_address(void **state)
 {
@@ -323,6 +366,8 @@ static void a_rest_ends_with_the_listener(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(accepted_sockets_are_asked_if_they_are_there),
+        TEST(accepted_sockets_are_not_asked_unless_wanted),
         TEST(a_tcp_client_comes_with_its_address),
         TEST(every_address_is_not_loopback),
         TEST(an_address_in_use_is_told_apart),

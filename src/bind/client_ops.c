@@ -1,0 +1,382 @@
+/* Happy path: what can be done at once is done without an operation; else one is queued with the
+ * socket, which nudges it when there is room or a message.
+ * Failure modes: a wait that is cancelled leaves room and messages to others: a message is taken
+ * when it is returned, and one that is sent is queued whole, or not at all.
+ * On close: who waits is nudged, and told "closed". */
+#include "bind/client_ops.h"
+
+#include "base/base64.h"
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "bind/client.h"
+#include "bind/json_codec.h"
+#include "bind/script.h"
+#include "gateway/socket_in.h"
+#include "gateway/socket_out.h"
+#include "gateway/worker.h"
+#include "rpc/jsonrpc.h"
+#include "task/op.h"
+
+static int push_closed(lua_State *L)
+{
+    lua_pushnil(L);
+    lua_pushliteral(L, "closed");
+    return 2;
+}
+
+/* --- Writing. --- */
+
+struct send {
+    struct cla_op op; /* keeps the message as its value */
+    struct cla_writer writer;
+    struct cla_slice message;
+    enum cla_ws_kind kind;
+};
+
+static struct send *send_of(struct cla_op *op)
+{
+    return CLA_CONTAINER(op, struct send, op);
+}
+
+static void on_room(struct cla_writer *writer)
+{
+    cla_op_nudge(&CLA_CONTAINER(writer, struct send, writer)->op);
+}
+
+static int push_sent(lua_State *L, int rc)
+{
+    if (rc == -CLA_ENOMEM)
+        return luaL_error(L, "out of memory");
+    if (rc != 0)
+        return push_closed(L);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static void write_now(struct send *send)
+{
+    send->op.result = cla_socket_send(send->op.object, send->kind, send->message);
+}
+
+static bool send_begin(lua_State *L, struct cla_op *op, int at)
+{
+    (void)L, (void)at;
+    if (!cla_socket_may_write(op->object))
+        return false;
+    write_now(send_of(op));
+    return true;
+}
+
+static void send_enqueue(struct cla_op *op)
+{
+    if (cla_socket_take_turn(op->object, &send_of(op)->writer))
+        cla_op_nudge(op); /* a finalizer has closed the socket since */
+}
+
+static bool send_poll(struct cla_op *op)
+{
+    struct send *send = send_of(op);
+
+    if (!cla_list_empty(&send->writer.link) || !cla_socket_take_turn(op->object, &send->writer))
+        return false;
+    write_now(send);
+    return true;
+}
+
+/* One that was called and does not write lets the next. */
+static void send_withdraw(struct cla_op *op)
+{
+    struct cla_writer *writer = &send_of(op)->writer;
+
+    cla_list_remove(&writer->link);
+    if (!writer->called)
+        return;
+    writer->called = false;
+    cla_socket_pass(op->object);
+}
+
+static int send_push(lua_State *L, struct cla_op *op, int at)
+{
+    (void)at;
+    return push_sent(L, (int)op->result);
+}
+
+static const struct cla_op_ops send_ops = {
+    .begin = send_begin,
+    .enqueue = send_enqueue,
+    .poll = send_poll,
+    .withdraw = send_withdraw,
+    .push = send_push,
+};
+
+/* Stack: client, message. Pushes the operation that sends it. */
+static void push_send_op(lua_State *L, enum cla_ws_kind kind)
+{
+    struct cla_socket *socket = cla_client_check(L);
+    struct send *send = (struct send *)cla_op_push_new(L, &send_ops, sizeof *send, 1, socket);
+
+    send->writer.on_room = on_room;
+    cla_list_init(&send->writer.link);
+    send->kind = kind;
+    lua_pushvalue(L, 2);
+    send->message.p = lua_tolstring(L, -1, &send->message.n);
+    lua_setiuservalue(L, -2, CLA_OP_VALUE);
+}
+
+/* Stack: client, message. Sends it; awaits room. */
+static int send_message(lua_State *L, enum cla_ws_kind kind)
+{
+    struct cla_socket *socket = cla_client_check(L);
+    struct cla_slice message;
+
+    (void)cla_await_check(L);
+    if (cla_socket_may_write(socket)) {
+        message.p = lua_tolstring(L, 2, &message.n);
+        return push_sent(L, cla_socket_send(socket, kind, message));
+    }
+    push_send_op(L, kind);
+    return cla_op_await(L);
+}
+
+/* Leaves client and message on the stack. */
+static enum cla_ws_kind check_message(lua_State *L)
+{
+    static const char *const names[] = {"text", "binary", NULL};
+    struct cla_slice message;
+    enum cla_ws_kind kind;
+
+    if (cla_client_check(L)->route == NULL)
+        luaL_error(L, "this client speaks JSON-RPC: use client:notify()");
+    message.p = luaL_checklstring(L, 2, &message.n);
+    kind = luaL_checkoption(L, 3, "text", names) == 0 ? CLA_WS_KIND_TEXT : CLA_WS_KIND_BINARY;
+    if (kind == CLA_WS_KIND_TEXT && !cla_utf8_valid(message))
+        luaL_argerror(L, 2, "this text is not UTF-8: send it as \"binary\"");
+    lua_settop(L, 2);
+    return kind;
+}
+
+/* send(message, kind) -> true, or nil and "closed". Awaits room. */
+static int l_send(lua_State *L)
+{
+    return send_message(L, check_message(L));
+}
+
+static int l_send_op(lua_State *L)
+{
+    push_send_op(L, check_message(L));
+    return 1;
+}
+
+/* --- Notifying. --- */
+
+/* Appends 'data' as params: a table as it is, another value as the one element of an array. */
+static int write_params(lua_State *L, int index, struct cla_buf *params,
+                        struct cla_json_encode_fault *fault)
+{
+    const struct cla_json_encode_opts opts = {.max_depth = cla_script_of(L)->json_depth,
+                                              .root = "data"};
+    struct cla_slice text = {0};
+    int rc;
+
+    if (lua_isnoneornil(L, index))
+        return 0;
+    if (lua_istable(L, index))
+        return cla_json_codec_write(L, index, params, &opts, fault);
+    if (lua_type(L, index) == LUA_TSTRING)
+        text.p = lua_tolstring(L, index, &text.n);
+    fault->message[0] = '\0';
+    if (cla_buf_push(params, '[') != 0)
+        return -CLA_ENOMEM;
+    if (text.n > 0 && !cla_utf8_valid(text))
+        rc = cla_buf_push(params, '"') == 0 && cla_base64_encode(params, text) == 0
+                 ? cla_buf_push(params, '"')
+                 : -CLA_ENOMEM;
+    else
+        rc = cla_json_codec_write(L, index, params, &opts, fault);
+    return rc == 0 ? cla_buf_push(params, ']') : rc;
+}
+
+/* Stack: client, event, data. Replaces the last two by the text of the notification. */
+static void encode_notification(lua_State *L)
+{
+    struct cla_buf *text = &cla_script_of(L)->scratch, params = {0};
+    struct cla_json_encode_fault fault = {.message = "out of memory"};
+    struct cla_slice event;
+    int rc;
+
+    if (cla_client_check(L)->route != NULL)
+        luaL_error(L, "this client has a handler of its own: use socket:send()");
+    event.p = luaL_checklstring(L, 2, &event.n);
+    lua_settop(L, 3);
+    rc = write_params(L, 3, &params, &fault);
+    text->n = 0;
+    if (rc == 0)
+        rc = cla_jsonrpc_request(text, cla_slice(NULL, 0), event, cla_buf_slice(&params));
+    cla_buf_fini(&params);
+    if (rc == -CLA_EUTF8)
+        luaL_argerror(L, 2, "the name of an event must be UTF-8");
+    if (rc != 0)
+        luaL_error(L, "client:notify: %s", fault.message);
+    lua_settop(L, 1);
+    lua_pushlstring(L, text->p, text->n);
+}
+
+/* notify(event, data) -> true, or nil and "closed". Awaits room. */
+static int l_notify(lua_State *L)
+{
+    encode_notification(L);
+    return send_message(L, CLA_WS_KIND_TEXT);
+}
+
+static int l_notify_op(lua_State *L)
+{
+    encode_notification(L);
+    push_send_op(L, CLA_WS_KIND_TEXT);
+    return 1;
+}
+
+/* --- Reading. --- */
+
+enum { MESSAGE, CLOSED }; /* result of an operation */
+
+bool cla_client_ops_reading(const struct cla_socket *socket)
+{
+    return socket->reader != NULL;
+}
+
+void cla_client_ops_wake_reader(struct cla_socket *socket)
+{
+    if (socket->reader != NULL)
+        cla_op_nudge(socket->reader);
+}
+
+int cla_client_ops_push_message(lua_State *L, struct cla_socket *socket)
+{
+    struct cla_socket_message *message =
+        CLA_CONTAINER(socket->inbox->messages.next, struct cla_socket_message, link);
+
+    lua_pushlstring(L, message->bytes, message->n); /* may raise: it is taken after that */
+    lua_pushstring(L, message->kind == CLA_WS_KIND_TEXT ? "text" : "binary");
+    cla_mem_free(cla_socket_in_take(socket));
+    return 2;
+}
+
+/* True if a message is there, or none will come. */
+static bool receive_poll(struct cla_op *op)
+{
+    struct cla_socket *socket = op->object;
+
+    op->result = MESSAGE;
+    if (cla_socket_in_any(socket))
+        return true;
+    cla_socket_all_read(socket);
+    if (socket->worker->env.draining)
+        cla_socket_close(socket, CLA_WS_GOING_AWAY, CLA_LIT("the server is shutting down"),
+                         CLA_CANCEL_SHUTDOWN);
+    op->result = CLOSED;
+    return socket->state == CLA_SOCKET_OVER;
+}
+
+static bool receive_begin(lua_State *L, struct cla_op *op, int at)
+{
+    const struct cla_socket *socket = op->object;
+
+    (void)at;
+    if (receive_poll(op))
+        return true;
+    if (socket->reader != NULL)
+        luaL_error(L, "another task waits for the next message of this socket");
+    return false;
+}
+
+/* Of several in one select the first stands for all: polling asks each. */
+static void receive_enqueue(struct cla_op *op)
+{
+    struct cla_socket *socket = op->object;
+
+    if (socket->reader == NULL)
+        socket->reader = op;
+    if (socket->state == CLA_SOCKET_OVER)
+        cla_op_nudge(op); /* a finalizer has closed it since */
+}
+
+static void receive_withdraw(struct cla_op *op)
+{
+    struct cla_socket *socket = op->object;
+
+    if (socket->reader == op)
+        socket->reader = NULL;
+}
+
+/* The client has closed, and all that it sent has been read: from here on awaits raise. */
+static int push_end(lua_State *L, struct cla_socket *socket)
+{
+    struct cla_task *handler = socket->task;
+
+    if (handler != NULL)
+        cla_scope_cancel(handler->root, socket->cause.kind, cla_reason_message(&socket->cause));
+    return push_closed(L);
+}
+
+static int receive_push(lua_State *L, struct cla_op *op, int at)
+{
+    (void)at;
+    return op->result == MESSAGE ? cla_client_ops_push_message(L, op->object)
+                                 : push_end(L, op->object);
+}
+
+static const struct cla_op_ops receive_ops = {
+    .begin = receive_begin,
+    .enqueue = receive_enqueue,
+    .poll = receive_poll,
+    .withdraw = receive_withdraw,
+    .push = receive_push,
+};
+
+static struct cla_socket *check_readable(lua_State *L)
+{
+    struct cla_socket *socket = cla_client_check(L);
+
+    if (socket->inbox == NULL)
+        luaL_error(L, "this client speaks JSON-RPC: its messages are calls");
+    if (!socket->route->streams)
+        luaL_error(L, "this socket's messages go to on_message");
+    return socket;
+}
+
+static int l_receive_op(lua_State *L)
+{
+    (void)cla_op_push_new(L, &receive_ops, sizeof(struct cla_op), 1, check_readable(L));
+    return 1;
+}
+
+/* receive() -> message, kind; nil and "closed" at the end. Awaits. Also the iterator of messages().
+ */
+static int l_receive(lua_State *L)
+{
+    struct cla_socket *socket = check_readable(L);
+
+    if (cla_socket_in_any(socket)) {
+        (void)cla_await_check(L);
+        return cla_client_ops_push_message(L, socket);
+    }
+    lua_settop(L, 1);
+    (void)l_receive_op(L);
+    return cla_op_await(L);
+}
+
+static int l_messages(lua_State *L)
+{
+    (void)cla_client_check(L);
+    lua_settop(L, 1);
+    lua_pushcfunction(L, l_receive);
+    lua_insert(L, 1);
+    return 2;
+}
+
+const luaL_Reg cla_client_ops_methods[] = {
+    {"send", l_send},           {"send_op", l_send_op}, {"notify", l_notify},
+    {"notify_op", l_notify_op}, {"receive", l_receive}, {"receive_op", l_receive_op},
+    {"messages", l_messages},   {NULL, NULL},
+};

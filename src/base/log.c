@@ -12,7 +12,7 @@
 #define VALUE_MAX 1024
 
 static const char *const names[] = {"debug", "info", "warn", "error", "off"};
-static const char *const tags[] = {"DEBUG", "INFO ", "WARN ", "ERROR", "OFF  "};
+static const char tags[][6] = {"DEBUG", "INFO ", "WARN ", "ERROR", "OFF  "};
 
 bool cla_log_level_by_name(struct cla_slice name, enum cla_log_level *level)
 {
@@ -38,14 +38,15 @@ static void refresh_stamp(struct cla_log *log)
     gmtime_r(&seconds, &tm);
     n = strftime(log->stamp, sizeof log->stamp, "%Y-%m-%dT%H:%M:%S", &tm);
     snprintf(log->stamp + n, sizeof log->stamp - n, ".%03uZ ", (unsigned)(ms % 1000));
+    log->stamp_n = strlen(log->stamp);
     log->stamp_ms = ms;
 }
 
 void cla_log_begin(struct cla_log *log, struct cla_buf *buf, enum cla_log_level level)
 {
     refresh_stamp(log);
-    (void)cla_buf_append(buf, log->stamp, strlen(log->stamp));
-    (void)cla_buf_append(buf, tags[level], strlen(tags[level]));
+    (void)cla_buf_append(buf, log->stamp, log->stamp_n);
+    (void)cla_buf_append(buf, tags[level], sizeof tags[level] - 1);
 }
 
 /* The bytes at p[0..n) that may stand in a log line as they are: 0 if the first needs escaping. */
@@ -79,13 +80,19 @@ static void escape(struct cla_buf *buf, struct cla_slice s, bool quoted)
     }
 }
 
+/* Not a control character, space, one with a meaning in a line, or one beyond ASCII. */
+static bool is_plain(unsigned char c)
+{
+    return (c - 0x21U < 0x7f - 0x21U) & (c != '"') & (c != '=') & (c != '\\');
+}
+
 static bool plain_word(struct cla_slice s)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] <= ' ' || s.p[i] == '"' || s.p[i] == '=' || s.p[i] == '\\' || s.p[i] >= 0x7f)
-            return false;
-    }
-    return s.n > 0;
+    bool plain = s.n > 0;
+
+    for (size_t i = 0; i < s.n; i++)
+        plain &= is_plain((unsigned char)s.p[i]);
+    return plain;
 }
 
 void cla_log_value(struct cla_buf *buf, const char *key, struct cla_slice value)

@@ -56,6 +56,8 @@ struct cla_sched {
     struct cla_link pool;      /* idle tasks, most recently used first */
     struct cla_link tasks;     /* all that are not idle */
     unsigned pooled;           /* idle tasks */
+    struct cla_link scopes;    /* closed ones kept to be used again: see cla_scope_enter() */
+    unsigned scopes_kept;
     unsigned live;             /* tasks that are not idle */
     uint64_t serial;           /* tasks ever begun */
     struct cla_task *current;  /* the one running; NULL: none */
@@ -105,7 +107,7 @@ static inline uint64_t cla_sched_now_ns(const struct cla_sched *sched)
 /* Gives up every live task, without letting any run. Returns how many had not ended. */
 unsigned cla_sched_abandon(struct cla_sched *sched);
 
-/* Frees the idle tasks beyond 'keep'. Not while Lua runs. */
+/* Frees the idle tasks, and the scopes, beyond 'keep'. Not while Lua runs. */
 void cla_sched_trim(struct cla_sched *sched, unsigned keep);
 
 /* Frees everything; no task may be live. The Lua state is closed by its owner, after this. */

@@ -63,7 +63,7 @@ struct cla_scope {
     bool is_shield;  /* made to hide what is around it */
     bool shield;     /* and still does */
     bool caught;     /* a pcall returned its Cancel: awaits raise until it is raised again */
-    bool exposed;    /* scripts may hold it: not to be used again */
+    bool exposed;    /* scripts may hold it, or have: not to be used again */
     bool apart;      /* its coroutine is suspended: see above */
     bool is_group;   /* subtasks are inside: its coroutine must not be suspended */
     bool loose;      /* a token that the task made: cancels no awaits, and is in no chain */
@@ -92,6 +92,9 @@ struct cla_scope *cla_scope_enter(lua_State *L, struct cla_task *task, uint64_t 
  * registry under scope->ref. deadline_ns may be CLA_NEVER. Does not start the timer. */
 void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_scope *outer,
                     uint64_t deadline_ns);
+
+/* Lets go of the closed scopes that are kept to be entered again, beyond 'keep'. */
+void cla_scope_trim(struct cla_sched *sched, unsigned keep);
 
 /* Starts the timer of the deadline, if there is one and it is not running. */
 void cla_scope_arm(struct cla_scope *scope);

@@ -80,19 +80,22 @@ static void escape(struct cla_buf *buf, struct cla_slice s, bool quoted)
     }
 }
 
-/* Not a control character, space, one with a meaning in a line, or one beyond ASCII. */
-static bool is_plain(unsigned char c)
-{
-    return (c - 0x21U < 0x7f - 0x21U) & (c != '"') & (c != '=') & (c != '\\');
-}
+#define BIT(c) (UINT64_C(1) << ((c) % 64))
+/* Of ASCII: no control character, no space, none that has a meaning in a line. */
+static const uint64_t plain[2] = {
+    ~(BIT('!') - 1) & ~BIT('"') & ~BIT('='),
+    ~BIT('\\') & ~BIT(0x7f),
+};
 
 static bool plain_word(struct cla_slice s)
 {
-    bool plain = s.n > 0;
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
 
-    for (size_t i = 0; i < s.n; i++)
-        plain &= is_plain((unsigned char)s.p[i]);
-    return plain;
+        if (c >= 0x80 || (plain[c / 64] >> c % 64 & 1) == 0)
+            return false;
+    }
+    return s.n > 0;
 }
 
 void cla_log_value(struct cla_buf *buf, const char *key, struct cla_slice value)

@@ -49,14 +49,6 @@ void cla_log_begin(struct cla_log *log, struct cla_buf *buf, enum cla_log_level 
 /* Appends ' key=value'; the value is quoted if it is not a plain word, and cut at 1 KiB. */
 void cla_log_value(struct cla_buf *buf, const char *key, struct cla_slice value);
 
-/* Appends 'key' (" name=") and a value that is known to be a plain word of our own: nothing of it
- * is looked at. */
-static inline void cla_log_word(struct cla_buf *buf, struct cla_slice key, struct cla_slice value)
-{
-    (void)cla_buf_add(buf, key);
-    (void)cla_buf_add(buf, value);
-}
-
 /* Ends the line in 'buf' with a line feed, so that the next may begin behind it. */
 void cla_log_end(struct cla_buf *buf);
 

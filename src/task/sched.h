@@ -58,15 +58,17 @@ struct cla_sched {
     unsigned pooled;           /* idle tasks */
     struct cla_link scopes;    /* closed ones kept to be used again: see cla_scope_enter() */
     unsigned scopes_kept;
-    unsigned live;             /* tasks that are not idle */
-    uint64_t serial;           /* tasks ever begun */
-    struct cla_task *current;  /* the one running; NULL: none */
-    struct cla_task *nobody;   /* has what no task has: see task/coro.h */
-    struct cla_link to_close;  /* tasks whose abandoned coroutines were collected */
-    unsigned resets;           /* coroutines being reset, one inside the other */
-    uint64_t grace_ns;         /* clean-up of a cancelled scope may await this long */
-    const size_t *memory;      /* bytes the VM has allocated, to charge tasks */
-    lua_CFunction interrupt;   /* while no task runs: raises if the code must end; may be NULL */
+    const void *scope_type;   /* the metatable of scopes, by lua_topointer() */
+    bool traced;              /* a traceback is remembered: see cla_task_traceback() */
+    unsigned live;            /* tasks that are not idle */
+    uint64_t serial;          /* tasks ever begun */
+    struct cla_task *current; /* the one running; NULL: none */
+    struct cla_task *nobody;  /* has what no task has: see task/coro.h */
+    struct cla_link to_close; /* tasks whose abandoned coroutines were collected */
+    unsigned resets;          /* coroutines being reset, one inside the other */
+    uint64_t grace_ns;        /* clean-up of a cancelled scope may await this long */
+    const size_t *memory;     /* bytes the VM has allocated, to charge tasks */
+    lua_CFunction interrupt;  /* while no task runs: raises if the code must end; may be NULL */
     struct cla_sched_counters counters;
 };
 

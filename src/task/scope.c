@@ -11,7 +11,7 @@
 /* Closed scopes that are kept: those of clean-up, above all, which then needs no memory while many
  * calls end together. */
 #if defined(__SANITIZE_ADDRESS__)
-#define KEPT_MAX 0 /* so that it sees each */
+#define KEPT_MAX 4 /* so that it sees the others */
 #else
 #define KEPT_MAX 256
 #endif
@@ -48,6 +48,7 @@ static int l_tostring(lua_State *L)
 void cla_scope_setup(lua_State *L)
 {
     luaL_newmetatable(L, TYPE);
+    cla_sched_of(L)->scope_type = lua_topointer(L, -1);
     lua_pushcfunction(L, l_gc);
     lua_setfield(L, -2, "__gc");
     lua_pushcfunction(L, l_tostring);
@@ -61,9 +62,9 @@ void cla_scope_setup(lua_State *L)
 
 static void on_timer(struct cla_timer *timer);
 
-struct cla_scope *cla_scope_push_new(lua_State *L)
+struct cla_scope *cla_scope_push_new(lua_State *L, int values)
 {
-    struct cla_scope *scope = lua_newuserdatauv(L, sizeof *scope, CLA_SCOPE_VALUES);
+    struct cla_scope *scope = lua_newuserdatauv(L, sizeof *scope, values);
 
     memset(scope, 0, sizeof *scope);
     scope->ref = LUA_NOREF;
@@ -76,7 +77,15 @@ struct cla_scope *cla_scope_push_new(lua_State *L)
 
 struct cla_scope *cla_scope_at(lua_State *L, int index)
 {
-    return luaL_testudata(L, index, TYPE);
+    struct cla_scope *scope = lua_touserdata(L, index);
+
+    /* as luaL_testudata(), which looks the type up by its name: every call that ends asks */
+    if (scope == NULL || !lua_getmetatable(L, index))
+        return NULL;
+    if (lua_topointer(L, -1) != cla_sched_of(L)->scope_type)
+        scope = NULL;
+    lua_pop(L, 1);
+    return scope;
 }
 
 void cla_scope_push(lua_State *L, struct cla_scope *scope)
@@ -147,7 +156,7 @@ struct cla_scope *cla_scope_enter(lua_State *L, struct cla_task *task, uint64_t 
     struct cla_scope *scope = take_kept(task->sched);
 
     if (scope == NULL) {
-        scope = cla_scope_push_new(L);
+        scope = cla_scope_push_new(L, CLA_SCOPE_TOKEN);
         scope->ref = luaL_ref(L, LUA_REGISTRYINDEX);
     }
     scope->is_group = false;
@@ -183,7 +192,7 @@ struct cla_scope *cla_scope_home(const struct cla_task *task)
 struct cla_scope *cla_scope_push_loose(lua_State *L, struct cla_scope *home,
                                        struct cla_scope *parent, uint64_t deadline_ns)
 {
-    struct cla_scope *scope = cla_scope_push_new(L);
+    struct cla_scope *scope = cla_scope_push_new(L, CLA_SCOPE_VALUES);
     bool under = parent != NULL && parent->open;
 
     cla_token_init(&scope->token, under ? &parent->token : NULL, deadline_ns);

@@ -38,7 +38,7 @@
 
 #include "task/sched.h"
 
-/* User values of a scope: its token object; of a linked token, the links. */
+/* User values of a scope: its token object; of a loose one also the links, if it is linked. */
 enum { CLA_SCOPE_TOKEN = 1, CLA_SCOPE_LINKS = 2, CLA_SCOPE_VALUES = 2 };
 
 /* What ends with the scope that it was made in; embedded in its owner's struct. */
@@ -75,8 +75,8 @@ struct cla_scope {
 /* Creates the metatable. For the VM's construction; may raise. */
 void cla_scope_setup(lua_State *L);
 
-/* Pushes a new, closed scope with room for its token object. May raise. */
-struct cla_scope *cla_scope_push_new(lua_State *L);
+/* Pushes a new, closed scope with room for so many user values. May raise. */
+struct cla_scope *cla_scope_push_new(lua_State *L, int values);
 
 /* The scope at 'index', or NULL if it is none. Never raises. */
 struct cla_scope *cla_scope_at(lua_State *L, int index);

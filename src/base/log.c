@@ -98,18 +98,30 @@ static bool plain_word(struct cla_slice s)
     return s.n > 0;
 }
 
+static void add_word(struct cla_buf *buf, struct cla_slice key, struct cla_slice value)
+{
+    char *p;
+
+    if (cla_buf_reserve(buf, key.n + value.n + 2) != 0)
+        return;
+    p = buf->p + buf->n;
+    *p++ = ' ';
+    memcpy(p, key.p, key.n);
+    p += key.n;
+    *p++ = '=';
+    memcpy(p, value.p, value.n);
+    buf->n += key.n + value.n + 2;
+}
+
 void cla_log_value(struct cla_buf *buf, const char *key, struct cla_slice value)
 {
     if (value.n > VALUE_MAX)
         value.n = VALUE_MAX;
-    (void)cla_buf_push(buf, ' ');
-    (void)cla_buf_append(buf, key, strlen(key));
-    (void)cla_buf_push(buf, '=');
     if (plain_word(value)) {
-        (void)cla_buf_add(buf, value);
+        add_word(buf, cla_slice_str(key), value);
         return;
     }
-    (void)cla_buf_push(buf, '"');
+    add_word(buf, cla_slice_str(key), CLA_LIT("\""));
     escape(buf, value, true);
     (void)cla_buf_push(buf, '"');
 }

@@ -13,7 +13,8 @@
 /* Appends to memory that was reserved: a busy server writes a line every few microseconds. */
 static char *put(char *at, struct cla_slice text)
 {
-    memcpy(at, text.p, text.n);
+    if (text.n > 0)
+        memcpy(at, text.p, text.n);
     return at + text.n;
 }
 

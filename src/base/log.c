@@ -12,7 +12,7 @@
 #define VALUE_MAX 1024
 
 static const char *const names[] = {"debug", "info", "warn", "error", "off"};
-static const char *const tags[] = {"DEBUG", "INFO ", "WARN ", "ERROR", "OFF  "};
+static const char tags[][6] = {"DEBUG", "INFO ", "WARN ", "ERROR", "OFF  "};
 
 bool cla_log_level_by_name(struct cla_slice name, enum cla_log_level *level)
 {
@@ -38,14 +38,15 @@ static void refresh_stamp(struct cla_log *log)
     gmtime_r(&seconds, &tm);
     n = strftime(log->stamp, sizeof log->stamp, "%Y-%m-%dT%H:%M:%S", &tm);
     snprintf(log->stamp + n, sizeof log->stamp - n, ".%03uZ ", (unsigned)(ms % 1000));
+    log->stamp_n = strlen(log->stamp);
     log->stamp_ms = ms;
 }
 
 void cla_log_begin(struct cla_log *log, struct cla_buf *buf, enum cla_log_level level)
 {
     refresh_stamp(log);
-    (void)cla_buf_append(buf, log->stamp, strlen(log->stamp));
-    (void)cla_buf_append(buf, tags[level], strlen(tags[level]));
+    (void)cla_buf_append(buf, log->stamp, log->stamp_n);
+    (void)cla_buf_append(buf, tags[level], sizeof tags[level] - 1);
 }
 
 /* The bytes at p[0..n) that may stand in a log line as they are: 0 if the first needs escaping. */
@@ -79,27 +80,48 @@ static void escape(struct cla_buf *buf, struct cla_slice s, bool quoted)
     }
 }
 
+#define BIT(c) (UINT64_C(1) << ((c) % 64))
+/* Of ASCII: no control character, no space, none that has a meaning in a line. */
+static const uint64_t plain[2] = {
+    ~(BIT('!') - 1) & ~BIT('"') & ~BIT('='),
+    ~BIT('\\') & ~BIT(0x7f),
+};
+
 static bool plain_word(struct cla_slice s)
 {
     for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] <= ' ' || s.p[i] == '"' || s.p[i] == '=' || s.p[i] == '\\' || s.p[i] >= 0x7f)
+        unsigned char c = (unsigned char)s.p[i];
+
+        if (c >= 0x80 || (plain[c / 64] >> c % 64 & 1) == 0)
             return false;
     }
     return s.n > 0;
+}
+
+static void add_word(struct cla_buf *buf, struct cla_slice key, struct cla_slice value)
+{
+    char *p;
+
+    if (cla_buf_reserve(buf, key.n + value.n + 2) != 0)
+        return;
+    p = buf->p + buf->n;
+    *p++ = ' ';
+    memcpy(p, key.p, key.n);
+    p += key.n;
+    *p++ = '=';
+    memcpy(p, value.p, value.n);
+    buf->n += key.n + value.n + 2;
 }
 
 void cla_log_value(struct cla_buf *buf, const char *key, struct cla_slice value)
 {
     if (value.n > VALUE_MAX)
         value.n = VALUE_MAX;
-    (void)cla_buf_push(buf, ' ');
-    (void)cla_buf_append(buf, key, strlen(key));
-    (void)cla_buf_push(buf, '=');
     if (plain_word(value)) {
-        (void)cla_buf_add(buf, value);
+        add_word(buf, cla_slice_str(key), value);
         return;
     }
-    (void)cla_buf_push(buf, '"');
+    add_word(buf, cla_slice_str(key), CLA_LIT("\""));
     escape(buf, value, true);
     (void)cla_buf_push(buf, '"');
 }

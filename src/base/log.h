@@ -27,6 +27,7 @@ struct cla_log {
     struct cla_buf *pending;  /* lines to be flushed by their maker, which go first; NULL: none */
     uint64_t stamp_ms;        /* since 1970, of 'stamp' */
     char stamp[32];           /* the time that lines begin with */
+    size_t stamp_n;           /* its length */
 };
 
 /* The level called 'name' ("debug" … "off"). Returns false if there is none. */

@@ -116,19 +116,14 @@ static int l_shield(lua_State *L)
 
 /* --- local _ <close> = defer(fn) --- */
 
-enum { DEFER_FN = 1, DEFER_COROUTINE = 2 }; /* user values: what runs, where it was made */
-
-struct defer {
-    bool closed;
-};
+/* User values: what runs, nil once it was closed; where it was made. There is nothing else in it.
+ */
+enum { DEFER_FN = 1, DEFER_COROUTINE = 2 };
 
 static int l_defer(lua_State *L)
 {
-    struct defer *defer;
-
     cla_args_function(L, 1);
-    defer = lua_newuserdatauv(L, sizeof *defer, 2);
-    defer->closed = false;
+    lua_newuserdatauv(L, 0, 2);
     luaL_setmetatable(L, DEFER);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, DEFER_FN);
@@ -143,17 +138,26 @@ static int plain_k(lua_State *L, int status, lua_KContext context)
     return 0;
 }
 
+/* Checks the defer at index 1. Its type is the upvalue: to look it up by name would be a quarter of
+ * the cost of the whole. */
+static void check_defer(lua_State *L)
+{
+    if (lua_touserdata(L, 1) == NULL || lua_getmetatable(L, 1) == 0 ||
+        !lua_rawequal(L, -1, lua_upvalueindex(1)))
+        luaL_checkudata(L, 1, DEFER); /* raises */
+}
+
 /* __close(defer, err): runs fn(err). */
 static int l_defer_close(lua_State *L)
 {
-    struct defer *defer = luaL_checkudata(L, 1, DEFER);
     struct cla_task *task = cla_task_on(L);
 
-    if (defer->closed)
-        return 0;
-    defer->closed = true;
+    check_defer(L);
     lua_settop(L, 2);
-    lua_getiuservalue(L, 1, DEFER_FN);
+    if (lua_getiuservalue(L, 1, DEFER_FN) == LUA_TNIL)
+        return 0;
+    lua_pushnil(L);
+    lua_setiuservalue(L, 1, DEFER_FN);
     lua_insert(L, 2);
     if (task != NULL)
         return call_shielded(L, task, CLA_NEVER);
@@ -165,10 +169,10 @@ static int l_defer_close(lua_State *L)
  * abandoned, which is closed after this: then it is looked at again. */
 static int l_defer_gc(lua_State *L)
 {
-    const struct defer *defer = luaL_checkudata(L, 1, DEFER);
     lua_Debug ar;
 
-    if (defer->closed)
+    luaL_checkudata(L, 1, DEFER);
+    if (lua_getiuservalue(L, 1, DEFER_FN) != LUA_TFUNCTION)
         return 0;
     if (lua_getiuservalue(L, 1, DEFER_COROUTINE) == LUA_TTHREAD &&
         cla_coro_of(lua_tothread(L, -1)) != NULL) {
@@ -177,8 +181,6 @@ static int l_defer_gc(lua_State *L)
         return 0;
     }
     lua_getiuservalue(L, 1, DEFER_FN);
-    if (!lua_isfunction(L, -1))
-        return 0;
     lua_getinfo(L, ">S", &ar);
     cla_log_line(cla_sched_of(L)->log, CLA_LOG_ERROR,
                  "%s:%d: cancela.defer(fn) was never closed, so its clean-up did not run: write "
@@ -196,7 +198,8 @@ void cla_scope_functions(lua_State *L)
 {
     luaL_setfuncs(L, functions, 0);
     luaL_newmetatable(L, DEFER);
-    lua_pushcfunction(L, l_defer_close);
+    lua_pushvalue(L, -1);
+    lua_pushcclosure(L, l_defer_close, 1);
     lua_setfield(L, -2, "__close");
     lua_pushcfunction(L, l_defer_gc);
     lua_setfield(L, -2, "__gc");

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/mem_trim.h"
 #include "bind/script.h"
 #include "cli/cli.h"
 #include "cli/options.h"
@@ -136,6 +137,8 @@ static int load_and_serve(const struct cla_options *options, struct cla_log *log
     };
     int rc = crew.members != NULL && crew.seats != NULL ? 0 : CLA_EXIT_FAILED;
 
+    if (count == 1)
+        cla_mem_share_heap(); /* the control thread does little */
     while (rc == 0 && crew.count < count)
         rc = add_member(&crew, options, log);
     if (rc == 0)

@@ -115,7 +115,7 @@ static void on_head(void *arg, const struct cla_http_head *head)
         (void)cla_buf_add(&conn->out, CLA_LIT("HTTP/1.1 100 Continue\r\n\r\n"));
         cla_worker_flush_later(conn->worker, conn);
     } else {
-        conn->exchange->keep_alive = false; /* its body may come or not: nobody can tell */
+        conn->exchange->http->keep_alive = false; /* its body may come or not: nobody can tell */
         cla_exchange_run(conn->exchange);
     }
 }

@@ -24,7 +24,7 @@ static bool last_request(const struct cla_conn *conn, const struct cla_exchange 
 {
     const struct cla_worker *worker = conn->worker;
 
-    return !exchange->keep_alive || worker->env.draining ||
+    return !exchange->http->keep_alive || worker->env.draining ||
            (conn->peer_ended && cla_conn_pending(conn) == 0) ||
            (worker->requests_per_connection > 0 &&
             conn->requests + 1 >= worker->requests_per_connection);
@@ -34,7 +34,7 @@ static bool last_request(const struct cla_conn *conn, const struct cla_exchange 
  * and with 405 (RFC 9110 section 15.5.6), and those for pages of other sites. */
 static struct cla_slice more_fields(struct cla_worker *worker, const struct cla_exchange *exchange)
 {
-    const struct cla_route *route = &exchange->route;
+    const struct cla_route *route = &exchange->http->route;
     bool options = route->kind == CLA_ROUTE_OPTIONS;
     struct cla_buf *fields = &worker->scratch;
 
@@ -51,7 +51,7 @@ static struct cla_slice more_fields(struct cla_worker *worker, const struct cla_
 void cla_conn_answer(struct cla_conn *conn, const struct cla_exchange *exchange,
                      const char *content_type)
 {
-    bool body = content_type != NULL && !exchange->head_only;
+    bool body = content_type != NULL && !exchange->http->head_only;
     bool close = last_request(conn, exchange);
     const struct cla_http_reply reply = {
         .status = exchange->status,
@@ -60,7 +60,7 @@ void cla_conn_answer(struct cla_conn *conn, const struct cla_exchange *exchange,
         .fields = more_fields(conn->worker, exchange),
         .date = cla_worker_date(conn->worker),
         .close = close,
-        .keep_alive_1_0 = exchange->version_1_0 && !close,
+        .keep_alive_1_0 = exchange->http->version_1_0 && !close,
     };
 
     conn->exchange = NULL;
@@ -109,7 +109,7 @@ static void become_peers_own(struct cla_conn *conn, const struct cla_exchange *e
 {
     conn->arrival.proxies = NULL;
     conn->arrival.peer_n = exchange->request.peer.n;
-    memcpy(conn->arrival.peer, exchange->peer, conn->arrival.peer_n);
+    memcpy(conn->arrival.peer, exchange->http->peer, conn->arrival.peer_n);
 }
 
 void cla_conn_upgrade(struct cla_conn *conn, struct cla_exchange *exchange)
@@ -117,7 +117,7 @@ void cla_conn_upgrade(struct cla_conn *conn, struct cla_exchange *exchange)
     struct cla_buf fields = {0};
     const char *why = NULL;
     int status =
-        cla_socket_new(&exchange->upgrade, exchange, exchange->route.socket, &fields, &why);
+        cla_socket_new(&exchange->upgrade, exchange, exchange->http->route.socket, &fields, &why);
 
     become_peers_own(conn, exchange);
     if (status == 0) {

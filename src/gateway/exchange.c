@@ -34,7 +34,6 @@ static void reset(struct cla_exchange *x, struct cla_worker *worker)
     x->worker = worker;
     x->conn = NULL;
     x->socket = x->upgrade = x->origin = NULL;
-    x->route = (struct cla_route){0};
     cla_list_init(&x->calls);
     cla_list_init(&x->of_socket);
     x->unanswered = x->replies = 0;
@@ -43,46 +42,58 @@ static void reset(struct cla_exchange *x, struct cla_worker *worker)
     cla_list_push(&worker->exchanges, &x->link);
 }
 
-static void take_peer(struct cla_exchange *x, const struct cla_conn *conn,
-                      const struct cla_http_head *head)
-{
-    x->request.peer = cla_slice(x->peer, cla_proxy_peer(&conn->arrival, head, x->peer));
-    x->request.certificate = cla_certificate_ref(conn->certificate);
-}
-
 /* A slice of the head becomes one of our copy of it. */
-static void move_into_copy(struct cla_slice *slice, const struct cla_exchange *x,
+static void move_into_copy(struct cla_slice *slice, const struct cla_exchange_http *http,
                            const struct cla_http_head *head)
 {
     if (slice->n > 0)
-        slice->p = x->head.p + (slice->p - head->raw.p);
+        slice->p = http->head.p + (slice->p - head->raw.p);
+}
+
+/* Copies what the head says; false: out of memory. */
+static bool take_head(struct cla_exchange *x, const struct cla_conn *conn,
+                      const struct cla_http_head *head)
+{
+    struct cla_worker *worker = x->worker;
+    struct cla_exchange_http *http = x->http;
+
+    if (http == NULL)
+        http = x->http = cla_mem_zalloc(sizeof *http);
+    if (http == NULL || cla_buf_add(&http->head, head->raw) != 0)
+        return false;
+    http->keep_alive = head->keep_alive;
+    http->version_1_0 = head->version_minor == 0;
+    http->head_only = head->method == CLA_HTTP_HEAD;
+    cla_route_find(&http->route, head, &worker->rules, conn->arrival.via->loopback,
+                   &worker->scratch);
+    move_into_copy(&http->route.path, http, head);
+    move_into_copy(&http->route.query, http, head);
+    move_into_copy(&http->route.origin, http, head);
+    return true;
 }
 
 struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_http_head *head,
                                       uint64_t received_ns)
 {
-    struct cla_worker *worker = conn->worker;
-    struct cla_exchange *x = cla_exchange_pool_take(worker);
+    struct cla_exchange *x = cla_exchange_pool_take(conn->worker);
+    char *peer;
 
     if (x == NULL)
         return NULL;
-    reset(x, worker);
-    if (cla_buf_add(&x->head, head->raw) != 0) {
+    reset(x, conn->worker);
+    if (!take_head(x, conn, head)) {
         cla_exchange_pool_put(x);
         return NULL;
     }
     x->conn = conn;
-    x->keep_alive = head->keep_alive;
-    x->version_1_0 = head->version_minor == 0;
-    x->head_only = head->method == CLA_HTTP_HEAD;
-    cla_route_find(&x->route, head, &worker->rules, conn->arrival.via->loopback, &worker->scratch);
-    move_into_copy(&x->route.path, x, head);
-    move_into_copy(&x->route.query, x, head);
-    move_into_copy(&x->route.origin, x, head);
-    x->protocol = protocol_of(&x->route);
-    x->request = (struct cla_request){
-        .head = cla_buf_slice(&x->head), .protocol = x->protocol->name, .received_ns = received_ns};
-    take_peer(x, conn, head);
+    x->protocol = protocol_of(&x->http->route);
+    peer = x->http->peer;
+    x->request =
+        (struct cla_request){.peer = cla_slice(peer, cla_proxy_peer(&conn->arrival, head, peer)),
+                             .certificate = cla_certificate_ref(conn->certificate),
+                             .head = cla_buf_slice(&x->http->head),
+                             .protocol = x->protocol->name,
+                             .received_ns = received_ns};
     return x;
 }
 
@@ -138,15 +149,16 @@ static void answer_unavailable(struct cla_exchange *x, struct cla_slice id, cons
     cla_exchange_one_answered(x);
 }
 
-/* The client's timeout: of the header and of _meta the smaller. */
-static void set_deadline(struct cla_call *call, const struct cla_route *route,
+/* The client's timeout: of the header, which a text has not, and of _meta the smaller. */
+static void set_deadline(struct cla_exchange *x, struct cla_call *call,
                          const struct cla_rpc_options *options)
 {
-    uint64_t timeout_ms = route->timeout_ms;
+    bool in_header = x->origin == NULL && x->http->route.has_timeout;
+    uint64_t timeout_ms = options->timeout_ms;
 
-    if (options->has_timeout && (!route->has_timeout || options->timeout_ms < timeout_ms))
-        timeout_ms = options->timeout_ms;
-    cla_call_set_deadline(call, route->has_timeout || options->has_timeout, timeout_ms);
+    if (in_header && (!options->has_timeout || x->http->route.timeout_ms < timeout_ms))
+        timeout_ms = x->http->route.timeout_ms;
+    cla_call_set_deadline(call, in_header || options->has_timeout, timeout_ms);
 }
 
 /* Null names no call: clients use it for calls they do not tell apart. */
@@ -266,7 +278,7 @@ static void start_request(struct cla_exchange *x, const struct cla_rpc_request *
     call->name = call->procedure != NULL ? call->procedure->name : request->method;
     call->params = request->params;
     call->params_meta = request->params_meta;
-    set_deadline(call, &x->route, &request->options);
+    set_deadline(x, call, &request->options);
     if (live != NULL)
         postpone(x);
     else
@@ -334,11 +346,12 @@ int cla_exchange_run_text(struct cla_socket *socket, struct cla_slice text, uint
         return -CLA_ENOMEM;
     }
     x->protocol = &cla_jsonrpc_protocol;
-    x->request = (struct cla_request){.head = cla_socket_head(socket),
+    x->request = (struct cla_request){.peer = socket->peer,
+                                      .certificate = cla_certificate_ref(socket->certificate),
+                                      .head = cla_socket_head(socket),
                                       .protocol = x->protocol->name,
                                       .received_ns = received_ns,
                                       .socket = socket};
-    take_peer(x, socket->conn, NULL);
     x->socket = x->origin = cla_socket_hold(socket);
     cla_list_push(&socket->texts, &x->of_socket);
     return run_jsonrpc(x);
@@ -359,8 +372,8 @@ static int read_unary_params(struct cla_exchange *x, struct cla_slice *params, c
 {
     int rc = 0;
 
-    if (x->route.kind == CLA_ROUTE_GET)
-        rc = cla_route_query_params(x->route.query, &x->body, why);
+    if (x->http->route.kind == CLA_ROUTE_GET)
+        rc = cla_route_query_params(x->http->route.query, &x->body, why);
     if (rc == 0)
         rc = cla_connect_params(cla_buf_slice(&x->body), x->worker->json_depth, params, why);
     return rc;
@@ -382,17 +395,17 @@ static void run_unary(struct cla_exchange *x)
         return;
     }
     call = new_call(x, CLA_LIT("null")); /* the first: it is part of the exchange */
-    call->procedure = x->route.procedure;
+    call->procedure = x->http->route.procedure;
     call->name = call->procedure->name;
     call->params = params;
     x->unanswered = 1;
-    cla_call_set_deadline(call, x->route.has_timeout, x->route.timeout_ms);
+    cla_call_set_deadline(call, x->http->route.has_timeout, x->http->route.timeout_ms);
     cla_call_start(call);
 }
 
 static void refuse(struct cla_exchange *x)
 {
-    const struct cla_route *route = &x->route;
+    const struct cla_route *route = &x->http->route;
 
     if (route->unary_error) {
         answer_unary_error(x, route->code, route->status, route->why);
@@ -404,7 +417,8 @@ static void refuse(struct cla_exchange *x)
 
 bool cla_exchange_wants_body(const struct cla_exchange *exchange)
 {
-    return exchange->route.kind == CLA_ROUTE_JSONRPC || exchange->route.kind == CLA_ROUTE_UNARY;
+    return exchange->http->route.kind == CLA_ROUTE_JSONRPC ||
+           exchange->http->route.kind == CLA_ROUTE_UNARY;
 }
 
 int cla_exchange_body(struct cla_exchange *exchange, struct cla_slice bytes)
@@ -415,7 +429,7 @@ int cla_exchange_body(struct cla_exchange *exchange, struct cla_slice bytes)
 void cla_exchange_run(struct cla_exchange *exchange)
 {
     exchange->busy = true;
-    switch (exchange->route.kind) {
+    switch (exchange->http->route.kind) {
     case CLA_ROUTE_JSONRPC:
         (void)run_jsonrpc(exchange);
         break;

@@ -20,6 +20,16 @@ struct cla_conn;
 struct cla_socket;
 struct cla_worker;
 
+/* What an HTTP request has besides. Apart, for a WebSocket may have thousands of texts waiting. */
+struct cla_exchange_http {
+    struct cla_route route;
+    struct cla_buf head; /* the raw head, copied */
+    bool keep_alive;
+    bool version_1_0;
+    bool head_only; /* HEAD: no body in the response */
+    char peer[CLA_PEER_MAX];
+};
+
 struct cla_exchange {
     struct cla_link link; /* in worker->exchanges, or its pool */
     struct cla_worker *worker;
@@ -29,10 +39,9 @@ struct cla_exchange {
     struct cla_socket *origin; /* the socket that a text came by, held: its head is the request's */
     struct cla_link of_socket; /* in socket->texts, while 'socket' is set */
     struct cla_request request;
-    struct cla_route route;
-    struct cla_link calls; /* not released */
+    struct cla_exchange_http *http; /* never NULL in one of HTTP; of no meaning in a text */
+    struct cla_link calls;          /* not released */
     const struct cla_rpc_protocol *protocol;
-    struct cla_buf head;   /* the raw head, copied */
     struct cla_buf body;   /* the body, or the params of a GET */
     struct cla_buf reply;  /* the response body under way */
     struct cla_call first; /* most exchanges have one call */
@@ -45,10 +54,6 @@ struct cla_exchange {
     bool postponed;  /* its call has the id of another that has not begun */
     bool reading;    /* its text is being read: it is not put back */
     bool first_used; /* 'first' is a live call */
-    bool keep_alive;
-    bool version_1_0;
-    bool head_only; /* HEAD: no body in the response */
-    char peer[CLA_PEER_MAX];
 };
 
 /* Takes an exchange from the pool for a head that has arrived on 'conn'. NULL: out of memory. */

@@ -33,7 +33,9 @@ struct cla_exchange *cla_exchange_pool_take(struct cla_worker *worker)
 
 static void destroy(struct cla_exchange *exchange)
 {
-    cla_buf_fini(&exchange->head);
+    if (exchange->http != NULL)
+        cla_buf_fini(&exchange->http->head);
+    cla_mem_free(exchange->http);
     cla_buf_fini(&exchange->body);
     cla_buf_fini(&exchange->reply);
     cla_mem_free(exchange);
@@ -59,7 +61,8 @@ void cla_exchange_pool_put(struct cla_exchange *exchange)
         destroy(exchange);
         return;
     }
-    empty(&exchange->head);
+    if (exchange->http != NULL)
+        empty(&exchange->http->head);
     empty(&exchange->body);
     empty(&exchange->reply);
     cla_list_push_front(&worker->exchange_pool, &exchange->link);

@@ -93,11 +93,12 @@ static int copy_texts(struct cla_socket *socket, const struct cla_exchange *exch
                       struct cla_slice protocol)
 {
     struct cla_buf *head = &socket->head;
-    size_t head_n = exchange->head.n;
-    struct cla_slice path = exchange->route.path, peer = exchange->request.peer;
+    size_t head_n = exchange->http->head.n;
+    struct cla_slice path = exchange->http->route.path, peer = exchange->request.peer;
 
-    if (cla_buf_add(head, cla_buf_slice(&exchange->head)) != 0 || cla_buf_add(head, path) != 0 ||
-        cla_buf_add(head, peer) != 0 || cla_buf_add(head, protocol) != 0)
+    if (cla_buf_add(head, cla_buf_slice(&exchange->http->head)) != 0 ||
+        cla_buf_add(head, path) != 0 || cla_buf_add(head, peer) != 0 ||
+        cla_buf_add(head, protocol) != 0)
         return -CLA_ENOMEM;
     socket->path = cla_slice(head->p + head_n, path.n);
     socket->peer = cla_slice(socket->path.p + path.n, peer.n);
@@ -142,7 +143,7 @@ int cla_socket_new(struct cla_socket **out, struct cla_exchange *exchange,
     struct cla_ws_accept accept;
     struct cla_socket *socket;
     int status =
-        accept_request(exchange->worker, cla_buf_slice(&exchange->head), route, &accept, why);
+        accept_request(exchange->worker, cla_buf_slice(&exchange->http->head), route, &accept, why);
 
     if (status == 426)
         (void)cla_buf_add(fields, CLA_LIT(CLA_WS_UPGRADE_REQUIRED));

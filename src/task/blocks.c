@@ -17,7 +17,9 @@ struct cla_block {
 
 static unsigned kind_of(size_t bytes)
 {
-    return (unsigned)((bytes - 1) / CLA_BLOCKS_STEP);
+    size_t above = bytes > CLA_BLOCKS_LEAST ? bytes - CLA_BLOCKS_LEAST : 0;
+
+    return (unsigned)((above + CLA_BLOCKS_STEP - 1) / CLA_BLOCKS_STEP);
 }
 
 static void *take(struct cla_blocks *blocks, size_t bytes)
@@ -29,7 +31,7 @@ static void *take(struct cla_blocks *blocks, size_t bytes)
         return malloc(bytes);
     block = blocks->kept[kind];
     if (block == NULL)
-        return malloc((kind + 1) * CLA_BLOCKS_STEP);
+        return malloc(CLA_BLOCKS_LEAST + kind * CLA_BLOCKS_STEP);
     blocks->kept[kind] = block->next;
     blocks->count[kind]--;
     return block;

@@ -9,9 +9,11 @@
 
 #include <stddef.h>
 
+/* 24, 40, 56 and 72 bytes: with what malloc() adds to each, multiples of 16. */
+#define CLA_BLOCKS_LEAST 24
 #define CLA_BLOCKS_STEP 16
-#define CLA_BLOCKS_LARGEST 64
-#define CLA_BLOCKS_KINDS (CLA_BLOCKS_LARGEST / CLA_BLOCKS_STEP)
+#define CLA_BLOCKS_LARGEST 72
+#define CLA_BLOCKS_KINDS ((CLA_BLOCKS_LARGEST - CLA_BLOCKS_LEAST) / CLA_BLOCKS_STEP + 1)
 
 struct cla_block; /* a kept one */
 

@@ -20,6 +20,7 @@ void cla_sched_init(struct cla_sched *sched, lua_State *L, struct cla_loop *loop
     cla_list_init(&sched->ready);
     cla_list_init(&sched->unwinding);
     cla_list_init(&sched->pool);
+    cla_list_init(&sched->scopes);
     cla_list_init(&sched->tasks);
     cla_list_init(&sched->to_close);
     *(struct cla_sched **)lua_getextraspace(L) = sched;
@@ -96,6 +97,7 @@ void cla_sched_trim(struct cla_sched *sched, unsigned keep)
         sched->pooled--;
         cla_task_free(task);
     }
+    cla_scope_trim(sched, keep);
 }
 
 void cla_sched_fini(struct cla_sched *sched)

@@ -59,16 +59,20 @@ struct cla_sched {
     struct cla_link pool;      /* idle tasks, most recently used first */
     struct cla_link tasks;     /* all that are not idle */
     unsigned pooled;           /* idle tasks */
-    unsigned live;             /* tasks that are not idle */
-    uint64_t serial;           /* tasks ever begun */
-    uint64_t raises;           /* Cancels ever raised */
-    struct cla_task *current;  /* the one running; NULL: none */
-    struct cla_task *nobody;   /* has what no task has: see task/coro.h */
-    struct cla_link to_close;  /* tasks whose abandoned coroutines were collected */
-    unsigned resets;           /* coroutines being reset, one inside the other */
-    uint64_t grace_ns;         /* clean-up of a cancelled scope may await this long */
-    const size_t *memory;      /* bytes the VM has allocated, to charge tasks */
-    lua_CFunction interrupt;   /* while no task runs: raises if the code must end; may be NULL */
+    struct cla_link scopes;    /* closed ones kept to be used again: see cla_scope_enter() */
+    unsigned scopes_kept;
+    const void *scope_type;   /* the metatable of scopes, by lua_topointer() */
+    bool traced;              /* a traceback is remembered: see cla_task_traceback() */
+    unsigned live;            /* tasks that are not idle */
+    uint64_t serial;          /* tasks ever begun */
+    uint64_t raises;          /* Cancels ever raised */
+    struct cla_task *current; /* the one running; NULL: none */
+    struct cla_task *nobody;  /* has what no task has: see task/coro.h */
+    struct cla_link to_close; /* tasks whose abandoned coroutines were collected */
+    unsigned resets;          /* coroutines being reset, one inside the other */
+    uint64_t grace_ns;        /* clean-up of a cancelled scope may await this long */
+    const size_t *memory;     /* bytes the VM has allocated, to charge tasks */
+    lua_CFunction interrupt;  /* while no task runs: raises if the code must end; may be NULL */
     struct cla_sched_counters counters;
 };
 
@@ -109,7 +113,7 @@ static inline uint64_t cla_sched_now_ns(const struct cla_sched *sched)
 /* Gives up every live task, without letting any run. Returns how many had not ended. */
 unsigned cla_sched_abandon(struct cla_sched *sched);
 
-/* Frees the idle tasks beyond 'keep'. Not while Lua runs. */
+/* Frees the idle tasks, and the scopes, beyond 'keep'. Not while Lua runs. */
 void cla_sched_trim(struct cla_sched *sched, unsigned keep);
 
 /* Frees everything; no task may be live. The Lua state is closed by its owner, after this. */

@@ -8,6 +8,14 @@
 
 #define TYPE "cancela.Cancel"
 
+/* Closed scopes that are kept: those of clean-up, above all, which then needs no memory while many
+ * calls end together. */
+#if defined(__SANITIZE_ADDRESS__)
+#define KEPT_MAX 4 /* so that it sees the others */
+#else
+#define KEPT_MAX 256
+#endif
+
 static void close_loose(struct cla_dependent *dependent);
 
 static int l_gc(lua_State *L)
@@ -40,6 +48,7 @@ static int l_tostring(lua_State *L)
 void cla_scope_setup(lua_State *L)
 {
     luaL_newmetatable(L, TYPE);
+    cla_sched_of(L)->scope_type = lua_topointer(L, -1);
     lua_pushcfunction(L, l_gc);
     lua_setfield(L, -2, "__gc");
     lua_pushcfunction(L, l_tostring);
@@ -53,9 +62,9 @@ void cla_scope_setup(lua_State *L)
 
 static void on_timer(struct cla_timer *timer);
 
-struct cla_scope *cla_scope_push_new(lua_State *L)
+struct cla_scope *cla_scope_push_new(lua_State *L, int values)
 {
-    struct cla_scope *scope = lua_newuserdatauv(L, sizeof *scope, CLA_SCOPE_VALUES);
+    struct cla_scope *scope = lua_newuserdatauv(L, sizeof *scope, values);
 
     memset(scope, 0, sizeof *scope);
     scope->ref = LUA_NOREF;
@@ -68,7 +77,15 @@ struct cla_scope *cla_scope_push_new(lua_State *L)
 
 struct cla_scope *cla_scope_at(lua_State *L, int index)
 {
-    return luaL_testudata(L, index, TYPE);
+    struct cla_scope *scope = lua_touserdata(L, index);
+
+    /* as luaL_testudata(), which looks the type up by its name: every call that ends asks */
+    if (scope == NULL || !lua_getmetatable(L, index))
+        return NULL;
+    if (lua_topointer(L, -1) != cla_sched_of(L)->scope_type)
+        scope = NULL;
+    lua_pop(L, 1);
+    return scope;
 }
 
 void cla_scope_push(lua_State *L, struct cla_scope *scope)
@@ -99,11 +116,51 @@ void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_s
     task->scope = scope;
 }
 
+/* A scope that is kept, in the registry under its ref; NULL: there is none. */
+static struct cla_scope *take_kept(struct cla_sched *sched)
+{
+    struct cla_link *link = cla_list_pop(&sched->scopes);
+
+    if (link == NULL)
+        return NULL;
+    sched->scopes_kept--;
+    return CLA_CONTAINER(link, struct cla_scope, token.sibling);
+}
+
+static void let_be_collected(lua_State *L, struct cla_scope *scope)
+{
+    luaL_unref(L, LUA_REGISTRYINDEX, scope->ref);
+    scope->ref = LUA_NOREF;
+}
+
+/* A closed scope that cla_scope_enter() opened: keeps it, or lets go of it. */
+static void give_back(lua_State *L, struct cla_scope *scope)
+{
+    struct cla_sched *sched = cla_sched_of(L);
+
+    if (scope->exposed || sched->scopes_kept >= KEPT_MAX) {
+        let_be_collected(L, scope);
+        return;
+    }
+    cla_list_push_front(&sched->scopes, &scope->token.sibling);
+    sched->scopes_kept++;
+}
+
+void cla_scope_trim(struct cla_sched *sched, unsigned keep)
+{
+    while (sched->scopes_kept > keep)
+        let_be_collected(sched->L, take_kept(sched));
+}
+
 struct cla_scope *cla_scope_enter(lua_State *L, struct cla_task *task, uint64_t deadline_ns)
 {
-    struct cla_scope *scope = cla_scope_push_new(L);
+    struct cla_scope *scope = take_kept(task->sched);
 
-    scope->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    if (scope == NULL) {
+        scope = cla_scope_push_new(L, CLA_SCOPE_TOKEN);
+        scope->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    }
+    scope->is_group = false;
     cla_scope_open(scope, task, task->scope, deadline_ns);
     cla_scope_arm(scope);
     return scope;
@@ -136,7 +193,7 @@ struct cla_scope *cla_scope_home(const struct cla_task *task)
 struct cla_scope *cla_scope_push_loose(lua_State *L, struct cla_scope *home,
                                        struct cla_scope *parent, uint64_t deadline_ns)
 {
-    struct cla_scope *scope = cla_scope_push_new(L);
+    struct cla_scope *scope = cla_scope_push_new(L, CLA_SCOPE_VALUES);
     bool under = parent != NULL && parent->open;
 
     cla_token_init(&scope->token, under ? &parent->token : NULL, deadline_ns);
@@ -302,13 +359,33 @@ static void deliver(struct cla_scope *scope, uint64_t grace_end_ns)
     wake_tasks(scope, grace_end_ns);
 }
 
+static bool has_registrations(struct cla_scope *root)
+{
+    struct cla_token *token = NULL;
+
+    while ((token = cla_token_next(&root->token, token)) != NULL) {
+        if (!cla_list_empty(&token->registrations))
+            return true;
+    }
+    CLA_LIST_EACH (link, &root->token.followers) {
+        if (has_registrations(scope_of(CLA_CONTAINER(link, struct cla_token, following))))
+            return true;
+    }
+    return false;
+}
+
 /* Firing makes tasks; were garbage collected meanwhile, loose scopes would leave the tree that is
  * being walked. */
 static void deliver_undisturbed(struct cla_scope *scope, uint64_t grace_end_ns)
 {
     lua_State *L = scope->task->sched->L;
-    bool running = lua_gc(L, LUA_GCISRUNNING) != 0;
+    bool running;
 
+    if (!has_registrations(scope)) {
+        deliver(scope, grace_end_ns);
+        return;
+    }
+    running = lua_gc(L, LUA_GCISRUNNING) != 0;
     lua_gc(L, LUA_GCSTOP);
     deliver(scope, grace_end_ns);
     if (running)
@@ -443,8 +520,7 @@ void cla_scope_close(struct cla_scope *scope)
     CLA_PRE(scope->open && scope != task->root);
     for (struct cla_scope *s = task->scope;; s = s->outer) {
         close_one(s);
-        luaL_unref(task->running, LUA_REGISTRYINDEX, s->ref);
-        s->ref = LUA_NOREF;
+        give_back(task->running, s);
         if (s == scope)
             break;
     }
@@ -528,8 +604,7 @@ void cla_scope_close_split(struct cla_scope *innermost, const struct cla_scope *
 
     for (struct cla_scope *s = innermost;; s = s->outer) {
         close_one(s);
-        luaL_unref(L, LUA_REGISTRYINDEX, s->ref);
-        s->ref = LUA_NOREF;
+        give_back(L, s);
         if (s == outermost)
             break;
     }

@@ -38,7 +38,7 @@
 
 #include "task/sched.h"
 
-/* User values of a scope: its token object; of a linked token, the links. */
+/* User values of a scope: its token object; of a loose one also the links, if it is linked. */
 enum { CLA_SCOPE_TOKEN = 1, CLA_SCOPE_LINKS = 2, CLA_SCOPE_VALUES = 2 };
 
 /* What ends with the scope that it was made in; embedded in its owner's struct. */
@@ -65,7 +65,7 @@ struct cla_scope {
     bool caught;     /* a pcall returned its Cancel, or the error that took its place: awaits raise
                         until that is raised again. Of a root also that of a scope around it, which
                         other tasks are inside of, too */
-    bool exposed;    /* scripts may hold it: not to be used again */
+    bool exposed;    /* scripts may hold it, or have: not to be used again */
     bool apart;      /* its coroutine is suspended: see above */
     bool is_group;   /* subtasks are inside: its coroutine must not be suspended */
     bool loose;      /* a token that the task made: cancels no awaits, and is in no chain */
@@ -79,8 +79,8 @@ struct cla_scope {
 /* Creates the metatable. For the VM's construction; may raise. */
 void cla_scope_setup(lua_State *L);
 
-/* Pushes a new, closed scope with room for its token object. May raise. */
-struct cla_scope *cla_scope_push_new(lua_State *L);
+/* Pushes a new, closed scope with room for so many user values. May raise. */
+struct cla_scope *cla_scope_push_new(lua_State *L, int values);
 
 /* The scope at 'index', or NULL if it is none. Never raises. */
 struct cla_scope *cla_scope_at(lua_State *L, int index);
@@ -96,6 +96,9 @@ struct cla_scope *cla_scope_enter(lua_State *L, struct cla_task *task, uint64_t 
  * registry under scope->ref. deadline_ns may be CLA_NEVER. Does not start the timer. */
 void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_scope *outer,
                     uint64_t deadline_ns);
+
+/* Lets go of the closed scopes that are kept to be entered again, beyond 'keep'. */
+void cla_scope_trim(struct cla_sched *sched, unsigned keep);
 
 /* Starts the timer of the deadline, if there is one and it is not running. */
 void cla_scope_arm(struct cla_scope *scope);

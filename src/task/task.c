@@ -23,7 +23,7 @@ int cla_task_traceback(lua_State *L)
     if (lua_type(L, 1) != LUA_TSTRING)
         return 1; /* a Cancel, or a typed error: the object itself says it all */
     luaL_traceback(L, L, lua_tostring(L, 1), 1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &trace_key);
+    cla_task_set_traceback(L);
     return 1;
 }
 
@@ -59,18 +59,22 @@ void cla_task_push_traceback(lua_State *L, int index)
 
 void cla_task_set_traceback(lua_State *L)
 {
+    cla_sched_of(L)->traced = true;
     lua_rawsetp(L, LUA_REGISTRYINDEX, &trace_key);
 }
 
 /* Puts the traceback of the error on top, if it is a string, in its place. */
 static void append_traceback(lua_State *L)
 {
+    if (!cla_sched_of(L)->traced)
+        return;
     if (lua_type(L, -1) == LUA_TSTRING && remembered(L, -1)) {
         lua_rawgetp(L, LUA_REGISTRYINDEX, &trace_key);
         lua_replace(L, -2);
     }
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &trace_key);
+    cla_sched_of(L)->traced = false;
 }
 
 static int boot_k(lua_State *L, int status, lua_KContext context);
@@ -161,7 +165,7 @@ static void on_timer(struct cla_timer *timer)
 static int l_new_root(lua_State *L)
 {
     struct cla_task *task = lua_touserdata(L, 1);
-    struct cla_scope *scope = cla_scope_push_new(L);
+    struct cla_scope *scope = cla_scope_push_new(L, CLA_SCOPE_TOKEN);
 
     scope->ref = luaL_ref(L, LUA_REGISTRYINDEX);
     task->root = scope;

@@ -57,6 +57,16 @@ describe("a group in a coroutine", function()
     assert.is_true(cleaned)
   end)
 
+  it("leaves nothing of it to the scopes that are opened after it", function()
+    local generator = coroutine.wrap(function()
+      cancela.group(function() end)
+      cancela.timeout(10, function() coroutine.yield("out of a timeout") end)
+      cancela.shield(10, function() coroutine.yield("out of a shield") end)
+    end)
+    assert.same({ "out of a timeout", "out of a shield" }, { generator(), generator() })
+    generator()
+  end)
+
   it("cannot be yielded out of; what is yielded inside it by another coroutine can", function()
     local seen = {}
     local co = coroutine.create(function()

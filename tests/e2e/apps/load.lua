@@ -1,4 +1,4 @@
--- What load tests call: a procedure that waits until it is cancelled, and one that tells how many
+-- What load tests call: procedures that wait until they are cancelled, and one that tells how many
 -- wait and how many were seen to be cancelled.
 local cancela = require "cancela"
 
@@ -10,6 +10,16 @@ local leaving = setmetatable({}, {
         if cancela.is_cancel(err) then closed = closed + 1 end
     end,
 })
+
+local function leave(err)
+    active = active - 1
+    if cancela.is_cancel(err) then closed = closed + 1 end
+end
+
+local function leave_slowly(err)
+    cancela.sleep(0.02)
+    leave(err)
+end
 
 local function count() cancels = cancels + 1 end
 
@@ -24,6 +34,18 @@ return cancela.app {
             active = active + 1
             local _ <close> = leaving
             call.token:on_cancel(count)
+            cancela.sleep(60)
+        end,
+
+        wait_deferred = function()
+            active = active + 1
+            local _ <close> = cancela.defer(leave)
+            cancela.sleep(60)
+        end,
+
+        wait_deferred_slowly = function()
+            active = active + 1
+            local _ <close> = cancela.defer(leave_slowly)
             cancela.sleep(60)
         end,
 

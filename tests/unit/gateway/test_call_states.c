@@ -5,9 +5,11 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
 
 #include "base/error.h"
-#include <stdio.h>
 
 #include "gateway/call.h"
 
@@ -213,6 +215,57 @@ static void cancelled_call_ends_as_its_reason_says(void **state)
     }
 }
 
+/* Lets the lines of calls be kept, or written to nowhere. */
+static void begin_access_log(void)
+{
+    f.log.level = CLA_LOG_INFO;
+    f.log.fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    f.env.access_log = CLA_ACCESS_LOG_ALL;
+    f.request.peer = CLA_LIT("192.0.2.1:80");
+    assert_true(f.log.fd >= 0);
+}
+
+static void run_logged_call(enum cla_cancel_kind kind, struct cla_slice message)
+{
+    cla_call_start(&f.call);
+    cla_call_cancel(&f.call, kind, message);
+    cla_call_release(&f.call);
+}
+
+static void access_line_says_how_a_call_ended_and_whose_it_was(void **state)
+{
+    static const char reset[] = " call id=1 procedure=p outcome=canceled reason=reset ms=1.500 "
+                                "in=2 out=0 peer=192.0.2.1:80 protocol=test request_id=7\n";
+    static const char user[] = " call id=2 procedure=p outcome=aborted reason=user "
+                               "message=\"so it is\" ms=1.500 in=2 out=0 peer=192.0.2.1:80 "
+                               "protocol=test notification=true\n";
+
+    begin_access_log();
+    f.call.params = CLA_LIT("[]");
+    f.request.received_ns = cla_loop_now_ns(&f.loop) - 1500 * 1000;
+    f.call.request_id = CLA_LIT("7");
+    run_logged_call(CLA_CANCEL_RESET, CLA_LIT(""));
+    assert_memory_equal(f.log_buf.p + f.log_buf.n - strlen(reset), reset, strlen(reset));
+    f.call.request_id = CLA_LIT("");
+    run_logged_call(CLA_CANCEL_USER, CLA_LIT("so it is"));
+    assert_memory_equal(f.log_buf.p + f.log_buf.n - strlen(user), user, strlen(user));
+    close(f.log.fd);
+}
+
+static void lines_of_many_calls_are_written_before_they_fill_memory(void **state)
+{
+    size_t most = 0;
+
+    begin_access_log();
+    for (unsigned i = 0; i < 2000; i++) {
+        run_logged_call(CLA_CANCEL_RESET, CLA_LIT(""));
+        most = f.log_buf.n > most ? f.log_buf.n : most;
+    }
+    assert_in_range(most, 60000, 65536);
+    assert_in_range(f.log_buf.cap, 65536, 131072);
+    close(f.log.fd);
+}
+
 static void result_that_cannot_be_kept_is_an_error(void **state)
 {
     f.end_rc = -CLA_ENOMEM;
@@ -280,6 +333,8 @@ int main(void)
         TEST(completed_call_stays_completed),
         TEST(failed_call_stays_failed),
         TEST(cancelled_call_ends_as_its_reason_says),
+        TEST(access_line_says_how_a_call_ended_and_whose_it_was),
+        TEST(lines_of_many_calls_are_written_before_they_fill_memory),
         TEST(result_that_cannot_be_kept_is_an_error),
         TEST(unknown_procedure_is_refused_by_name),
         TEST(call_during_the_drain_is_refused),

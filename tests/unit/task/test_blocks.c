@@ -25,7 +25,7 @@ static void require_pattern(const unsigned char *p, size_t n)
 
 static void every_change_of_size_keeps_what_fits(void **state)
 {
-    static const size_t sizes[] = {1, 15, 16, 17, 32, 48, 63, 64, 65, 100, 1000};
+    static const size_t sizes[] = {1, 16, 23, 24, 25, 40, 41, 56, 64, 71, 72, 73, 100, 1000};
 
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
@@ -47,11 +47,11 @@ static void many_blocks_come_and_go(void **state)
 
     for (int round = 0; round < 3; round++) {
         for (size_t i = 0; i < 1000; i++) {
-            held[i] = cla_blocks_resize(&blocks, NULL, 0, i % 70 + 1);
-            memset(held[i], (int)i, i % 70 + 1);
+            held[i] = cla_blocks_resize(&blocks, NULL, 0, i % 80 + 1);
+            memset(held[i], (int)i, i % 80 + 1);
         }
         for (size_t i = 0; i < 1000; i++)
-            assert_null(cla_blocks_resize(&blocks, held[i], i % 70 + 1, 0));
+            assert_null(cla_blocks_resize(&blocks, held[i], i % 80 + 1, 0));
     }
     cla_blocks_fini(&blocks);
     for (int kind = 0; kind < CLA_BLOCKS_KINDS; kind++)

@@ -218,6 +218,28 @@ static void inner_deadline_is_never_later_than_the_outer(void **state)
     assert_int_equal(body.kind, CLA_CANCEL_TIMEOUT);
 }
 
+static void scope_that_no_script_has_seen_is_kept_to_be_entered_again(void **state)
+{
+    struct fixture *f = *state;
+    struct body body;
+
+    fixture_start(f, &body, "for i = 1, 9 do timeout(50, function() sleep(1) end) end", 0);
+    fixture_run(f);
+    assert_int_equal(f->sched->scopes_kept, 1);
+    fixture_start(f, &body,
+                  "shield(90, function() sleep(1) end) timeout(5, function() sleep(50) end)"
+                  "timeout(50, function() sleep(20) end) note('on')",
+                  0);
+    fixture_run(f);
+    assert_int_equal(body.status, LUA_OK);
+    assert_int_equal(f->sched->scopes_kept, 1); /* not the one that was raised */
+    cla_scope_trim(f->sched, 0);
+    assert_int_equal(f->sched->scopes_kept, 0);
+    fixture_start(f, &body, "timeout(5, function() sleep(50) end)", 0);
+    fixture_run(f);
+    assert_int_equal(f->sched->scopes_kept, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_fixture, close_fixture)
 
 int main(void)
@@ -235,6 +257,7 @@ int main(void)
         TEST(closed_scope_is_stale),
         TEST(tokens_of_inner_scopes_are_marked_through_shields),
         TEST(inner_deadline_is_never_later_than_the_outer),
+        TEST(scope_that_no_script_has_seen_is_kept_to_be_entered_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,8 +103,13 @@ static void worker_main(void *arg)
 {
     struct cla_server_worker *self = arg;
     struct cla_message message = {.kind = CLA_MESSAGE_DRAINED};
+    struct cla_app *app = self->worker.env.app;
 
+    if (app->ops->enter != NULL)
+        app->ops->enter(app);
     cla_loop_run(self->worker.loop);
+    if (app->ops->leave != NULL)
+        app->ops->leave(app);
     message.count = self->worker.abandoned;
     while (cla_mailbox_post(&self->server->inbox, &message) != 0)
         uv_sleep(10); /* the control thread must learn of it: wait for memory */

@@ -243,15 +243,14 @@ static void on_end(struct cla_task *task, enum cla_task_end end)
 {
     struct cla_call *call = task->owner;
     const char *text;
-    char where[128];
 
     if (end == CLA_TASK_BROKE) {
         text = lua_tostring(task->L, -1);
         log_error(call, "cannot run", text != NULL ? text : "?");
         fail_internal(call, CLA_CODE_RESOURCE_EXHAUSTED, text != NULL ? text : "?");
     } else if (end == CLA_TASK_ABANDONED) {
-        cla_task_where(task, where, sizeof where);
-        log_error(call, "abandoned: its clean-up outlived its grace, at", where);
+        log_error(call, "abandoned: its clean-up outlived its grace", cla_task_push_stack(task));
+        lua_pop(task->sched->L, 1);
         fail_internal(call, CLA_CODE_UNAVAILABLE, "abandoned");
     }
 }

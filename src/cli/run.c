@@ -82,6 +82,8 @@ static int serve(const struct crew *crew, const struct cla_config *config, struc
         return CLA_EXIT_FAILED;
     }
     ignore_signals();
+    if (server.stuck)
+        _exit(CLA_EXIT_ABANDONED);
     abandoned = server.abandoned;
     cla_server_fini(&server);
     cla_log_line(log, CLA_LOG_INFO, "stopped abandoned=%u", abandoned);

@@ -85,6 +85,10 @@ struct cla_app_ops {
 
 struct cla_app {
     const struct cla_app_ops *ops;
+    /* For the app, at each slice's end of a call that computes: takes up what the control thread
+     * asks for, which may cancel calls. NULL: nothing asks. */
+    void (*look_outside)(void *outside);
+    void *outside;
     unsigned jobs; /* of its own, that belong to no call or socket: a drain waits for them */
 };
 

@@ -335,6 +335,29 @@ static void open_connection(struct cla_worker *worker, const struct cla_arrival 
     cla_conn_refuse(conn, 503, arrival->refusal);
 }
 
+static struct cla_call *find_call(struct cla_worker *worker, uint64_t id)
+{
+    CLA_LIST_EACH (link, &worker->exchanges) {
+        struct cla_exchange *exchange = CLA_CONTAINER(link, struct cla_exchange, link);
+
+        CLA_LIST_EACH (each, &exchange->calls) {
+            struct cla_call *call = CLA_CONTAINER(each, struct cla_call, link);
+
+            if (call->id == id)
+                return call;
+        }
+    }
+    return NULL;
+}
+
+static void kill_call(struct cla_worker *worker, uint64_t id)
+{
+    struct cla_call *call = find_call(worker, id);
+
+    if (call != NULL)
+        cla_call_cancel(call, CLA_CANCEL_KILLED, cla_slice(NULL, 0));
+}
+
 void cla_worker_on_message(void *arg, struct cla_message *message)
 {
     struct cla_worker *worker = arg;
@@ -351,6 +374,9 @@ void cla_worker_on_message(void *arg, struct cla_message *message)
         if (!worker->forced)
             cancel_all(worker);
         abandon(worker);
+        break;
+    case CLA_MESSAGE_KILL:
+        kill_call(worker, message->call);
         break;
     case CLA_MESSAGE_DRAINED:
         break; /* for the control thread */

@@ -18,6 +18,14 @@ static _Thread_local struct cla_sched *mine; /* what the thread runs, for the ha
 
 static void on_hook(lua_State *L, lua_Debug *ar);
 
+/* Setting a hook walks all calls on the stack: where recursion is deep that takes longer than a
+ * tick, so one that is set is left alone, or nothing but this would run. */
+static void set_hook(lua_State *L)
+{
+    if (lua_gethook(L) == NULL)
+        lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
+}
+
 /* Runs between two instructions of the thread, wherever it is: it may only set things. Setting a
  * hook is safe there, as Lua's own interpreter does it. */
 static void on_signal(int signal)
@@ -29,7 +37,7 @@ static void on_signal(int signal)
         return;
     sched->preempt.expired = 1;
     if (sched->current != NULL)
-        lua_sethook(sched->current->running, on_hook, LUA_MASKCOUNT, 1);
+        set_hook(sched->current->running);
     cla_watchdog_answer(sched);
 }
 
@@ -49,7 +57,7 @@ void cla_preempt_detach(void)
 
 void cla_preempt_arm(struct cla_task *task)
 {
-    lua_sethook(task->running, on_hook, LUA_MASKCOUNT, 1);
+    set_hook(task->running);
 }
 
 /* --- Processor time. --- */

@@ -439,7 +439,7 @@ void cla_task_resume(struct cla_task *task)
     if (task->state == CLA_TASK_SLICED && cla_scope_to_raise(task) != NULL)
         cla_preempt_arm(task);
     rc = run(task);
-    if (!cla_list_empty(&sched->to_close))
+    if (task->state != CLA_TASK_SLICED && !cla_list_empty(&sched->to_close))
         cla_coro_end_collected(sched);
     if (rc != LUA_YIELD) {
         finish(task, rc == LUA_OK ? CLA_TASK_RAN : CLA_TASK_BROKE);
@@ -530,4 +530,21 @@ void cla_task_where(const struct cla_task *task, char *text, size_t bytes)
             return;
         }
     }
+}
+
+static int l_push_stack(lua_State *L)
+{
+    const struct cla_task *task = lua_touserdata(L, 1);
+
+    luaL_traceback(L, task->running, NULL, 0);
+    return 1;
+}
+
+const char *cla_task_push_stack(const struct cla_task *task)
+{
+    lua_State *L = task->sched->L;
+
+    if (!lua_checkstack(L, 4) || !protected(L, l_push_stack, (void *)task, 1))
+        lua_pushliteral(L, "?"); /* Lua keeps a few slots free */
+    return lua_tostring(L, -1);
 }

@@ -152,6 +152,9 @@ void cla_task_push_traceback(lua_State *L, int index);
  * is about to be raised again. */
 void cla_task_set_traceback(lua_State *L);
 
+/* Where the task is now: a traceback, on top of sched->L's stack until the caller pops it. */
+const char *cla_task_push_stack(const struct cla_task *task);
+
 /* Writes where the task is now, "file:line", or "?" if it has no Lua frame. Allocates nothing. */
 void cla_task_where(const struct cla_task *task, char *text, size_t bytes);
 

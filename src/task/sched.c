@@ -61,9 +61,12 @@ enum cla_sched_left cla_sched_run(struct cla_sched *sched)
     sched->sliced = false;
     if (sched->held != NULL)
         cla_task_resume(sched->held);
+    else if (sched->owes_slice || cla_list_empty(&sched->ready))
+        run_some(sched, &sched->computing, 1);
     run_ready(sched);
     run_some(sched, &sched->unwinding, UNWIND_MAX);
-    run_some(sched, &sched->computing, 1); /* last: what awaits soon comes first */
+    /* What others have to say is sent before the next slice, so it waits for one at most. */
+    sched->owes_slice = !sched->sliced && !cla_list_empty(&sched->computing);
     cla_watchdog_rest(sched);
     if (sched->sliced)
         return CLA_SCHED_SLICED;

@@ -104,6 +104,7 @@ struct cla_sched {
     struct cla_link computing; /* preemptible tasks whose slice is over */
     struct cla_task *held;     /* one that is not preemptible: no other may run; NULL: none */
     bool sliced;               /* a slice ended in this turn */
+    bool owes_slice;           /* to 'computing', in the next */
     struct cla_link pool;      /* idle tasks, most recently used first */
     struct cla_link tasks;     /* all that are not idle */
     unsigned pooled;           /* idle tasks */

@@ -227,6 +227,8 @@ static void leave(struct cla_task *task, lua_State *L, int status, int first)
     } else if (status == LUA_OK) {
         lua_settop(L, first);
         send_result(call, L, first);
+    } else if (cla_scope_at(L, -1) == task->root) {
+        cla_call_cancelled(call, &task->root->reason); /* manual, and it has decided */
     } else if (cla_error_is(L, -1)) {
         fail_typed(call, L);
     } else {

@@ -98,8 +98,7 @@ static void expect_end(struct cla_server *server, uint64_t ns)
 {
     uint64_t due = cla_clock_add(cla_loop_now_ns(&server->loop), ns);
 
-    cla_timer_start(&server->loop.timers, &server->overdue,
-                    cla_clock_add(due, OVERDUE_MARGIN_NS));
+    cla_timer_start(&server->loop.timers, &server->overdue, cla_clock_add(due, OVERDUE_MARGIN_NS));
 }
 
 static void drain(struct cla_server *server)

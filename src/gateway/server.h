@@ -35,11 +35,11 @@ struct cla_server {
     uv_signal_t on_term, on_int, on_hup;
     struct cla_server_worker *workers; /* owned */
     unsigned worker_count;
-    unsigned running;      /* threads that have not ended */
-    unsigned last;         /* worker that had the last connection */
-    atomic_uint in_flight; /* calls of all workers, while there are several */
-    unsigned abandoned;    /* calls left behind */
-    struct cla_timer overdue;  /* the workers should have ended */
+    unsigned running;         /* threads that have not ended */
+    unsigned last;            /* worker that had the last connection */
+    atomic_uint in_flight;    /* calls of all workers, while there are several */
+    unsigned abandoned;       /* calls left behind */
+    struct cla_timer overdue; /* the workers should have ended */
     uint64_t drain_timeout_ns, shutdown_grace_ns;
     bool draining;
     bool stuck; /* a worker has not: its thread runs on */

@@ -11,6 +11,10 @@
 
 /* After the grace, and in a coroutine that is given up, so many at a time. */
 #define ENFORCED_INSTRUCTIONS 1000
+/* Processor time after which code is taken to compute. */
+#define COMPUTES_NS (4 * CLA_NS_PER_MS)
+/* Signals that find a hook set before one sets it again. */
+#define SET_AGAIN 8
 
 static _Thread_local struct cla_sched *mine; /* what the thread runs, for the handler */
 
@@ -18,11 +22,15 @@ static _Thread_local struct cla_sched *mine; /* what the thread runs, for the ha
 
 static void on_hook(lua_State *L, lua_Debug *ar);
 
-/* Setting a hook walks all calls on the stack: where recursion is deep that takes longer than a
- * tick, so one that is set is left alone, or nothing but this would run. */
-static void set_hook(lua_State *L)
+/* Setting a hook walks all calls on the stack. Where recursion is deep that takes longer than a
+ * tick, and nothing but this would run, so one that is set is mostly left alone. Not always: a
+ * signal may come just when Lua has found no hook, and is about to note that for the function it
+ * runs. */
+static void set_hook(struct cla_preempt *p, lua_State *L)
 {
-    if (lua_gethook(L) == NULL)
+    if (p->enforced == L && lua_gethookmask(L) != 0)
+        return; /* it will come by itself */
+    if (lua_gethookmask(L) == 0 || ++p->missed % SET_AGAIN == 0)
         lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
 }
 
@@ -37,7 +45,7 @@ static void on_signal(int signal)
         return;
     sched->preempt.expired = 1;
     if (sched->current != NULL)
-        set_hook(sched->current->running);
+        set_hook(&sched->preempt, sched->current->running);
     cla_watchdog_answer(sched);
 }
 
@@ -45,9 +53,14 @@ void cla_preempt_attach(struct cla_sched *sched)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
 
+    sigset_t signals;
+
     mine = sched;
     sigemptyset(&action.sa_mask);
     sigaction(CLA_WATCHDOG_SIGNAL, &action, NULL);
+    sigemptyset(&signals);
+    sigaddset(&signals, CLA_WATCHDOG_SIGNAL);
+    pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
 }
 
 void cla_preempt_detach(void)
@@ -57,7 +70,7 @@ void cla_preempt_detach(void)
 
 void cla_preempt_arm(struct cla_task *task)
 {
-    set_hook(task->running);
+    lua_sethook(task->running, on_hook, LUA_MASKCOUNT, 1);
 }
 
 /* --- Processor time. --- */
@@ -78,14 +91,15 @@ static struct cla_task *top_of(struct cla_task *task)
     return task;
 }
 
-/* A run whose beginning nobody looked at has lasted for a tick. */
+/* The first look at a run sees nothing used yet. */
 static void charge(struct cla_task *task)
 {
     struct cla_preempt *p = &task->sched->preempt;
-    uint64_t now = used_ns(), ns = p->began_ns != 0 ? now - p->began_ns : CLA_WATCHDOG_TICK_NS;
+    uint64_t now = used_ns(), ns = p->began_ns != 0 ? now - p->began_ns : 0;
 
     p->began_ns = now;
     p->hold_ns += ns;
+    task->computed_ns += ns;
     top_of(task)->cpu_ns += ns;
 }
 
@@ -122,6 +136,7 @@ void cla_preempt_check(struct cla_task *task)
     struct cla_sched *sched = task->sched;
 
     sched->preempt.expired = 0;
+    sched->preempt.missed = 0;
     (void)atomic_fetch_add_explicit(&sched->preempt.checks, 1, memory_order_relaxed);
     charge(task);
     if (sched->ops->look_outside != NULL)
@@ -136,7 +151,7 @@ void cla_preempt_begin(struct cla_task *task)
     struct cla_preempt *p = &task->sched->preempt;
 
     /* Looking at the clock of processor time takes as long as a short call. */
-    p->began_ns = p->cpu_limit_ns != 0 || p->hold_ns != 0 ? used_ns() : 0;
+    p->began_ns = p->cpu_limit_ns != 0 || task->state == CLA_TASK_SLICED ? used_ns() : 0;
     cla_preempt_beat(task->sched);
 }
 
@@ -149,6 +164,8 @@ void cla_preempt_end(struct cla_task *task)
         return;
     charge(task);
     check_cpu(top_of(task));
+    if (task->state != CLA_TASK_SLICED)
+        task->computed_ns = 0;
     if (task->state != CLA_TASK_SLICED || task->preemptible)
         p->hold_ns = 0;
 }
@@ -167,14 +184,20 @@ static void note_where(const struct cla_task *task)
     p->seen_serial = task->serial;
 }
 
-static void raise_if_due(lua_State *L, struct cla_task *task)
+/* A Cancel is raised only into what has computed for a while: what just runs when the signal comes,
+ * on its way to an await, or after a pcall that has caught the Cancel, is left alone. So a signal
+ * changes nothing but the time, however many come, and however long others have the processor. */
+static void raise_if_due(lua_State *L, struct cla_task *task, bool enforced)
 {
     struct cla_scope *scope = cla_scope_to_raise(task);
 
-    if (scope == NULL)
+    if (scope == NULL || (!enforced && task->computed_ns < COMPUTES_NS))
         return;
-    if (cla_scope_grace_over(task))
+    task->computed_ns = 0;
+    if (cla_scope_grace_over(task)) {
+        task->sched->preempt.enforced = L;
         lua_sethook(L, on_hook, LUA_MASKCOUNT, ENFORCED_INSTRUCTIONS);
+    }
     cla_scope_raise(L, scope);
 }
 
@@ -182,14 +205,16 @@ static void on_hook(lua_State *L, lua_Debug *ar)
 {
     struct cla_sched *sched = cla_sched_of(L);
     struct cla_task *task = sched->current;
+    bool enforced = sched->preempt.enforced == L;
 
     (void)ar;
     lua_sethook(L, NULL, 0, 0);
+    sched->preempt.enforced = NULL;
     if (task == NULL || task->running != L)
         return; /* it was set for a run that is over */
     note_where(task);
     cla_preempt_check(task);
-    raise_if_due(L, task);
+    raise_if_due(L, task, enforced);
     if (!lua_isyieldable(L) || !cla_coro_may_await(task))
         return;
     sched->counters.slices++;

@@ -64,25 +64,27 @@ struct cla_watched {
     struct cla_watchdog *watchdog; /* NULL: it is not */
     struct cla_link link;
     pthread_t thread;
-    atomic_bool busy;        /* it is about to run Lua, or does */
-    unsigned pulse, checks;  /* at the last look */
-    unsigned stuck;          /* looks at which nothing had changed */
-    unsigned report_at;      /* so many, and it is named */
-    bool due;                /* it was asked, to be named */
-    atomic_uint question;    /* what the two threads know of 'answer' */
+    atomic_bool busy;       /* it is about to run Lua, or does */
+    unsigned pulse, checks; /* at the last look */
+    unsigned stuck;         /* looks at which nothing had changed */
+    unsigned report_at;     /* so many, and it is named */
+    bool due;               /* it was asked, to be named */
+    atomic_uint question;   /* what the two threads know of 'answer' */
     struct cla_watchdog_answer answer;
 };
 
 /* Of task/preempt.h. */
 struct cla_preempt {
-    atomic_uint pulse;              /* odd while Lua runs; another number for each run */
-    atomic_uint checks;             /* looks at what a run does, at its slices' ends */
-    volatile sig_atomic_t expired;  /* the slice of what runs is over */
-    uint64_t began_ns;              /* processor time when the slice began; 0: nobody looked */
-    uint64_t hold_ns;               /* used since the last await; 0: less than a slice */
+    atomic_uint pulse;             /* odd while Lua runs; another number for each run */
+    atomic_uint checks;            /* looks at what a run does, at its slices' ends */
+    volatile sig_atomic_t expired; /* the slice of what runs is over */
+    volatile unsigned missed;      /* signals that found a hook set, since the last look */
+    lua_State *volatile enforced;  /* the hook of this coroutine is one of instructions */
+    uint64_t began_ns;             /* processor time when the slice began; 0: nobody looked */
+    uint64_t hold_ns;              /* used since the last await; 0: less than a slice */
     uint64_t hold_limit_ns, cpu_limit_ns; /* 0: none */
-    char seen[128];                 /* where it was at the last end of a slice … */
-    volatile uint64_t seen_serial;  /* … the task of this number */
+    char seen[128];                       /* where it was at the last end of a slice … */
+    volatile uint64_t seen_serial;        /* … the task of this number */
     struct cla_watched watched;
 };
 
@@ -116,8 +118,8 @@ struct cla_sched {
     unsigned resets;           /* coroutines being reset, one inside the other */
     uint64_t grace_ns;         /* clean-up of a cancelled scope may await this long */
     struct cla_preempt preempt;
-    const size_t *memory;      /* bytes the VM has allocated, to charge tasks */
-    lua_CFunction interrupt;   /* while no task runs: raises if the code must end; may be NULL */
+    const size_t *memory;    /* bytes the VM has allocated, to charge tasks */
+    lua_CFunction interrupt; /* while no task runs: raises if the code must end; may be NULL */
     struct cla_sched_counters counters;
 };
 

@@ -258,7 +258,7 @@ void cla_task_start(struct cla_task *task, const struct cla_task_ops *ops, void 
     task->parent = parent;
     task->children = 0;
     task->charged = 0;
-    task->cpu_ns = 0;
+    task->cpu_ns = task->computed_ns = 0;
     task->manual = false;
     task->preemptible = parent != NULL && parent->preemptible;
     task->entered = task->begun = false;

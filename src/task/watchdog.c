@@ -164,12 +164,24 @@ static void wake(struct cla_watchdog *watchdog)
         (void)sem_post(&watchdog->wake);
 }
 
+/* Threads that are not watched, which those begun from here on are, do not want it: one that is
+ * sent to the process goes to a thread that takes it. */
+static void block_signal(void)
+{
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, CLA_WATCHDOG_SIGNAL);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+}
+
 int cla_watchdog_start(struct cla_watchdog **out, struct cla_log *log)
 {
     struct cla_watchdog *watchdog = cla_mem_zalloc(sizeof *watchdog);
 
     if (watchdog == NULL)
         return -CLA_ENOMEM;
+    block_signal();
     watchdog->log = log;
     cla_list_init(&watchdog->watched);
     pthread_mutex_init(&watchdog->lock, NULL);

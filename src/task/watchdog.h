@@ -18,7 +18,8 @@
 
 struct cla_watchdog;
 
-/* Starts the thread, which writes to 'log', its own. Returns 0, -CLA_ENOMEM or -CLA_EIO. */
+/* Starts the thread, which writes to 'log', its own. The calling thread, and those that it starts
+ * later, do not get the signal unless they are watched. Returns 0, -CLA_ENOMEM or -CLA_EIO. */
 int cla_watchdog_start(struct cla_watchdog **out, struct cla_log *log);
 
 /* Ends the thread. It must watch nothing any more. NULL is fine. */

@@ -14,6 +14,8 @@ local app = {}
 ---@field timeout? number seconds, above 0; the client may ask for less
 ---@field read_only? boolean may be called with GET
 ---@field nulls? "drop"|"keep" keep: null members of params are cancela.json.null instead of absent
+---@field preemptible? boolean true: other calls may run while it computes, between any two instructions
+---@field cancel? "abort"|"manual" abort, the default: awaits raise; manual: it decides from its token until grace ends
 ---@field result? {type: string} {type = "array"}: an empty table is sent as []
 
 ---@class cancela.Procedure: cancela.ProcedureSpec
@@ -105,6 +107,8 @@ local procedure_options = {
   read_only = is "boolean",
   nulls = one_of("drop", "keep"),
   result = result_spec,
+  preemptible = is "boolean",
+  cancel = one_of("abort", "manual"),
 }
 
 local app_options = {
@@ -207,6 +211,8 @@ local function entry(name, procedure)
     timeout = procedure.timeout or 0,
     read_only = procedure.read_only or false,
     keep_nulls = procedure.nulls == "keep",
+    preemptible = procedure.preemptible or false,
+    manual = procedure.cancel == "manual",
     array_result = procedure.result ~= nil and procedure.result.type == "array",
   }
 end

@@ -14,6 +14,7 @@
 #include "bind/json_codec.h"
 #include "bind/socket_jobs.h"
 #include "task/await.h"
+#include "task/watchdog.h"
 
 static struct cla_script *script_of(struct cla_app *app)
 {
@@ -226,6 +227,8 @@ static void leave(struct cla_task *task, lua_State *L, int status, int first)
     } else if (status == LUA_OK) {
         lua_settop(L, first);
         send_result(call, L, first);
+    } else if (cla_scope_at(L, -1) == task->root) {
+        cla_call_cancelled(call, &task->root->reason); /* manual, and it has decided */
     } else if (cla_error_is(L, -1)) {
         fail_typed(call, L);
     } else {
@@ -242,15 +245,14 @@ static void on_end(struct cla_task *task, enum cla_task_end end)
 {
     struct cla_call *call = task->owner;
     const char *text;
-    char where[128];
 
     if (end == CLA_TASK_BROKE) {
         text = lua_tostring(task->L, -1);
         log_error(call, "cannot run", text != NULL ? text : "?");
         fail_internal(call, CLA_CODE_RESOURCE_EXHAUSTED, text != NULL ? text : "?");
     } else if (end == CLA_TASK_ABANDONED) {
-        cla_task_where(task, where, sizeof where);
-        log_error(call, "abandoned: its clean-up outlived its grace, at", where);
+        log_error(call, "abandoned: its clean-up outlived its grace", cla_task_push_stack(task));
+        lua_pop(task->sched->L, 1);
         fail_internal(call, CLA_CODE_UNAVAILABLE, "abandoned");
     }
 }
@@ -302,7 +304,16 @@ static cla_wait_cancel_fn *hold(struct cla_task *task)
     return cla_call_wait_room(call, &call->writer) ? cancel_hold : NULL;
 }
 
+static struct cla_slice identify(const struct cla_task *task, uint64_t *id)
+{
+    const struct cla_call *call = task->owner;
+
+    *id = call->id;
+    return call->name;
+}
+
 static const struct cla_task_ops task_ops = {
+    .identify = identify,
     .enter = enter,
     .hold = hold,
     .leave = leave,
@@ -332,6 +343,8 @@ static int start(struct cla_app *app, struct cla_call *call)
         return -CLA_ENOMEM;
     call->task = task;
     cla_task_start(task, &task_ops, call, NULL, NULL, call->deadline_ns);
+    task->preemptible = procedure_of(call)->preemptible;
+    task->manual = procedure_of(call)->manual;
     return 0;
 }
 
@@ -345,9 +358,30 @@ static void cancel(struct cla_app *app, struct cla_call *call, enum cla_cancel_k
         cla_scope_cancel(task->root, kind, message);
 }
 
-static bool run(struct cla_app *app)
+static void enter_thread(struct cla_app *app)
 {
-    return cla_sched_run(&script_of(app)->vm->sched);
+    struct cla_script *script = script_of(app);
+
+    if (script->watchdog != NULL)
+        cla_watchdog_watch(script->watchdog, &script->vm->sched);
+}
+
+static void leave_thread(struct cla_app *app)
+{
+    cla_watchdog_forget(&script_of(app)->vm->sched);
+}
+
+static enum cla_app_left run(struct cla_app *app)
+{
+    switch (cla_sched_run(&script_of(app)->vm->sched)) {
+    case CLA_SCHED_NOTHING:
+        return CLA_APP_NOTHING;
+    case CLA_SCHED_READY:
+        return CLA_APP_MORE;
+    case CLA_SCHED_SLICED:
+        return CLA_APP_SLICED;
+    }
+    return CLA_APP_NOTHING;
 }
 
 static bool ready(struct cla_app *app)
@@ -382,6 +416,8 @@ static void stop_jobs(struct cla_app *app)
 }
 
 const struct cla_app_ops cla_run_app_ops = {
+    .enter = enter_thread,
+    .leave = leave_thread,
     .find = find,
     .start = start,
     .cancel = cancel,

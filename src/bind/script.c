@@ -41,6 +41,8 @@ int cla_script_new(struct cla_script **out, const struct cla_script_options *opt
         goto free_script;
     script->owns_vm = true;
     script->vm->sched.owner = script;
+    script->vm->sched.preempt.hold_limit_ns = options->hold_limit_ns;
+    script->vm->sched.preempt.cpu_limit_ns = options->cpu_limit_ns;
     L = script->vm->L;
     lua_pushcfunction(L, l_open);
     lua_pushlightuserdata(L, (void *)options->version);
@@ -182,6 +184,8 @@ static void take_one(struct cla_script *script, lua_State *L)
     p->base.read_only = flag(L, "read_only");
     p->keep_nulls = flag(L, "keep_nulls");
     p->array_result = flag(L, "array_result");
+    p->preemptible = flag(L, "preemptible");
+    p->manual = flag(L, "manual");
     lua_getfield(L, -1, "timeout");
     p->base.timeout_ns = cla_clock_from_seconds(lua_tonumber(L, -1));
     lua_pop(L, 1);

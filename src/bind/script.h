@@ -13,6 +13,8 @@ struct cla_script_procedure {
     struct cla_procedure base; /* its name is owned */
     int fn;                    /* registry reference */
     bool wants_call;           /* the function takes a second parameter */
+    bool preemptible;          /* others may run between its slices */
+    bool manual;               /* cancel = "manual" */
     bool keep_nulls;           /* nulls = "keep" */
     bool array_result;         /* result = {type = "array"}: an empty table is [] */
     char *summary;             /* owned; NULL: none */
@@ -30,6 +32,7 @@ struct cla_script {
     struct cla_vm *vm;
     bool owns_vm; /* false: an app under test, in the VM of its spec */
     struct cla_log *log;
+    struct cla_watchdog *watchdog; /* of the thread that runs it; NULL: none */
     struct cla_script_procedure *procedures; /* in the order of their names */
     size_t procedure_count;
     uint32_t *index;   /* hash table of positions in 'procedures', plus 1; 0: free */
@@ -51,6 +54,7 @@ struct cla_script_options {
     struct cla_log *log;
     size_t vm_memory; /* bytes */
     uint64_t grace_ns, load_timeout_ns;
+    uint64_t hold_limit_ns, cpu_limit_ns; /* 0: none */
     unsigned json_depth, max_detached;
     bool expose_errors;
     const char *version;

@@ -86,17 +86,16 @@ static void on_end(struct cla_task *task, enum cla_task_end end)
 {
     struct cla_socket *socket = task->owner;
     const char *text;
-    char where[128];
 
     if (end == CLA_TASK_BROKE) {
         text = lua_tostring(task->L, -1);
         log_error(task, what_of(task), text != NULL ? text : "?");
         cla_socket_close(socket, CLA_WS_INTERNAL, CLA_LIT("internal error"), CLA_CANCEL_LIMIT);
     } else if (end == CLA_TASK_ABANDONED) {
-        cla_task_where(task, where, sizeof where);
         cla_log_line(task->sched->log, CLA_LOG_ERROR,
-                     "abandoned: %s outlived its grace, client=%llu, at %s", what_of(task),
-                     (unsigned long long)socket->id, where);
+                     "abandoned: %s outlived its grace, client=%llu: %s", what_of(task),
+                     (unsigned long long)socket->id, cla_task_push_stack(task));
+        lua_pop(task->sched->L, 1);
     }
 }
 

@@ -10,6 +10,7 @@
 #include "bind/json_codec.h"
 #include "bind/testing_probe.h"
 #include "task/await.h"
+#include "task/watchdog.h"
 
 #define APP "cancela.testing.App"
 #define DAY_NS (24 * 3600 * CLA_NS_PER_S)
@@ -359,6 +360,7 @@ static void run_end(struct cla_task *task, enum cla_task_end end)
 static const struct cla_task_ops run_ops = {
     .enter = run_enter,
     .leave = run_leave,
+    .unlimited = true, /* specs may compute as they like */
     .on_end = run_end,
 };
 
@@ -390,7 +392,7 @@ static const char *stuck(const struct cla_loop *loop, bool busy)
 static bool turn(void *arg)
 {
     struct cla_script *script = arg;
-    bool more = cla_sched_run(&script->vm->sched);
+    bool more = cla_sched_run(&script->vm->sched) != CLA_SCHED_NOTHING;
 
     cla_vm_relieve(script->vm);
     return more;
@@ -409,6 +411,8 @@ int cla_testing_run(struct cla_script *script, int argc, char **argv)
     if (task == NULL)
         return 1;
     cla_loop_on_turn(loop, turn, script);
+    if (script->watchdog != NULL)
+        cla_watchdog_watch(script->watchdog, sched);
     cla_task_start(task, &run_ops, &run, NULL, NULL, CLA_NEVER);
     while (!run.ended && why == NULL) {
         busy = cla_loop_step(loop, !busy);
@@ -422,5 +426,6 @@ int cla_testing_run(struct cla_script *script, int argc, char **argv)
         run.code = 1;
     }
     cla_sched_abandon(sched);
+    cla_watchdog_forget(sched);
     return run.code;
 }

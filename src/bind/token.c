@@ -9,6 +9,7 @@
 
 #include "bind/args.h"
 #include "bind/reason.h"
+#include "bind/script.h"
 #include "bind/source.h"
 #include "task/task.h"
 
@@ -190,7 +191,19 @@ static void drop(struct cla_sched *sched, struct cla_registration *node)
     unanchor(sched->L, registration_of(node));
 }
 
-const struct cla_sched_ops cla_token_sched_ops = {.fire = fire, .drop = drop};
+static void look_outside(struct cla_sched *sched)
+{
+    const struct cla_app *app = &((struct cla_script *)sched->owner)->app;
+
+    if (app->look_outside != NULL)
+        app->look_outside(app->outside);
+}
+
+const struct cla_sched_ops cla_token_sched_ops = {
+    .fire = fire,
+    .drop = drop,
+    .look_outside = look_outside,
+};
 
 /* remove() -> true iff the function will never run. */
 static int l_remove(lua_State *L)

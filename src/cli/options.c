@@ -145,6 +145,8 @@ struct cla_script_options cla_options_script(const struct cla_config *config, st
         .vm_memory = config->vm_memory,
         .grace_ns = config->grace_ns,
         .load_timeout_ns = config->load_timeout_ns,
+        .hold_limit_ns = config->hold_limit_ns,
+        .cpu_limit_ns = config->cpu_limit_ns,
         .json_depth = (unsigned)config->json_depth,
         .max_detached = (unsigned)config->max_detached,
         .expose_errors = config->expose_errors,

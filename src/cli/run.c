@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "gateway/server.h"
+#include "task/watchdog.h"
 
 static const char help[] =
     "usage: cancela run APP [--NAME VALUE …]\n"
@@ -82,6 +83,8 @@ static int serve(const struct crew *crew, const struct cla_config *config, struc
         return CLA_EXIT_FAILED;
     }
     ignore_signals();
+    if (server.stuck)
+        _exit(CLA_EXIT_ABANDONED);
     abandoned = server.abandoned;
     cla_server_fini(&server);
     cla_log_line(log, CLA_LOG_INFO, "stopped abandoned=%u", abandoned);
@@ -100,6 +103,25 @@ static void fini_crew(struct crew *crew)
     }
     cla_mem_free(crew->members);
     cla_mem_free(crew->seats);
+}
+
+/* Starts the watchdog of all workers, which is theirs while they run. */
+static int serve_watched(const struct crew *crew, const struct cla_config *config,
+                         struct cla_log *log)
+{
+    struct cla_watchdog *watchdog = NULL;
+    struct cla_log own = *log;
+    int rc;
+
+    if (cla_watchdog_start(&watchdog, &own) != 0) {
+        fputs("cancela: cannot start a thread: raise the limit of processes (ulimit -u)\n", stderr);
+        return CLA_EXIT_FAILED;
+    }
+    for (unsigned i = 0; i < crew->count; i++)
+        crew->members[i].script->watchdog = watchdog;
+    rc = serve(crew, config, log);
+    cla_watchdog_stop(watchdog);
+    return rc;
 }
 
 /* Sets up one more: its loop, its log, the script in a VM of its own. */
@@ -142,7 +164,7 @@ static int load_and_serve(const struct cla_options *options, struct cla_log *log
     while (rc == 0 && crew.count < count)
         rc = add_member(&crew, options, log);
     if (rc == 0)
-        rc = serve(&crew, &options->config, log);
+        rc = serve_watched(&crew, &options->config, log);
     fini_crew(&crew);
     return rc;
 }

@@ -5,6 +5,7 @@
 #include "bind/testing.h"
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "task/watchdog.h"
 
 static const char help[] =
     "usage: cancela test [busted arguments] [FILE or FOLDER …]\n"
@@ -24,14 +25,18 @@ static int run_specs(int argc, char **argv, const struct cla_config *config, str
 {
     const struct cla_script_options options = cla_options_script(config, loop, log);
     struct cla_script *script;
-    int rc;
+    int rc = CLA_EXIT_FAILED;
 
     cla_loop_use_virtual_time(loop);
     if (cla_script_new(&script, &options) != 0) {
         fprintf(stderr, "cancela: out of memory\n");
         return CLA_EXIT_FAILED;
     }
-    rc = cla_testing_run(script, argc, argv);
+    if (cla_watchdog_start(&script->watchdog, log) == 0)
+        rc = cla_testing_run(script, argc, argv);
+    else
+        fprintf(stderr, "cancela: cannot start a thread (ulimit -u)\n");
+    cla_watchdog_stop(script->watchdog);
     cla_script_free(script);
     return rc;
 }

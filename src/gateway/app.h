@@ -29,7 +29,17 @@ struct cla_socket_route {
     bool streams; /* the handler takes its messages itself, rather than being called for each */
 };
 
+/* What a run of the app has left. */
+enum cla_app_left {
+    CLA_APP_NOTHING,
+    CLA_APP_MORE,
+    CLA_APP_SLICED, /* more, and one call has computed for so long that sockets come first */
+};
+
 struct cla_app_ops {
+    /* The calling thread runs the app from now on, and until leave(). May be NULL, both. */
+    void (*enter)(struct cla_app *app);
+    void (*leave)(struct cla_app *app);
     /* Finds a procedure by its dotted name; NULL: there is none. */
     const struct cla_procedure *(*find)(struct cla_app *app, struct cla_slice name);
     /* Takes on a call; it runs in a later run(). The app ends it with one of cla_call_result_end(),
@@ -58,8 +68,8 @@ struct cla_app_ops {
     void (*over)(struct cla_app *app, struct cla_socket *socket);
     /* Cancels all jobs for sockets and its own: the server is shutting down. */
     void (*stop_jobs)(struct cla_app *app);
-    /* Runs what is ready, for about a millisecond. Returns true if there is more. */
-    bool (*run)(struct cla_app *app);
+    /* Runs what is ready, for about a millisecond, or until code that computes has had a slice. */
+    enum cla_app_left (*run)(struct cla_app *app);
     /* True if run() has something to do. */
     bool (*ready)(struct cla_app *app);
     /* Once a turn, after run(): housekeeping. */
@@ -75,6 +85,10 @@ struct cla_app_ops {
 
 struct cla_app {
     const struct cla_app_ops *ops;
+    /* For the app, at each slice's end of a call that computes: takes up what the control thread
+     * asks for, which may cancel calls. NULL: nothing asks. */
+    void (*look_outside)(void *outside);
+    void *outside;
     unsigned jobs;        /* of its own, that belong to no call or socket: a drain waits for them */
     uint64_t late_resets; /* the gateway's count of cancels that came after the result */
 };

@@ -161,7 +161,9 @@ bool cla_call_cancelled(struct cla_call *call, const struct cla_reason *reason)
     call->state = CLA_CALL_CANCELLED;
     if (error.code == CLA_CODE_UNAVAILABLE)
         error.number = CLA_JSONRPC_SERVER_CANCELLED;
-    if (reason->kind == CLA_CANCEL_USER || reason->kind == CLA_CANCEL_LIMIT)
+    /* What exceeded a limit, and where, is for the log. */
+    if (reason->kind == CLA_CANCEL_USER ||
+        (reason->kind == CLA_CANCEL_LIMIT && call->env->expose_errors))
         error.message = cla_reason_message(reason);
     end_in_error(call, &error);
     cla_access_call(call, error.code, reason);

@@ -38,6 +38,11 @@
       "time a call cancelled by shutdown has to clean up")                                        \
     X(DURATION, drain_timeout, "30s", 0, CLA_DAY_NS, NULL,                                        \
       "time that running calls have to end at shutdown before they are cancelled")                \
+    X(DURATION, hold_limit, "1s", 0, CLA_DAY_NS, NULL,                                            \
+      "processor time that a call may use without an await, unless it is preemptible; 0: no "     \
+      "limit")                                                                                    \
+    X(DURATION, cpu_limit, "0", 0, CLA_DAY_NS, NULL,                                              \
+      "processor time that a call may use in all; 0: no limit")                                   \
     X(DURATION, load_timeout, "5s", CLA_NS_PER_MS, CLA_DAY_NS, NULL, "time a script has to load") \
     X(BYTES, vm_memory, "256MiB", 4 * CLA_MIB, 1024 * CLA_GIB, NULL,                              \
       "most memory that the scripts of a worker may use")                                         \

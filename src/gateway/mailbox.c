@@ -62,6 +62,27 @@ int cla_mailbox_post(struct cla_mailbox *box, const struct cla_message *message)
     return 0;
 }
 
+void cla_mailbox_receive(struct cla_mailbox *box, enum cla_message_kind kind)
+{
+    struct cla_link messages, others;
+    struct cla_message *message;
+
+    take_all(box, &messages);
+    cla_list_init(&others);
+    while ((message = take(&messages)) != NULL) {
+        if (message->kind != kind) {
+            cla_list_push(&others, &message->link);
+            continue;
+        }
+        box->on_message(box->arg, message);
+        cla_mem_free(message);
+    }
+    uv_mutex_lock(&box->mutex); /* in front of what has come meanwhile */
+    cla_list_move(&others, &box->messages);
+    cla_list_move(&box->messages, &others);
+    uv_mutex_unlock(&box->mutex);
+}
+
 void cla_mailbox_close(struct cla_mailbox *box)
 {
     struct cla_link messages;

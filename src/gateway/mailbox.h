@@ -12,6 +12,7 @@ enum cla_message_kind {
     CLA_MESSAGE_CONNECTION, /* to a worker: 'arrival' */
     CLA_MESSAGE_DRAIN,      /* to a worker: finish what runs, then end */
     CLA_MESSAGE_STOP,       /* to a worker: end now */
+    CLA_MESSAGE_KILL,       /* to a worker: cancel call 'call' (killed), even while it computes */
     CLA_MESSAGE_DRAINED,    /* to control: a worker has ended; 'count' calls were abandoned */
 };
 
@@ -19,6 +20,7 @@ struct cla_message {
     struct cla_link link;
     enum cla_message_kind kind;
     unsigned count;
+    uint64_t call;
     struct cla_arrival arrival;
 };
 
@@ -39,6 +41,10 @@ int cla_mailbox_open(struct cla_mailbox *box, struct cla_loop *loop, cla_mailbox
 
 /* Copies 'message' to the other side. Returns 0, or -CLA_ENOMEM: nothing was sent. */
 int cla_mailbox_post(struct cla_mailbox *box, const struct cla_message *message);
+
+/* Receives now the messages of one kind, and leaves the others. From anywhere on the receiving
+ * thread but 'on_message'. */
+void cla_mailbox_receive(struct cla_mailbox *box, enum cla_message_kind kind);
 
 /* Closes; messages not received are dropped, their descriptors closed. Nobody may post any more.
  * The struct may be freed once the loop has run. */

@@ -11,6 +11,9 @@
 #include "base/error.h"
 #include "base/mem.h"
 
+/* How much longer than they should workers may take to end. */
+#define OVERDUE_MARGIN_NS (2 * CLA_NS_PER_S)
+
 static unsigned connections_of(struct cla_server *server, unsigned at)
 {
     return cla_worker_connections(&server->workers[at].worker);
@@ -58,6 +61,16 @@ static void on_arrival(void *arg, const struct cla_arrival *arrival)
 
 static const struct cla_entrance_events entrance_events = {count, on_arrival};
 
+void cla_server_kill(struct cla_server *server, uint64_t call)
+{
+    const struct cla_message message = {.kind = CLA_MESSAGE_KILL, .call = call};
+
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        if (cla_mailbox_post(&server->workers[i].outbox, &message) != 0)
+            cla_log_line(server->log, CLA_LOG_ERROR, "no memory to tell a worker to kill a call");
+    }
+}
+
 static void post_all(struct cla_server *server, enum cla_message_kind kind)
 {
     const struct cla_message message = {.kind = kind};
@@ -68,11 +81,39 @@ static void post_all(struct cla_server *server, enum cla_message_kind kind)
     }
 }
 
+static void on_overdue(struct cla_timer *timer)
+{
+    struct cla_server *server = CLA_CONTAINER(timer, struct cla_server, overdue);
+
+    cla_log_line(server->log, CLA_LOG_ERROR,
+                 "%u of %u workers do not end: nothing can interrupt what they compute; stopping "
+                 "without them",
+                 server->running, server->worker_count);
+    server->stuck = true;
+    cla_loop_stop(&server->loop);
+}
+
+/* The workers have that long to end by themselves. */
+static void expect_end(struct cla_server *server, uint64_t ns)
+{
+    uint64_t due = cla_clock_add(cla_loop_now_ns(&server->loop), ns);
+
+    cla_timer_start(&server->loop.timers, &server->overdue, cla_clock_add(due, OVERDUE_MARGIN_NS));
+}
+
 static void drain(struct cla_server *server)
 {
     server->draining = true;
     cla_entrance_close(&server->entrance);
     post_all(server, CLA_MESSAGE_DRAIN);
+    expect_end(server, cla_clock_add(server->drain_timeout_ns, server->shutdown_grace_ns));
+}
+
+/* Without waiting for anything. */
+static void stop(struct cla_server *server)
+{
+    post_all(server, CLA_MESSAGE_STOP);
+    expect_end(server, 0);
 }
 
 static void on_signal(uv_signal_t *handle, int signal)
@@ -84,7 +125,7 @@ static void on_signal(uv_signal_t *handle, int signal)
     else if (!server->draining)
         drain(server);
     else if (signal == SIGINT)
-        post_all(server, CLA_MESSAGE_STOP);
+        stop(server);
 }
 
 /* From a worker: it has ended. */
@@ -103,8 +144,13 @@ static void worker_main(void *arg)
 {
     struct cla_server_worker *self = arg;
     struct cla_message message = {.kind = CLA_MESSAGE_DRAINED};
+    struct cla_app *app = self->worker.env.app;
 
+    if (app->ops->enter != NULL)
+        app->ops->enter(app);
     cla_loop_run(self->worker.loop);
+    if (app->ops->leave != NULL)
+        app->ops->leave(app);
     message.count = self->worker.abandoned;
     while (cla_mailbox_post(&self->server->inbox, &message) != 0)
         uv_sleep(10); /* the control thread must learn of it: wait for memory */
@@ -119,6 +165,11 @@ static void watch_signal(struct cla_server *server, uv_signal_t *handle, int sig
     uv_signal_start(handle, on_signal, signal);
 }
 
+static void look_outside(void *outside)
+{
+    cla_mailbox_receive(outside, CLA_MESSAGE_KILL);
+}
+
 static int open_worker(struct cla_server *server, const struct cla_server_seat *seat,
                        const struct cla_config *config, unsigned total)
 {
@@ -129,6 +180,8 @@ static int open_worker(struct cla_server *server, const struct cla_server_seat *
     if (rc != 0)
         return rc;
     self->server = server;
+    seat->app->look_outside = look_outside;
+    seat->app->outside = &self->outbox;
     cla_worker_init(&self->worker, seat->loop, seat->app, config, seat->log);
     if (total > 1)
         cla_call_env_share(&self->worker.env, &server->in_flight, at, total);
@@ -173,7 +226,13 @@ int cla_server_open(struct cla_server *server, const struct cla_server_seat *sea
 {
     int rc;
 
-    *server = (struct cla_server){.log = log, .last = count - 1};
+    *server = (struct cla_server){
+        .log = log,
+        .last = count - 1,
+        .drain_timeout_ns = config->drain_timeout_ns,
+        .shutdown_grace_ns = config->shutdown_grace_ns,
+    };
+    cla_timer_init(&server->overdue, on_overdue);
     rc = cla_loop_init(&server->loop);
     if (rc != 0)
         goto explain;
@@ -231,6 +290,9 @@ int cla_server_run(struct cla_server *server)
     }
     if (started > 0)
         cla_loop_run(&server->loop);
+    if (server->stuck)
+        return 0;
+    cla_timer_stop(&server->loop.timers, &server->overdue);
     for (unsigned i = 0; i < started; i++)
         uv_thread_join(&server->workers[i].thread);
     return rc;

@@ -35,11 +35,14 @@ struct cla_server {
     uv_signal_t on_term, on_int, on_hup;
     struct cla_server_worker *workers; /* owned */
     unsigned worker_count;
-    unsigned running;      /* threads that have not ended */
-    unsigned last;         /* worker that had the last connection */
-    atomic_uint in_flight; /* calls of all workers, while there are several */
-    unsigned abandoned;    /* calls left behind */
+    unsigned running;         /* threads that have not ended */
+    unsigned last;            /* worker that had the last connection */
+    atomic_uint in_flight;    /* calls of all workers, while there are several */
+    unsigned abandoned;       /* calls left behind */
+    struct cla_timer overdue; /* the workers should have ended */
+    uint64_t drain_timeout_ns, shutdown_grace_ns;
     bool draining;
+    bool stuck; /* a worker has not: its thread runs on */
 };
 
 /* Opens the listeners and 'count' workers, each on its seat. 'config' and the logs must outlive the
@@ -48,8 +51,14 @@ int cla_server_open(struct cla_server *server, const struct cla_server_seat *sea
                     const struct cla_config *config, struct cla_log *log,
                     struct cla_config_error *error);
 
+/* Has the call with that number cancelled (killed), waiting or computing; no-op if there is none.
+ * While the server runs. */
+void cla_server_kill(struct cla_server *server, uint64_t call);
+
 /* Serves until a signal has ended it; 'abandoned' then tells how many calls were left behind.
- * Returns 0, or -CLA_EIO: a thread could not be started, and nothing was served. */
+ * If 'stuck' is set a worker computes what nothing can interrupt: the process is to be ended, for
+ * nothing of the server can be freed. Returns 0, or -CLA_EIO: a thread could not be started, and
+ * nothing was served. */
 int cla_server_run(struct cla_server *server);
 
 /* Frees what the server holds, but for the seats. */

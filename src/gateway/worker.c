@@ -23,7 +23,7 @@
 /* … and how many exchanges are freed in a slice of that. */
 #define TRIM_SLICE 256
 /* Calls that end at the deadline of their grace get this long to be noticed. */
-#define ABANDON_MARGIN_NS (100 * CLA_NS_PER_MS)
+#define ABANDON_MARGIN_NS (200 * CLA_NS_PER_MS)
 
 void cla_worker_advance_later(struct cla_worker *worker, struct cla_conn *conn)
 {
@@ -175,19 +175,20 @@ static bool turn(void *arg)
     struct cla_worker *worker = arg;
     struct cla_app *app = worker->env.app;
     uint64_t until = 0;
+    enum cla_app_left left;
     bool more;
 
     cla_trim_turn_begins(&worker->trim, load_of(worker));
     for (;;) {
-        more = app->ops->run(app);
-        more |= judge_all(worker);
+        left = app->ops->run(app);
+        more = judge_all(worker) || left != CLA_APP_NOTHING;
         if (cla_list_empty(&worker->advance))
             break; /* the app has had its share of the turn */
         if (until == 0)
             until = cla_clock_monotonic_ns() + CLA_WORKER_TURN_NS;
         /* What is ready comes before what would make more of it, and is not to stop that for ever.
          */
-        if (more && cla_clock_monotonic_ns() < until)
+        if (more && left != CLA_APP_SLICED && cla_clock_monotonic_ns() < until)
             continue;
         if (!advance_all(worker, more ? 0 : until))
             break;
@@ -334,6 +335,29 @@ static void open_connection(struct cla_worker *worker, const struct cla_arrival 
     cla_conn_refuse(conn, 503, arrival->refusal);
 }
 
+static struct cla_call *find_call(struct cla_worker *worker, uint64_t id)
+{
+    CLA_LIST_EACH (link, &worker->exchanges) {
+        struct cla_exchange *exchange = CLA_CONTAINER(link, struct cla_exchange, link);
+
+        CLA_LIST_EACH (each, &exchange->calls) {
+            struct cla_call *call = CLA_CONTAINER(each, struct cla_call, link);
+
+            if (call->id == id)
+                return call;
+        }
+    }
+    return NULL;
+}
+
+static void kill_call(struct cla_worker *worker, uint64_t id)
+{
+    struct cla_call *call = find_call(worker, id);
+
+    if (call != NULL)
+        cla_call_cancel(call, CLA_CANCEL_KILLED, cla_slice(NULL, 0));
+}
+
 void cla_worker_on_message(void *arg, struct cla_message *message)
 {
     struct cla_worker *worker = arg;
@@ -350,6 +374,9 @@ void cla_worker_on_message(void *arg, struct cla_message *message)
         if (!worker->forced)
             cancel_all(worker);
         abandon(worker);
+        break;
+    case CLA_MESSAGE_KILL:
+        kill_call(worker, message->call);
         break;
     case CLA_MESSAGE_DRAINED:
         break; /* for the control thread */

@@ -7,6 +7,8 @@
 
 #include <lauxlib.h>
 
+#include "task/preempt.h"
+
 /* Closes 'coro', which is not active, without awaiting. */
 static void give_up(struct cla_coro *coro)
 {
@@ -17,7 +19,9 @@ static void give_up(struct cla_coro *coro)
         return;
     }
     cla_coro_push(L, co);
+    cla_preempt_confine(co);
     (void)cla_coro_reset(co, L);
+    cla_preempt_set_free(co);
     lua_settop(co, 0);
     lua_pop(L, 1);
 }

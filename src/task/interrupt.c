@@ -1,8 +1,13 @@
 #include "task/interrupt.h"
 
+#include "task/preempt.h"
+
 /* When the scope's timer is due; for a root, whose timer the first await starts, the deadline. */
 static uint64_t due_ns(const struct cla_scope *scope)
 {
+    if (scope->grace_over)
+        return CLA_NEVER; /* its timer has a running task given up: that is not for the task to do
+                           */
     if (scope->timer.active)
         return scope->timer.due_ns;
     if (scope == scope->task->root && !cla_token_cancelled(&scope->token))
@@ -44,8 +49,10 @@ void cla_interrupt_poll(lua_State *L)
             sched->interrupt(L);
         return;
     }
-    /* A cancel that another thread asks for is to be taken up here, before the deadlines. */
-    cla_interrupt_expire(task);
+    if (sched->preempt.expired)
+        cla_preempt_check(task);
+    else
+        cla_interrupt_expire(task);
     scope = cla_scope_to_raise(task);
     if (scope != NULL)
         cla_scope_raise(L, scope);

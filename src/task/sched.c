@@ -3,6 +3,7 @@
 #include "task/compat.h"
 #include "task/coro.h"
 #include "task/task.h"
+#include "task/watchdog.h"
 
 /* A turn resumes tasks for about this long before sockets are looked at again. */
 #define TURN_NS CLA_NS_PER_MS
@@ -19,6 +20,8 @@ void cla_sched_init(struct cla_sched *sched, lua_State *L, struct cla_loop *loop
     *sched = (struct cla_sched){.L = L, .loop = loop, .log = log, .ops = ops};
     cla_list_init(&sched->ready);
     cla_list_init(&sched->unwinding);
+    cla_list_init(&sched->computing);
+    cla_list_init(&sched->preempt.watched.link);
     cla_list_init(&sched->pool);
     cla_list_init(&sched->scopes);
     cla_list_init(&sched->tasks);
@@ -26,13 +29,13 @@ void cla_sched_init(struct cla_sched *sched, lua_State *L, struct cla_loop *loop
     *(struct cla_sched **)lua_getextraspace(L) = sched;
 }
 
-/* Resumes up to 'max' tasks of a list; returns how many. */
-static unsigned run_some(struct cla_link *list, unsigned max)
+/* Resumes up to 'max' tasks of a list, or until a slice has ended; returns how many. */
+static unsigned run_some(struct cla_sched *sched, struct cla_link *list, unsigned max)
 {
     unsigned n = 0;
     struct cla_link *link;
 
-    while (n < max && (link = cla_list_pop(list)) != NULL) {
+    while (n < max && !sched->sliced && (link = cla_list_pop(list)) != NULL) {
         cla_task_resume(CLA_CONTAINER(link, struct cla_task, link));
         n++;
     }
@@ -45,7 +48,7 @@ static void unwind(struct cla_sched *sched)
     struct cla_link *last = sched->unwinding.prev, *link = NULL;
     uint64_t until = cla_clock_monotonic_ns() + TURN_NS;
 
-    for (unsigned n = 1; n <= UNWIND_MAX && link != last; n++) {
+    for (unsigned n = 1; n <= UNWIND_MAX && link != last && !sched->sliced; n++) {
         link = cla_list_pop(&sched->unwinding);
         if (link == NULL)
             return;
@@ -55,11 +58,11 @@ static void unwind(struct cla_sched *sched)
     }
 }
 
-bool cla_sched_run(struct cla_sched *sched)
+static void run_ready(struct cla_sched *sched)
 {
     uint64_t until = 0;
 
-    while (run_some(&sched->ready, BATCH) == BATCH) {
+    while (run_some(sched, &sched->ready, BATCH) == BATCH) {
         uint64_t now = cla_clock_monotonic_ns();
 
         if (until == 0)
@@ -67,9 +70,27 @@ bool cla_sched_run(struct cla_sched *sched)
         else if (now >= until)
             break;
     }
+}
+
+enum cla_sched_left cla_sched_run(struct cla_sched *sched)
+{
+    if (!cla_sched_ready(sched))
+        return CLA_SCHED_NOTHING;
+    cla_watchdog_wake(sched);
+    sched->sliced = false;
+    if (sched->held != NULL)
+        cla_task_resume(sched->held);
+    else if (sched->owes_slice || cla_list_empty(&sched->ready))
+        run_some(sched, &sched->computing, 1);
+    run_ready(sched);
     if (!cla_list_empty(&sched->unwinding))
         unwind(sched);
-    return !cla_list_empty(&sched->ready) || !cla_list_empty(&sched->unwinding);
+    /* What others have to say is sent before the next slice, so it waits for one at most. */
+    sched->owes_slice = !sched->sliced && !cla_list_empty(&sched->computing);
+    cla_watchdog_rest(sched);
+    if (sched->sliced)
+        return CLA_SCHED_SLICED;
+    return cla_sched_ready(sched) ? CLA_SCHED_READY : CLA_SCHED_NOTHING;
 }
 
 unsigned cla_sched_abandon(struct cla_sched *sched)

@@ -9,6 +9,8 @@
 #define CLA_TASK_SCHED_H
 
 #include <lua.h>
+#include <signal.h>
+#include <stdatomic.h>
 
 #include "base/histogram.h"
 #include "base/log.h"
@@ -25,6 +27,8 @@ struct cla_sched_ops {
     void (*fire)(struct cla_sched *sched, struct cla_scope *scope, struct cla_registration *r);
     /* It will never run. Not called while Lua runs a script. */
     void (*drop)(struct cla_sched *sched, struct cla_registration *r);
+    /* A task computes: takes up what other threads ask for, without running Lua. May be NULL. */
+    void (*look_outside)(struct cla_sched *sched);
 };
 
 /* X(name, what it counts) */
@@ -37,7 +41,10 @@ struct cla_sched_ops {
     X(callback_errors, "of those, ended by an error")                              \
     X(cleanup_errors, "calls whose clean-up raised")                               \
     X(late_errors, "errors of subtasks whose group was ending already")            \
-    X(ignored_cancels, "calls that returned a value after they were cancelled")
+    X(ignored_cancels, "calls that returned a value after they were cancelled")    \
+    X(slices, "slices of code that computes")                                      \
+    X(holds, "calls cancelled because they computed too long without an await")    \
+    X(given_up, "tasks given up because clean-up outlived its grace")
 
 struct cla_sched_counters {
 #define X(name, doc) uint64_t name;
@@ -48,6 +55,49 @@ struct cla_sched_counters {
     struct cla_histogram cancel_latency;     /* of calls, until their work was gone */
 };
 
+/* What the watchdog finds out of a run that nothing interrupts. */
+struct cla_watchdog_answer {
+    uint64_t call;   /* its id; 0: no call */
+    char name[64];   /* of the procedure */
+    char where[128]; /* file:line */
+};
+
+/* A thread that is watched: see task/watchdog.h. */
+struct cla_watched {
+    struct cla_watchdog *watchdog; /* NULL: it is not */
+    struct cla_link link;
+    pthread_t thread;
+    atomic_bool busy;       /* it is about to run Lua, or does */
+    unsigned pulse, checks; /* at the last look */
+    unsigned stuck;         /* looks at which nothing had changed */
+    unsigned report_at;     /* so many, and it is named */
+    bool due;               /* it was asked, to be named */
+    atomic_uint question;   /* what the two threads know of 'answer' */
+    struct cla_watchdog_answer answer;
+};
+
+/* Of task/preempt.h. */
+struct cla_preempt {
+    atomic_uint pulse;             /* odd while Lua runs; another number for each run */
+    atomic_uint checks;            /* looks at what a run does, at its slices' ends */
+    volatile sig_atomic_t expired; /* the slice of what runs is over */
+    volatile unsigned missed;      /* signals that found a hook set, since the last look */
+    lua_State *volatile enforced;  /* the hook of this coroutine is one of instructions */
+    uint64_t began_ns;             /* processor time when the slice began; 0: nobody looked */
+    uint64_t hold_ns;              /* used since the last await; 0: less than a slice */
+    uint64_t hold_limit_ns, cpu_limit_ns; /* 0: none */
+    char seen[128];                       /* where it was at the last end of a slice … */
+    volatile uint64_t seen_serial;        /* … the task of this number */
+    struct cla_watched watched;
+};
+
+/* What cla_sched_run() has left. */
+enum cla_sched_left {
+    CLA_SCHED_NOTHING,
+    CLA_SCHED_READY,  /* tasks that are ready */
+    CLA_SCHED_SLICED, /* likewise, and one has computed for a slice: look at the sockets first */
+};
+
 struct cla_sched {
     lua_State *L; /* the VM's main state */
     struct cla_loop *loop;
@@ -56,6 +106,10 @@ struct cla_sched {
     void *owner;               /* the VM's owner, for bindings */
     struct cla_link ready;     /* tasks to resume, in order */
     struct cla_link unwinding; /* tasks to resume because they were cancelled */
+    struct cla_link computing; /* preemptible tasks whose slice is over */
+    struct cla_task *held;     /* one that is not preemptible: no other may run; NULL: none */
+    bool sliced;               /* a slice ended in this turn */
+    bool owes_slice;           /* to 'computing', in the next */
     struct cla_link pool;      /* idle tasks, most recently used first */
     struct cla_link tasks;     /* all that are not idle */
     unsigned pooled;           /* idle tasks */
@@ -71,8 +125,9 @@ struct cla_sched {
     struct cla_link to_close; /* tasks whose abandoned coroutines were collected */
     unsigned resets;          /* coroutines being reset, one inside the other */
     uint64_t grace_ns;        /* clean-up of a cancelled scope may await this long */
-    const size_t *memory;     /* bytes the VM has allocated, to charge tasks */
-    lua_CFunction interrupt;  /* while no task runs: raises if the code must end; may be NULL */
+    struct cla_preempt preempt;
+    const size_t *memory;    /* bytes the VM has allocated, to charge tasks */
+    lua_CFunction interrupt; /* while no task runs: raises if the code must end; may be NULL */
     struct cla_sched_counters counters;
 };
 
@@ -95,13 +150,15 @@ static inline struct cla_sched *cla_sched_of(lua_State *L)
     return (extra & CLA_SCHED_OF_CORO) != 0 ? *(struct cla_sched **)address : address;
 }
 
-/* Resumes ready tasks: at most those of about a millisecond. Returns true if some are left. */
-bool cla_sched_run(struct cla_sched *sched);
+/* Resumes ready tasks: at most those of about a millisecond, and at most to the end of the first
+ * slice. */
+enum cla_sched_left cla_sched_run(struct cla_sched *sched);
 
 /* True if cla_sched_run() has a task to resume. */
 static inline bool cla_sched_ready(const struct cla_sched *sched)
 {
-    return !cla_list_empty(&sched->ready) || !cla_list_empty(&sched->unwinding);
+    return sched->held != NULL || !cla_list_empty(&sched->ready) ||
+           !cla_list_empty(&sched->unwinding) || !cla_list_empty(&sched->computing);
 }
 
 /* Now, on the loop's clock. */

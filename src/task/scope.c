@@ -7,6 +7,8 @@
 #include "task/task.h"
 
 #define TYPE "cancela.Cancel"
+/* How long code that outlives the grace has to run to its end before it is given up. */
+#define ENFORCE_NS (100 * CLA_NS_PER_MS)
 
 /* Closed scopes that are kept: those of clean-up, above all, which then needs no memory while many
  * calls end together. */
@@ -109,7 +111,8 @@ void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_s
     scope->task = task;
     scope->deadline_ns = deadline_ns;
     scope->open = true;
-    scope->due = scope->grace_over = scope->shield = scope->is_shield = false;
+    scope->due = scope->lenient = scope->grace_over = false;
+    scope->shield = scope->is_shield = false;
     scope->caught = scope->apart = false;
     scope->raised = 0;
     scope->unwinding = outer != NULL && outer->task != task && cla_scope_is_unwinding(outer);
@@ -392,6 +395,48 @@ static void deliver_undisturbed(struct cla_scope *scope, uint64_t grace_end_ns)
         lua_gc(L, LUA_GCRESTART);
 }
 
+/* --- Cancelling. --- */
+
+/* The client no longer waits for an answer. */
+static bool client_gave_up(enum cla_cancel_kind kind)
+{
+    return kind == CLA_CANCEL_RESET || kind == CLA_CANCEL_DISCONNECT;
+}
+
+static bool is_lenient(const struct cla_scope *scope, enum cla_cancel_kind kind)
+{
+    return scope->task->manual && scope->task->begun && scope == scope->task->root &&
+           (client_gave_up(kind) || kind == CLA_CANCEL_TIMEOUT || kind == CLA_CANCEL_SHUTDOWN ||
+            kind == CLA_CANCEL_RELOAD);
+}
+
+static void tell(struct cla_scope *scope)
+{
+    struct cla_task *task = scope->task;
+
+    if (scope == task->root && task->ops->on_cancel != NULL)
+        task->ops->on_cancel(task, &scope->reason);
+}
+
+static void interrupt_all(struct cla_scope *root);
+
+static void end_lenience(struct cla_scope *scope)
+{
+    scope->lenient = false;
+    tell(scope);
+    interrupt_all(scope);
+}
+
+static void cancel_again(struct cla_scope *scope, enum cla_cancel_kind kind)
+{
+    if (!scope->lenient)
+        return;
+    if (!is_lenient(scope, kind))
+        end_lenience(scope);
+    else if (client_gave_up(kind))
+        tell(scope);
+}
+
 bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct cla_slice message)
 {
     struct cla_task *task = scope->task;
@@ -401,6 +446,7 @@ bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct
         return false;
     if (scope->due) {
         task->sched->counters.late_cancels[kind]++;
+        cancel_again(scope, kind);
         return false;
     }
     now = cla_sched_now_ns(task->sched);
@@ -410,13 +456,14 @@ bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct
         scope->reason = cla_reason_share(&scope->token.reason);
     else
         scope->reason = cla_reason_make(kind, now, message);
+    scope->lenient = is_lenient(scope, scope->reason.kind);
     task->sched->counters.cancelled[scope->reason.kind]++;
     if (scope->loose || scope->apart)
         cla_timer_stop(timers_of(scope), &scope->timer);
     else
         cla_timer_start(timers_of(scope), &scope->timer, scope->grace_end_ns);
-    if (scope == task->root && task->ops->on_cancel != NULL)
-        task->ops->on_cancel(task, &scope->reason);
+    if (!scope->lenient || client_gave_up(scope->reason.kind))
+        tell(scope);
     deliver_undisturbed(scope, scope->grace_end_ns);
     return true;
 }
@@ -432,13 +479,29 @@ static void interrupt_all(struct cla_scope *root)
     }
 }
 
+/* From here on awaits raise, and so does code that computes; what even so does not end is given up
+ * with its task. */
+static void end_grace(struct cla_scope *scope)
+{
+    struct cla_task *task = scope->task;
+
+    scope->grace_over = true;
+    task->sched->counters.grace_exceeded++;
+    if (scope->lenient)
+        end_lenience(scope);
+    wake_tasks(scope, scope->grace_end_ns);
+    if (scope == task->root)
+        cla_timer_start(timers_of(scope), &scope->timer,
+                        cla_clock_add(cla_sched_now_ns(task->sched), ENFORCE_NS));
+}
+
 void cla_scope_expire(struct cla_scope *scope)
 {
     cla_timer_stop(timers_of(scope), &scope->timer);
-    if (scope->due) {
-        scope->grace_over = true;
-        scope->task->sched->counters.grace_exceeded++;
-        wake_tasks(scope, scope->grace_end_ns);
+    if (scope->grace_over) {
+        cla_task_abandon_all(scope->task);
+    } else if (scope->due) {
+        end_grace(scope);
     } else if (scope->shield) {
         scope->shield = false;
         interrupt_all(scope);

@@ -8,7 +8,7 @@
  * cancelled, shields or not. Delivery, the raising in awaits, is separate:
  *
  *   open -- cla_scope_cancel() --> due -- an await raises --> unwinding
- *                                   due -- grace ends --> grace_over
+ *                                   due -- grace ends --> grace_over -- 100 ms --> given up
  *
  * An await looks outwards from the innermost scope to the first shield or the root. The outermost
  * scope that is due is raised. Once the task has raised one that is in sight its clean-up may
@@ -59,6 +59,7 @@ struct cla_scope {
     bool open;
     bool due;        /* cancelled itself, not by a scope around it */
     bool unwinding;  /* its task raised it, or one around it, since it was opened */
+    bool lenient;    /* due, but it is left to the script, until grace ends: see cla_scope_cancel */
     bool grace_over; /* clean-up may no longer await */
     bool is_shield;  /* made to hide what is around it */
     bool shield;     /* and still does */
@@ -130,7 +131,12 @@ struct cla_scope *cla_scope_around(const struct cla_scope *scope);
 void cla_scope_depend(struct cla_scope *scope, struct cla_dependent *dependent);
 
 /* Cancels: marks the subtree, then fires registrations, then wakes tasks. 'message' may be empty.
- * Runs no Lua. Returns false if it was due already. */
+ * Runs no Lua. Returns false if it was due already.
+ *
+ * The root of a task that is 'manual' is cancelled leniently by its client or its deadline, by
+ * shutdown and reload: nothing is raised until grace ends, or until another cancel aborts it. What
+ * of that settles a call its ops->on_cancel() is told: a client that has gone at once, else that
+ * which ends the lenience. */
 bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct cla_slice message);
 
 /* Does now what the scope's timer is there for: cancels it with a timeout, or ends its grace, or
@@ -149,6 +155,9 @@ _Noreturn void cla_scope_raise(lua_State *L, struct cla_scope *scope);
 
 /* The scope whose Cancel an await of 'task' must raise now, or NULL. */
 struct cla_scope *cla_scope_to_raise(const struct cla_task *task);
+
+/* True if clean-up of 'task' may no longer await. */
+bool cla_scope_grace_over(const struct cla_task *task);
 
 /* The open scope whose Cancel is at 'index', if it is around what 'task' (NULL: none) runs now;
  * else NULL: to it, this is an ordinary error. Never raises. */

@@ -73,7 +73,7 @@ static struct cla_scope *to_raise_in(struct cla_scope *scope, const struct cla_t
     for (struct cla_scope *s = scope; s != NULL; s = s->outer) {
         unwinding |= s->unwinding && s->task == task;
         caught |= s->caught && s->task == task;
-        if (s->due) {
+        if (s->due && !s->lenient) {
             target = s;
             over |= s->grace_over;
             if (!unwinding)
@@ -161,14 +161,25 @@ struct cla_scope *cla_scope_refuses(struct cla_scope *scope)
 {
     struct cla_scope *target = NULL;
 
-    if (!scope->due && !scope->unwinding)
+    if ((!scope->due || scope->lenient) && !scope->unwinding)
         return to_raise_in(scope, scope->task);
     for (struct cla_scope *s = scope; s != NULL; s = s->outer) {
-        target = s->due ? s : target;
+        target = s->due && !s->lenient ? s : target;
         if (s->shield)
             break;
     }
     return target;
+}
+
+bool cla_scope_grace_over(const struct cla_task *task)
+{
+    for (const struct cla_scope *s = task->scope; s != NULL; s = s->outer) {
+        if (s->grace_over)
+            return true;
+        if (s->shield)
+            break;
+    }
+    return false;
 }
 
 bool cla_scope_unwinding(const struct cla_task *task)

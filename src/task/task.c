@@ -11,6 +11,7 @@
 
 #include "task/compat.h"
 #include "task/coro_end.h"
+#include "task/preempt.h"
 
 /* Idle tasks kept; what is above is freed on release. */
 #define POOL_MAX 1024
@@ -132,6 +133,7 @@ static int begin(lua_State *L, struct cla_task *task)
     }
     if (task->ops->hold != NULL && (cancel = task->ops->hold(task)) != NULL)
         return hold(L, task, cancel, begin_k);
+    task->begun = true;
     lua_pushcfunction(L, handle_error);
     arguments = task->ops->enter(task, L);
     return boot_k(L, lua_pcallk(L, arguments, LUA_MULTRET, HANDLER, (lua_KContext)task, boot_k),
@@ -266,7 +268,10 @@ void cla_task_start(struct cla_task *task, const struct cla_task_ops *ops, void 
     task->parent = parent;
     task->children = 0;
     task->charged = 0;
-    task->entered = false;
+    task->cpu_ns = task->computed_ns = 0;
+    task->manual = false;
+    task->preemptible = parent != NULL && parent->preemptible;
+    task->entered = task->begun = false;
     task->cancelled_by = NULL;
     if (parent != NULL)
         parent->children++;
@@ -366,8 +371,11 @@ static void finish(struct cla_task *task, enum cla_task_end end)
     task->ops->on_end(task, end);
     if (end == CLA_TASK_ABANDONED)
         cla_coro_end_now(task);
-    if (end == CLA_TASK_BROKE || end == CLA_TASK_ABANDONED)
+    if (end == CLA_TASK_BROKE || end == CLA_TASK_ABANDONED) {
+        cla_preempt_confine(task->L);
         cla_compat_close_thread(task->L, task->sched->L);
+        cla_preempt_set_free(task->L);
+    }
     lua_settop(task->L, 0);
     cla_coro_end_all(task);
     release(task);
@@ -403,42 +411,109 @@ static bool skipped(struct cla_task *task)
     return must_not_begin(task);
 }
 
-void cla_task_resume(struct cla_task *task)
+/* Where a task goes whose slice is over. */
+static void put_aside(struct cla_task *task)
+{
+    struct cla_sched *sched = task->sched;
+
+    sched->sliced = true;
+    if (task->preemptible)
+        cla_list_push(&sched->computing, &task->link);
+    else
+        sched->held = task;
+}
+
+/* Runs the task's coroutine until it yields or ends; returns as lua_resume() does. */
+static int run(struct cla_task *task)
 {
     struct cla_sched *sched = task->sched;
     size_t before = sched->memory != NULL ? *sched->memory : 0;
     int results = 0, rc;
 
-    CLA_PRE(task->state == CLA_TASK_READY && sched->current == NULL);
+    sched->held = NULL;
+    cla_preempt_begin(task);
+    task->state = CLA_TASK_RUNNING;
+    sched->current = task;
+    rc = lua_resume(task->L, sched->L, enter(task), &results);
+    sched->current = NULL;
+    cla_preempt_end(task);
+    if (sched->memory != NULL && *sched->memory > before)
+        task->charged += *sched->memory - before;
+    return rc;
+}
+
+void cla_task_resume(struct cla_task *task)
+{
+    struct cla_sched *sched = task->sched;
+    int rc;
+
+    CLA_PRE(task->state == CLA_TASK_READY || task->state == CLA_TASK_SLICED);
+    CLA_PRE(sched->current == NULL);
     if (skipped(task)) {
         sched->counters.skipped++;
         finish(task, CLA_TASK_SKIPPED);
         return;
     }
-    task->state = CLA_TASK_RUNNING;
-    sched->current = task;
-    rc = lua_resume(task->L, sched->L, enter(task), &results);
-    sched->current = NULL;
-    if (sched->memory != NULL && *sched->memory > before)
-        task->charged += *sched->memory - before;
-    if (!cla_list_empty(&sched->to_close))
+    if (task->state == CLA_TASK_SLICED && cla_scope_to_raise(task) != NULL)
+        cla_preempt_arm(task);
+    rc = run(task);
+    if (task->state != CLA_TASK_SLICED && !cla_list_empty(&sched->to_close))
         cla_coro_end_collected(sched);
     if (rc != LUA_YIELD) {
         finish(task, rc == LUA_OK ? CLA_TASK_RAN : CLA_TASK_BROKE);
         return;
     }
-    CLA_PRE(task->state != CLA_TASK_RUNNING); /* only awaits yield to here */
+    CLA_PRE(task->state != CLA_TASK_RUNNING); /* only awaits and slices yield to here */
+    if (task->state == CLA_TASK_SLICED)
+        put_aside(task);
     cla_scope_arm(task->root);
 }
 
-void cla_task_abandon(struct cla_task *task)
+bool cla_task_abandon(struct cla_task *task)
 {
+    if (task->state == CLA_TASK_ENDED)
+        return false; /* its children go on */
     if ((task->state == CLA_TASK_WAITING || task->nudged) &&
         task->wait_cancel(task) == CLA_WAIT_PENDING)
-        return; /* its operation will come back to it */
+        return false; /* its operation will come back to it */
     task->nudged = false;
+    if (task->sched->held == task)
+        task->sched->held = NULL;
     cla_list_remove(&task->link);
+    task->sched->counters.given_up++;
     finish(task, CLA_TASK_ABANDONED);
+    return true;
+}
+
+static bool is_inside(const struct cla_task *task, const struct cla_task *outer)
+{
+    while (task != NULL && task != outer)
+        task = task->parent;
+    return task != NULL;
+}
+
+/* Gives up the youngest task inside 'task' that can be; false: there is none. */
+static bool abandon_inside(struct cla_task *task)
+{
+    struct cla_sched *sched = task->sched;
+
+    for (struct cla_link *link = sched->tasks.prev; link != &sched->tasks; link = link->prev) {
+        struct cla_task *inside = CLA_CONTAINER(link, struct cla_task, all);
+
+        if (inside != task && is_inside(inside, task) && cla_task_abandon(inside))
+            return true;
+    }
+    return false;
+}
+
+void cla_task_abandon_all(struct cla_task *task)
+{
+    task->children++; /* keeps it until this is done */
+    while (task->children > 1 && abandon_inside(task)) {
+    }
+    task->children--;
+    if (!cla_task_abandon(task))
+        release(task);
 }
 
 void cla_task_wake(struct cla_task *task)
@@ -475,4 +550,21 @@ void cla_task_where(const struct cla_task *task, char *text, size_t bytes)
             return;
         }
     }
+}
+
+static int l_push_stack(lua_State *L)
+{
+    const struct cla_task *task = lua_touserdata(L, 1);
+
+    luaL_traceback(L, task->running, NULL, 0);
+    return 1;
+}
+
+const char *cla_task_push_stack(const struct cla_task *task)
+{
+    lua_State *L = task->sched->L;
+
+    if (!lua_checkstack(L, 4) || !protected(L, l_push_stack, (void *)task, 1))
+        lua_pushliteral(L, "?"); /* Lua keeps a few slots free */
+    return lua_tostring(L, -1);
 }

@@ -2,9 +2,12 @@
  *
  * VM thread only. Depends on: task/scope, task/sched, lua.
  *
- *   IDLE -- start --> READY <--> RUNNING <--> WAITING       READY: will be resumed
- *    ^                  |            |                      WAITING: in an await
- *    |                  v            v                      ENDED: its children go on
+ *                                SLICED                   READY: will be resumed
+ *                                   ^                      WAITING: in an await
+ *                                   v                      SLICED: computes, but not now
+ *   IDLE -- start --> READY <--> RUNNING <--> WAITING      ENDED: its children go on
+ *    ^                  |            |
+ *    |                  v            v
  *    +------------------ ENDED <-----+
  *
  * The body runs under lua_pcallk in the task's own coroutine, so that when an await raises, the
@@ -19,6 +22,7 @@ enum cla_task_state {
     CLA_TASK_READY,
     CLA_TASK_RUNNING,
     CLA_TASK_WAITING,
+    CLA_TASK_SLICED,
     CLA_TASK_ENDED,
 };
 
@@ -26,7 +30,7 @@ enum cla_task_end {
     CLA_TASK_RAN,       /* 'leave' saw the outcome */
     CLA_TASK_SKIPPED,   /* cancelled before it entered Lua */
     CLA_TASK_BROKE,     /* 'enter' or 'leave' raised: the error is on top of the task's stack */
-    CLA_TASK_ABANDONED, /* given up while it waited */
+    CLA_TASK_ABANDONED, /* given up while it waited or computed */
 };
 
 enum cla_wait_cancel {
@@ -53,6 +57,11 @@ struct cla_task_ops {
     void (*on_end)(struct cla_task *task, enum cla_task_end end);
     /* The task and all its children are over; it goes back to the pool. May be NULL. */
     void (*on_release)(struct cla_task *task);
+    /* What people know it by: its call's id, if it has one, and a name. In a handler of a signal:
+     * only reads. May be NULL. */
+    struct cla_slice (*identify)(const struct cla_task *task, uint64_t *call);
+    /* No limit of processor time holds for it. */
+    bool unlimited;
     /* 'leave' gets an error as it was raised, and cla_task_push_traceback() the traceback. */
     bool passes_errors;
     bool is_cleanup; /* its body is entered even if it can no longer await */
@@ -79,13 +88,18 @@ struct cla_task {
     struct cla_timer timer;          /* for awaits that need one; only one await at a time */
     struct cla_scope *cancelled_by;  /* the await ended by this scope's cancellation; NULL: not */
     size_t charged;                  /* bytes allocated while it ran */
-    struct cla_coro *coro;           /* the innermost of the script's that it has resumed; NULL */
-    struct cla_link coros;           /* the script's that were begun in it and are not over */
-    struct cla_link collected;       /* of those, abandoned ones that are to be closed now */
-    struct cla_link to_close;        /* in sched->to_close while there are such */
-    struct cla_task *closer;         /* the child that closes them; NULL: none */
-    bool entered;                    /* has run */
-    bool nudged;                     /* READY to look if its await is over: see cla_op_nudge() */
+    uint64_t computed_ns;      /* processor time since its last await or raise, as far as known */
+    uint64_t cpu_ns;           /* processor time of it and what is inside, as far as known */
+    struct cla_coro *coro;     /* the innermost of the script's that it has resumed; NULL */
+    struct cla_link coros;     /* the script's that were begun in it and are not over */
+    struct cla_link collected; /* of those, abandoned ones that are to be closed now */
+    struct cla_link to_close;  /* in sched->to_close while there are such */
+    struct cla_task *closer;   /* the child that closes them; NULL: none */
+    bool entered;              /* has run */
+    bool begun;                /* and so has its body */
+    bool nudged;               /* READY to look if its await is over: see cla_op_nudge() */
+    bool preemptible;          /* others may run between its slices */
+    bool manual;               /* see cla_scope_cancel() */
 };
 
 /* Takes an idle task, or makes one. NULL: out of memory. Not while Lua runs a script, unless from
@@ -115,8 +129,12 @@ void cla_task_init(struct cla_task *task, struct cla_sched *sched);
 /* Makes one task for the pool; may raise. The scheduler's. */
 struct cla_task *cla_task_new(lua_State *L);
 
-/* Gives up a task that is not running: its to-be-closed variables are closed, but cannot await. */
-void cla_task_abandon(struct cla_task *task);
+/* Gives up a task that is not running: its to-be-closed variables are closed, but cannot await or
+ * compute for long. Returns false if it has ended, or if its await has a result that will come. */
+bool cla_task_abandon(struct cla_task *task);
+
+/* The same for all that is inside it too. It may have been released then. */
+void cla_task_abandon_all(struct cla_task *task);
 
 /* Frees an idle task. */
 void cla_task_free(struct cla_task *task);
@@ -136,6 +154,9 @@ void cla_task_push_traceback(lua_State *L, int index);
 /* Remembers the traceback on top of the stack (nil: none), which it takes off, for its error that
  * is about to be raised again. */
 void cla_task_set_traceback(lua_State *L);
+
+/* Where the task is now: a traceback, on top of sched->L's stack until the caller pops it. */
+const char *cla_task_push_stack(const struct cla_task *task);
 
 /* Writes where the task is now, "file:line", or "?" if it has no Lua frame. Allocates nothing. */
 void cla_task_where(const struct cla_task *task, char *text, size_t bytes);

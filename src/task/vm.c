@@ -7,7 +7,8 @@
 #include "base/mem.h"
 #include "task/coro.h"
 #include "task/op.h"
-#include "task/task.h"
+#include "task/preempt.h"
+#include "task/watchdog.h"
 
 /* A tight VM looks again whether calls that have ended gave memory back, but not before this many
  * times as long as the last look took. */
@@ -106,13 +107,27 @@ static struct cla_task *most_charged(struct cla_sched *sched)
     return most != NULL ? top_of(most) : NULL;
 }
 
+/* Finalizers run: the watchdog is to see those that do not end. */
+static void begin_collecting(struct cla_vm *vm)
+{
+    cla_watchdog_wake(&vm->sched);
+    cla_preempt_beat(&vm->sched);
+}
+
+static void end_collecting(struct cla_vm *vm)
+{
+    cla_preempt_beat(&vm->sched);
+    cla_watchdog_rest(&vm->sched);
+}
+
 static void collect(struct cla_vm *vm)
 {
     size_t threshold = vm->cap / 5 * 4;
-
     uint64_t began_ns = cla_clock_monotonic_ns();
 
+    begin_collecting(vm);
     lua_gc(vm->L, LUA_GCCOLLECT);
+    end_collecting(vm);
     vm->tight = vm->used >= threshold;
     vm->again_ns =
         cla_sched_now_ns(&vm->sched) + COLLECT_SHARE * (cla_clock_monotonic_ns() - began_ns);
@@ -174,12 +189,14 @@ bool cla_vm_trim(struct cla_vm *vm)
         vm->trimming = TRIM_CYCLES;
         begin_cycle(vm);
     }
+    begin_collecting(vm);
     do {
         if (lua_gc(vm->L, LUA_GCSTEP, 0) == 0)
             continue;
         vm->trimming--;
         begin_cycle(vm);
     } while (vm->trimming > 0 && cla_clock_monotonic_ns() < until_ns);
+    end_collecting(vm);
     lua_gc(vm->L, LUA_GCSETSTEPMUL, multiplier);
     if (vm->trimming == 0)
         cla_blocks_fini(&vm->blocks);

@@ -160,7 +160,7 @@ static inline void gate_run_call(struct gate_app *app, struct cla_call *call)
     }
 }
 
-static inline bool gate_run(struct cla_app *base)
+static inline enum cla_app_left gate_run(struct cla_app *base)
 {
     struct gate_app *app = gate_app_of(base);
 
@@ -172,7 +172,7 @@ static inline bool gate_run(struct cla_app *base)
         gate_remove(app->queued, &app->queued_n, call);
         gate_run_call(app, call);
     }
-    return false;
+    return CLA_APP_NOTHING;
 }
 
 static inline void gate_cancel(struct cla_app *base, struct cla_call *call,

@@ -198,7 +198,7 @@ static void cancelled_call_ends_as_its_reason_says(void **state)
         {CLA_CANCEL_SHUTDOWN, CLA_CODE_UNAVAILABLE, -32802, ""},
         {CLA_CANCEL_RELOAD, CLA_CODE_UNAVAILABLE, -32802, ""},
         {CLA_CANCEL_KILLED, CLA_CODE_ABORTED, 0, ""},
-        {CLA_CANCEL_LIMIT, CLA_CODE_RESOURCE_EXHAUSTED, 0, "why"},
+        {CLA_CANCEL_LIMIT, CLA_CODE_RESOURCE_EXHAUSTED, 0, ""},
         {CLA_CANCEL_USER, CLA_CODE_ABORTED, 0, "why"},
     };
 

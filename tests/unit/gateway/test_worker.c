@@ -250,10 +250,10 @@ static void slot_is_free_when_the_work_is_gone_not_the_client(void **state)
 
 static unsigned runs;
 
-static bool run_forever(struct cla_app *app)
+static enum cla_app_left run_forever(struct cla_app *app)
 {
     runs++;
-    return true;
+    return CLA_APP_MORE;
 }
 
 static bool always_ready(struct cla_app *app)

@@ -188,7 +188,7 @@ static inline void fixture_drop(struct cla_sched *sched, struct cla_registration
     ((struct fixture *)sched->owner)->dropped++;
 }
 
-static const struct cla_sched_ops fixture_sched_ops = {fixture_fire, fixture_drop};
+static const struct cla_sched_ops fixture_sched_ops = {.fire = fixture_fire, .drop = fixture_drop};
 
 static inline void fixture_open(struct fixture *f, size_t cap)
 {

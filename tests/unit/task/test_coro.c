@@ -5,53 +5,15 @@
 
 #include <cmocka.h>
 
+#include "coro_fixture.h"
 #include "task/coro.h"
-#include "task_fixture.h"
-
-/* --- wrap(fn) and close(co), made of task/coro.h alone; coroutines are resumed by nothing else.
- * --- */
-
-static int step_k(lua_State *L, int status, lua_KContext context);
-
-static int stepped(lua_State *L, lua_State *co, int n)
-{
-    if (n == CLA_CORO_AWAITS)
-        return lua_yieldk(L, 0, (lua_KContext)co, step_k);
-    return n >= 0 ? n : lua_error(L);
-}
-
-static int step_k(lua_State *L, int status, lua_KContext context)
-{
-    lua_State *co = (lua_State *)context;
-
-    return stepped(L, co, cla_coro_continue(L, co));
-}
-
-static int l_step(lua_State *L)
-{
-    lua_State *co = lua_tothread(L, lua_upvalueindex(1));
-
-    return stepped(L, co, cla_coro_resume(L, co, lua_gettop(L)));
-}
-
-static int l_wrap(lua_State *L)
-{
-    lua_settop(L, 1);
-    cla_coro_create(L);
-    lua_pushvalue(L, 1);
-    lua_pushcclosure(L, l_step, 1);
-    lua_insert(L, 1);
-    return 2;
-}
 
 static struct fixture fixture;
 
 static int open_fixture(void **state)
 {
     fixture_open(&fixture, 64 << 20);
-    lua_register(fixture.vm->L, "wrap", l_wrap);
-    lua_register(fixture.vm->L, "yield", cla_coro_yield);
-    lua_register(fixture.vm->L, "close", cla_coro_close);
+    coro_fixture_functions(fixture.vm->L);
     *state = &fixture;
     return 0;
 }

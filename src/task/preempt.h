@@ -1,0 +1,58 @@
+/* Preemption, the VM thread's half: ends code that computes, or makes it give way, and costs code
+ * that does not compute for long nothing.
+ *
+ * VM thread, but for the pulse. Depends on: task/task. The other half is task/watchdog.
+ *
+ *   watchdog, every 5 ms: is this the run of the last tick? -- SIGURG --> the VM's thread
+ *   its handler: puts a hook on the coroutine that runs; it fires with the next instruction
+ *   the hook: takes itself off; passes deadlines, looks at limits; raises, or ends the slice
+ *
+ * So a slice is 5 to 10 ms. At its end the task yields to the scheduler, through all the script's
+ * coroutines, as in an await; sockets are read, and then it goes on. Unless it is preemptible no
+ * other task of the VM runs in between (sched->held): what stands between two awaits is atomic.
+ *
+ * A signal that comes late or for nothing ends some slice early, and that is all. Where the task
+ * cannot yield (below a comparator of table.sort, say) the hook only raises. Once the grace of a
+ * Cancel is over, it stays, and raises again every 1000 instructions, so that each handler which is
+ * left gets somewhere, but none computes on. */
+#ifndef CLA_TASK_PREEMPT_H
+#define CLA_TASK_PREEMPT_H
+
+#include "task/task.h"
+
+/* The calling thread runs 'sched' from now on: signals it gets end slices of that. */
+void cla_preempt_attach(struct cla_sched *sched);
+
+/* It no longer does. */
+void cla_preempt_detach(void);
+
+/* Has the hook run with the next Lua instruction of 'task', which is not running. */
+void cla_preempt_arm(struct cla_task *task);
+
+/* Sees to the end of a slice of the running task: passes deadlines, charges the processor time, and
+ * cancels what is above a limit. Runs no Lua. */
+void cla_preempt_check(struct cla_task *task);
+
+/* A run of the task begins. */
+void cla_preempt_begin(struct cla_task *task);
+
+/* It has yielded or ended. */
+void cla_preempt_end(struct cla_task *task);
+
+/* 'L', a coroutine that is given up, is about to be reset: each to-be-closed variable may run 1000
+ * instructions. */
+void cla_preempt_confine(lua_State *L);
+
+/* It was reset. */
+void cla_preempt_set_free(lua_State *L);
+
+/* Lua runs on this thread from here, or no longer does. For what is not a task: collecting garbage
+ * runs finalizers. */
+static inline void cla_preempt_beat(struct cla_sched *sched)
+{
+    unsigned pulse = atomic_load_explicit(&sched->preempt.pulse, memory_order_relaxed);
+
+    atomic_store_explicit(&sched->preempt.pulse, pulse + 1, memory_order_relaxed);
+}
+
+#endif

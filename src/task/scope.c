@@ -4,11 +4,10 @@
 
 #include "task/coro.h"
 #include "task/op.h"
+#include "task/scope_cancel.h"
 #include "task/task.h"
 
 #define TYPE "cancela.Cancel"
-/* How long code that outlives the grace has to run to its end before it is given up. */
-#define ENFORCE_NS (100 * CLA_NS_PER_MS)
 
 /* Closed scopes that are kept: those of clean-up, above all, which then needs no memory while many
  * calls end together. */
@@ -95,11 +94,6 @@ void cla_scope_push(lua_State *L, struct cla_scope *scope)
     lua_rawgeti(L, LUA_REGISTRYINDEX, scope->ref);
 }
 
-static struct cla_timers *timers_of(struct cla_scope *scope)
-{
-    return &scope->task->sched->loop->timers;
-}
-
 void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_scope *outer,
                     uint64_t deadline_ns)
 {
@@ -172,7 +166,7 @@ struct cla_scope *cla_scope_enter(lua_State *L, struct cla_task *task, uint64_t 
 void cla_scope_arm(struct cla_scope *scope)
 {
     if (!scope->timer.active && !scope->due && !scope->shield)
-        cla_timer_start(timers_of(scope), &scope->timer, scope->deadline_ns);
+        cla_timer_start(cla_scope_timers(scope), &scope->timer, scope->deadline_ns);
 }
 
 void cla_scope_depend(struct cla_scope *scope, struct cla_dependent *dependent)
@@ -236,7 +230,7 @@ void cla_scope_shield(struct cla_scope *scope, uint64_t until_ns)
     uint64_t cap = outer_grace_end(scope);
 
     scope->shield = scope->is_shield = true;
-    cla_timer_start(timers_of(scope), &scope->timer, until_ns < cap ? until_ns : cap);
+    cla_timer_start(cla_scope_timers(scope), &scope->timer, until_ns < cap ? until_ns : cap);
 }
 
 void cla_scope_clean_up(struct cla_scope *root)
@@ -252,7 +246,7 @@ void cla_scope_clean_up(struct cla_scope *root)
     root->grace_end_ns = end < cap ? end : cap;
     root->due = root->unwinding = true;
     root->outer = NULL;
-    cla_timer_start(timers_of(root), &root->timer, root->grace_end_ns);
+    cla_timer_start(cla_scope_timers(root), &root->timer, root->grace_end_ns);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -282,232 +276,7 @@ void cla_scope_inherit(struct cla_scope *root)
     root->grace_end_ns = inherited_grace_end(root);
     root->due = root->unwinding = true;
     root->outer = NULL;
-    cla_timer_start(timers_of(root), &root->timer, root->grace_end_ns);
-}
-
-static struct cla_scope *scope_of(struct cla_token *token)
-{
-    return CLA_CONTAINER(token, struct cla_scope, token);
-}
-
-static void fire_registrations(struct cla_scope *root)
-{
-    struct cla_token *token = NULL, *next = cla_token_next(&root->token, NULL);
-    const struct cla_sched_ops *ops = root->task->sched->ops;
-
-    while ((token = next) != NULL) {
-        struct cla_registration *r;
-
-        next = cla_token_next(&root->token, token); /* before callbacks add children */
-        while ((r = cla_token_take(token)) != NULL)
-            ops->fire(root->task->sched, scope_of(token), r);
-    }
-}
-
-/* A shield that was up when the cancel came lasts no longer than the grace of that cancel. */
-static void cap_shield(struct cla_scope *scope, uint64_t end_ns)
-{
-    if (scope->shield && (!scope->timer.active || scope->timer.due_ns > end_ns))
-        cla_timer_start(timers_of(scope), &scope->timer, end_ns);
-}
-
-/* Before tasks are interrupted, so that who waits for this very cancellation gets to know of it. */
-static void wake_waiters(struct cla_scope *scope)
-{
-    struct cla_op *op;
-
-    while ((op = cla_op_first(&scope->waiters)) != NULL)
-        cla_op_complete(op);
-}
-
-static void wake_tasks(struct cla_scope *root, uint64_t grace_end_ns)
-{
-    struct cla_token *token = NULL;
-
-    while ((token = cla_token_next(&root->token, token)) != NULL)
-        wake_waiters(scope_of(token));
-    while ((token = cla_token_next(&root->token, token)) != NULL) {
-        struct cla_scope *scope = scope_of(token);
-
-        cap_shield(scope, grace_end_ns);
-        if (scope->task->scope == scope)
-            cla_task_interrupt(scope->task);
-    }
-}
-
-/* A scope that was marked through a link counts as cancelled itself. */
-static void follow(struct cla_scope *follower, uint64_t grace_end_ns)
-{
-    follower->due = true;
-    follower->reason = cla_reason_share(&follower->token.reason);
-    follower->grace_end_ns = grace_end_ns;
-    cla_timer_stop(timers_of(follower), &follower->timer);
-}
-
-/* The second phase: of what was marked last first, as children come before parents. */
-static void deliver(struct cla_scope *scope, uint64_t grace_end_ns)
-{
-    struct cla_token *token;
-
-    for (struct cla_link *link = scope->token.followers.prev; link != &scope->token.followers;
-         link = link->prev) {
-        struct cla_scope *follower = scope_of(CLA_CONTAINER(link, struct cla_token, following));
-
-        follow(follower, grace_end_ns);
-        fire_registrations(follower);
-    }
-    fire_registrations(scope);
-    while ((token = cla_token_take_follower(&scope->token)) != NULL)
-        wake_tasks(scope_of(token), grace_end_ns);
-    wake_tasks(scope, grace_end_ns);
-}
-
-static bool has_registrations(struct cla_scope *root)
-{
-    struct cla_token *token = NULL;
-
-    while ((token = cla_token_next(&root->token, token)) != NULL) {
-        if (!cla_list_empty(&token->registrations))
-            return true;
-    }
-    CLA_LIST_EACH (link, &root->token.followers) {
-        if (has_registrations(scope_of(CLA_CONTAINER(link, struct cla_token, following))))
-            return true;
-    }
-    return false;
-}
-
-/* Firing makes tasks; were garbage collected meanwhile, loose scopes would leave the tree that is
- * being walked. */
-static void deliver_undisturbed(struct cla_scope *scope, uint64_t grace_end_ns)
-{
-    lua_State *L = scope->task->sched->L;
-    bool running;
-
-    if (!has_registrations(scope)) {
-        deliver(scope, grace_end_ns);
-        return;
-    }
-    running = lua_gc(L, LUA_GCISRUNNING) != 0;
-    lua_gc(L, LUA_GCSTOP);
-    deliver(scope, grace_end_ns);
-    if (running)
-        lua_gc(L, LUA_GCRESTART);
-}
-
-/* --- Cancelling. --- */
-
-/* The client no longer waits for an answer. */
-static bool client_gave_up(enum cla_cancel_kind kind)
-{
-    return kind == CLA_CANCEL_RESET || kind == CLA_CANCEL_DISCONNECT;
-}
-
-static bool is_lenient(const struct cla_scope *scope, enum cla_cancel_kind kind)
-{
-    return scope->task->manual && scope->task->begun && scope == scope->task->root &&
-           (client_gave_up(kind) || kind == CLA_CANCEL_TIMEOUT || kind == CLA_CANCEL_SHUTDOWN ||
-            kind == CLA_CANCEL_RELOAD);
-}
-
-static void tell(struct cla_scope *scope)
-{
-    struct cla_task *task = scope->task;
-
-    if (scope == task->root && task->ops->on_cancel != NULL)
-        task->ops->on_cancel(task, &scope->reason);
-}
-
-static void interrupt_all(struct cla_scope *root);
-
-static void end_lenience(struct cla_scope *scope)
-{
-    scope->lenient = false;
-    tell(scope);
-    interrupt_all(scope);
-}
-
-static void cancel_again(struct cla_scope *scope, enum cla_cancel_kind kind)
-{
-    if (!scope->lenient)
-        return;
-    if (!is_lenient(scope, kind))
-        end_lenience(scope);
-    else if (client_gave_up(kind))
-        tell(scope);
-}
-
-bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct cla_slice message)
-{
-    struct cla_task *task = scope->task;
-    uint64_t now;
-
-    if (!scope->open)
-        return false;
-    if (scope->due) {
-        task->sched->counters.late_cancels[kind]++;
-        cancel_again(scope, kind);
-        return false;
-    }
-    now = cla_sched_now_ns(task->sched);
-    scope->due = true;
-    scope->grace_end_ns = cla_clock_add(now, task->sched->grace_ns);
-    if (cla_token_cancel(&scope->token, kind, now, message))
-        scope->reason = cla_reason_share(&scope->token.reason);
-    else
-        scope->reason = cla_reason_make(kind, now, message);
-    scope->lenient = is_lenient(scope, scope->reason.kind);
-    task->sched->counters.cancelled[scope->reason.kind]++;
-    if (scope->loose || scope->apart)
-        cla_timer_stop(timers_of(scope), &scope->timer);
-    else
-        cla_timer_start(timers_of(scope), &scope->timer, scope->grace_end_ns);
-    if (!scope->lenient || client_gave_up(scope->reason.kind))
-        tell(scope);
-    deliver_undisturbed(scope, scope->grace_end_ns);
-    return true;
-}
-
-/* What a shield hid from the tasks inside it is to be seen now. */
-static void interrupt_all(struct cla_scope *root)
-{
-    struct cla_token *token = NULL;
-
-    while ((token = cla_token_next(&root->token, token)) != NULL) {
-        if (scope_of(token)->task->scope == scope_of(token))
-            cla_task_interrupt(scope_of(token)->task);
-    }
-}
-
-/* From here on awaits raise, and so does code that computes; what even so does not end is given up
- * with its task. */
-static void end_grace(struct cla_scope *scope)
-{
-    struct cla_task *task = scope->task;
-
-    scope->grace_over = true;
-    task->sched->counters.grace_exceeded++;
-    if (scope->lenient)
-        end_lenience(scope);
-    wake_tasks(scope, scope->grace_end_ns);
-    if (scope == task->root)
-        cla_timer_start(timers_of(scope), &scope->timer,
-                        cla_clock_add(cla_sched_now_ns(task->sched), ENFORCE_NS));
-}
-
-void cla_scope_expire(struct cla_scope *scope)
-{
-    cla_timer_stop(timers_of(scope), &scope->timer);
-    if (scope->grace_over) {
-        cla_task_abandon_all(scope->task);
-    } else if (scope->due) {
-        end_grace(scope);
-    } else if (scope->shield) {
-        scope->shield = false;
-        interrupt_all(scope);
-    } else {
-        cla_scope_cancel(scope, CLA_CANCEL_TIMEOUT, cla_slice(NULL, 0));
-    }
+    cla_timer_start(cla_scope_timers(root), &root->timer, root->grace_end_ns);
 }
 
 static void on_timer(struct cla_timer *timer)
@@ -520,7 +289,7 @@ static void on_timer(struct cla_timer *timer)
 static void let_go(struct cla_scope *scope)
 {
     CLA_LIST_EACH (link, &scope->token.children) {
-        struct cla_scope *inner = scope_of(CLA_CONTAINER(link, struct cla_token, sibling));
+        struct cla_scope *inner = cla_scope_of(CLA_CONTAINER(link, struct cla_token, sibling));
 
         if (inner->loose || inner->outer != scope || inner->task == scope->task)
             continue;
@@ -560,7 +329,7 @@ static void close_one(struct cla_scope *scope)
         count_late_deadline(scope);
     scope->open = false;
     end_dependents(scope);
-    wake_waiters(scope);
+    cla_scope_wake_waiters(scope);
     cla_timer_stop(&sched->loop->timers, &scope->timer);
     let_go(scope);
     while ((r = cla_token_take(&scope->token)) != NULL)
@@ -603,7 +372,7 @@ static void move_under(struct cla_scope *scope, struct cla_scope *outer)
 {
     scope->outer = outer;
     if (cla_token_move(&scope->token, outer != NULL ? &outer->token : NULL))
-        deliver_undisturbed(scope, outer_grace_end(scope));
+        cla_scope_deliver(scope, outer_grace_end(scope));
 }
 
 /* What the scope's loose ones begin, and their timers, are that task's too. */
@@ -626,7 +395,7 @@ static void begin_grace(struct cla_scope *scope)
     if (!scope->due || scope->unwinding || scope->timer.active || scope->grace_over)
         return;
     scope->grace_end_ns = cla_clock_add(now, scope->task->sched->grace_ns);
-    cla_timer_start(timers_of(scope), &scope->timer, scope->grace_end_ns);
+    cla_timer_start(cla_scope_timers(scope), &scope->timer, scope->grace_end_ns);
 }
 
 void cla_scope_join(struct cla_scope *innermost, struct cla_scope *outermost, struct cla_task *task)
@@ -640,7 +409,7 @@ void cla_scope_join(struct cla_scope *innermost, struct cla_scope *outermost, st
     }
     move_under(outermost, task->scope);
     for (struct cla_scope *s = innermost; s != outermost->outer; s = s->outer)
-        cap_shield(s, outer_grace_end(s));
+        cla_scope_cap_shield(s, outer_grace_end(s));
     task->scope = innermost;
 }
 

@@ -1,0 +1,28 @@
+/* What task/scope.c and task/scope_cancel.c know of each other; for nobody else.
+ *
+ * VM thread only. Depends on: task/task. */
+#ifndef CLA_TASK_SCOPE_CANCEL_H
+#define CLA_TASK_SCOPE_CANCEL_H
+
+#include "task/task.h"
+
+static inline struct cla_timers *cla_scope_timers(struct cla_scope *scope)
+{
+    return &scope->task->sched->loop->timers;
+}
+
+static inline struct cla_scope *cla_scope_of(struct cla_token *token)
+{
+    return CLA_CONTAINER(token, struct cla_scope, token);
+}
+
+/* The second phase of a cancel: 'scope', and what is inside it, was marked. */
+void cla_scope_deliver(struct cla_scope *scope, uint64_t grace_end_ns);
+
+/* A shield that was up when the cancel came lasts no longer than the grace of that cancel. */
+void cla_scope_cap_shield(struct cla_scope *scope, uint64_t end_ns);
+
+/* Completes the operations that wait for its cancellation, or end. */
+void cla_scope_wake_waiters(struct cla_scope *scope);
+
+#endif

@@ -295,6 +295,9 @@ cancela.select = core.select
 ---@field cleanup_errors integer calls whose clean-up raised
 ---@field late_errors integer errors of subtasks whose group was ending already
 ---@field ignored_cancels integer calls that returned a value after they were cancelled
+---@field slices integer slices of code that computes
+---@field holds integer calls cancelled because they computed too long without an await
+---@field given_up integer tasks given up because clean-up outlived its grace
 
 ---Counts of this VM, which is this worker's, since it began.
 ---@type fun(): cancela.Stats

@@ -222,6 +222,8 @@ def holds_test(source, suffix, name):
     """Whether a test file has the test 'name', as it is written there, and runs it."""
     if suffix == ".c":
         return re.search(rf"^static void {name}\(", source, re.M) and re.search(rf"(TEST|unit_test)\w*\({name}\b", source)
+    if suffix == ".py":
+        return re.search(rf'^ +"{name}": ', source, re.M)
     escaped = name.replace("'", "\\'")
     return any(f"{kind}({quote}{title}{quote}" in source
                for kind in ["it", "test", "describe"] for quote in "'\"`" for title in {name, escaped})

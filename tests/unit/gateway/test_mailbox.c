@@ -16,10 +16,15 @@ static struct cla_loop loop;
 static struct cla_mailbox box;
 static unsigned received;
 static int last_fd;
+static uint64_t killed;
 
 static void on_message(void *arg, struct cla_message *message)
 {
     assert_ptr_equal(arg, &box);
+    if (message->kind == CLA_MESSAGE_KILL) {
+        killed = message->call;
+        return;
+    }
     assert_int_equal(message->count, received); /* in the order of posting */
     last_fd = message->arrival.fd;
     received++;
@@ -28,6 +33,7 @@ static void on_message(void *arg, struct cla_message *message)
 static int open_box(void **state)
 {
     received = 0;
+    killed = 0;
     assert_int_equal(cla_loop_init(&loop), 0);
     return cla_mailbox_open(&box, &loop, on_message, &box);
 }
@@ -86,6 +92,24 @@ static void descriptors_that_were_not_received_are_closed(void **state)
     open_box(state);
 }
 
+static void one_kind_can_be_received_out_of_turn(void **state)
+{
+    const struct cla_message kill = {.kind = CLA_MESSAGE_KILL, .call = 7};
+
+    post_count(0, -1);
+    assert_int_equal(cla_mailbox_post(&box, &kill), 0);
+    post_count(1, -1);
+    cla_mailbox_receive(&box, CLA_MESSAGE_KILL);
+    assert_int_equal(killed, 7);
+    assert_int_equal(received, 0);
+    killed = 0;
+    cla_mailbox_receive(&box, CLA_MESSAGE_KILL);
+    assert_int_equal(killed, 0);
+    post_count(2, -1);
+    cla_loop_step(&loop, true);
+    assert_int_equal(received, 3); /* in the order of posting */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_box, close_box)
 
 int main(void)
@@ -93,6 +117,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(messages_arrive_in_order_on_the_loop),
         TEST(messages_arrive_from_another_thread),
+        TEST(one_kind_can_be_received_out_of_turn),
         TEST(descriptors_that_were_not_received_are_closed),
     };
 

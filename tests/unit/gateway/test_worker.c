@@ -295,6 +295,23 @@ static void no_call_is_left_behind_by_a_turn_that_takes_long(void **state)
     assert_int_equal(gate.app.queued_n, 0);
 }
 
+static void kill_cancels_the_call_of_that_number_only(void **state)
+{
+    struct cla_message kill = {.kind = CLA_MESSAGE_KILL, .arrival.fd = -1};
+
+    client_call(&client, "hold", 1);
+    gate_turns(&gate);
+    kill.call = gate.worker.env.next_id + 1;
+    cla_worker_on_message(&gate.worker, &kill);
+    assert_int_equal(gate.app.cancels, 0);
+    kill.call = gate.worker.env.next_id;
+    cla_worker_on_message(&gate.worker, &kill);
+    assert_int_equal(gate.app.cancels, 1);
+    assert_int_equal(gate.app.kind, CLA_CANCEL_KILLED);
+    gate_turns(&gate);
+    assert_non_null(strstr(client_take(&client, true).body, "-32010"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_gate, close_gate)
 #define TEST_WITH(name) cmocka_unit_test_setup_teardown(name, init_gate, close_gate)
 
@@ -317,6 +334,7 @@ int main(void)
         TEST_WITH(call_above_the_limit_is_unavailable),
         TEST_WITH(slot_is_free_when_the_work_is_gone_not_the_client),
         TEST(app_runs_once_a_turn_when_no_request_waits),
+        TEST(kill_cancels_the_call_of_that_number_only),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

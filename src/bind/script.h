@@ -32,7 +32,7 @@ struct cla_script {
     struct cla_vm *vm;
     bool owns_vm; /* false: an app under test, in the VM of its spec */
     struct cla_log *log;
-    struct cla_watchdog *watchdog; /* of the thread that runs it; NULL: none */
+    struct cla_watchdog *watchdog;           /* of the thread that runs it; NULL: none */
     struct cla_script_procedure *procedures; /* in the order of their names */
     size_t procedure_count;
     uint32_t *index;   /* hash table of positions in 'procedures', plus 1; 0: free */

@@ -6,11 +6,13 @@
 
 #include "task/task.h"
 
+/* The timers of the loop that the scope lives on. */
 static inline struct cla_timers *cla_scope_timers(struct cla_scope *scope)
 {
     return &scope->task->sched->loop->timers;
 }
 
+/* The scope that a token belongs to: every one in the tree does. */
 static inline struct cla_scope *cla_scope_of(struct cla_token *token)
 {
     return CLA_CONTAINER(token, struct cla_scope, token);

@@ -71,14 +71,6 @@ static int boot(lua_State *L)
     return boot_k(L, lua_pcallk(L, n, LUA_MULTRET, HANDLER, context, boot_k), context);
 }
 
-/* The outermost task that 'task' is inside of. */
-static struct cla_task *outermost_of(struct cla_task *task)
-{
-    while (task->parent != NULL)
-        task = task->parent;
-    return task;
-}
-
 void cla_coro_push(lua_State *L, lua_State *co)
 {
     lua_pushthread(co);
@@ -117,14 +109,14 @@ void cla_coro_create(lua_State *L)
 
     lua_insert(L, -2);
     lua_xmove(L, co, 1);
-    prepare(L, co, sched->current != NULL ? outermost_of(sched->current) : sched->nobody);
+    prepare(L, co, sched->current != NULL ? cla_task_top(sched->current) : sched->nobody);
 }
 
 /* It was made in a call that ended before it was begun. */
 static void adopt(struct cla_coro *coro, struct cla_task *task)
 {
     coro->orphan = false;
-    coro->owner = outermost_of(task);
+    coro->owner = cla_task_top(task);
     cla_list_remove(&coro->link);
     cla_list_push_front(&coro->owner->coros, &coro->link);
 }

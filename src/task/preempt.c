@@ -84,13 +84,6 @@ static uint64_t used_ns(void)
     return (uint64_t)t.tv_sec * CLA_NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-static struct cla_task *top_of(struct cla_task *task)
-{
-    while (task->parent != NULL)
-        task = task->parent;
-    return task;
-}
-
 /* The first look at a run sees nothing used yet. */
 static void charge(struct cla_task *task)
 {
@@ -100,7 +93,7 @@ static void charge(struct cla_task *task)
     p->began_ns = now;
     p->hold_ns += ns;
     task->computed_ns += ns;
-    top_of(task)->cpu_ns += ns;
+    cla_task_top(task)->cpu_ns += ns;
 }
 
 static void check_cpu(struct cla_task *top)
@@ -142,8 +135,8 @@ void cla_preempt_check(struct cla_task *task)
     if (sched->ops->look_outside != NULL)
         sched->ops->look_outside(sched);
     cla_interrupt_expire(task);
-    check_cpu(top_of(task));
-    check_hold(task, top_of(task));
+    check_cpu(cla_task_top(task));
+    check_hold(task, cla_task_top(task));
 }
 
 void cla_preempt_begin(struct cla_task *task)
@@ -163,7 +156,7 @@ void cla_preempt_end(struct cla_task *task)
     if (p->began_ns == 0)
         return;
     charge(task);
-    check_cpu(top_of(task));
+    check_cpu(cla_task_top(task));
     if (task->state != CLA_TASK_SLICED)
         task->computed_ns = 0;
     if (task->state != CLA_TASK_SLICED || task->preemptible)

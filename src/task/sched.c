@@ -80,10 +80,11 @@ enum cla_sched_left cla_sched_run(struct cla_sched *sched)
     sched->sliced = false;
     if (sched->held != NULL)
         cla_task_resume(sched->held);
-    else if (sched->owes_slice || cla_list_empty(&sched->ready))
+    else if (sched->owes_slice ||
+             (cla_list_empty(&sched->ready) && cla_list_empty(&sched->unwinding)))
         run_some(sched, &sched->computing, 1);
     run_ready(sched);
-    if (!cla_list_empty(&sched->unwinding))
+    if (!sched->sliced && !cla_list_empty(&sched->unwinding))
         unwind(sched);
     /* What others have to say is sent before the next slice, so it waits for one at most. */
     sched->owes_slice = !sched->sliced && !cla_list_empty(&sched->computing);

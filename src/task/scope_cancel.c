@@ -197,6 +197,22 @@ static void interrupt_all(struct cla_scope *root)
     }
 }
 
+static void start_enforcing(struct cla_scope *root)
+{
+    cla_timer_start(cla_scope_timers(root), &root->timer,
+                    cla_clock_add(cla_sched_now_ns(root->task->sched), ENFORCE_NS));
+}
+
+/* One that many others have kept from running, as when thousands of calls are cancelled together,
+ * is not given up before it has had its turn. */
+static void end_enforcing(struct cla_scope *root)
+{
+    if (root->task->state == CLA_TASK_READY)
+        start_enforcing(root);
+    else
+        cla_task_abandon_all(root->task);
+}
+
 /* From here on awaits raise, and so does code that computes; what even so does not end is given up
  * with its task. */
 static void end_grace(struct cla_scope *scope)
@@ -209,15 +225,14 @@ static void end_grace(struct cla_scope *scope)
         end_lenience(scope);
     wake_tasks(scope, scope->grace_end_ns);
     if (scope == task->root)
-        cla_timer_start(cla_scope_timers(scope), &scope->timer,
-                        cla_clock_add(cla_sched_now_ns(task->sched), ENFORCE_NS));
+        start_enforcing(scope);
 }
 
 void cla_scope_expire(struct cla_scope *scope)
 {
     cla_timer_stop(cla_scope_timers(scope), &scope->timer);
     if (scope->grace_over) {
-        cla_task_abandon_all(scope->task);
+        end_enforcing(scope);
     } else if (scope->due) {
         end_grace(scope);
     } else if (scope->shield) {

@@ -526,9 +526,15 @@ void cla_task_wake(struct cla_task *task)
 
 void cla_task_interrupt(struct cla_task *task)
 {
-    struct cla_scope *scope;
+    struct cla_scope *scope = cla_scope_to_raise(task);
 
-    if (task->state != CLA_TASK_WAITING || (scope = cla_scope_to_raise(task)) == NULL)
+    if (scope == NULL)
+        return;
+    if (task->state == CLA_TASK_SLICED && task->preemptible) { /* it need not wait for its turn */
+        cla_list_remove(&task->link);
+        cla_list_push(&task->sched->unwinding, &task->link);
+    }
+    if (task->state != CLA_TASK_WAITING)
         return;
     if (task->wait_cancel(task) == CLA_WAIT_PENDING)
         return;

@@ -170,6 +170,14 @@ static inline struct cla_task *cla_task_on(lua_State *L)
     return task != NULL && task->running == L ? task : NULL;
 }
 
+/* The outermost task that 'task' is inside of: a call's, mostly. */
+static inline struct cla_task *cla_task_top(struct cla_task *task)
+{
+    while (task->parent != NULL)
+        task = task->parent;
+    return task;
+}
+
 /* True if 'L' is the coroutine of a task, running or not: only the scheduler may resume it. */
 static inline bool cla_task_owns(lua_State *L)
 {

@@ -85,14 +85,6 @@ free_vm:
     return -CLA_ENOMEM;
 }
 
-/* The task that a subtask was begun for, in the end. */
-static struct cla_task *top_of(struct cla_task *task)
-{
-    while (task->parent != NULL)
-        task = task->parent;
-    return task;
-}
-
 static struct cla_task *most_charged(struct cla_sched *sched)
 {
     struct cla_task *most = NULL;
@@ -100,11 +92,11 @@ static struct cla_task *most_charged(struct cla_sched *sched)
     CLA_LIST_EACH (link, &sched->tasks) {
         struct cla_task *task = CLA_CONTAINER(link, struct cla_task, all);
 
-        if (task->scope != NULL && !top_of(task)->root->due &&
+        if (task->scope != NULL && !cla_task_top(task)->root->due &&
             (most == NULL || task->charged > most->charged))
             most = task;
     }
-    return most != NULL ? top_of(most) : NULL;
+    return most != NULL ? cla_task_top(most) : NULL;
 }
 
 /* Finalizers run: the watchdog is to see those that do not end. */

@@ -71,7 +71,7 @@ static void copy(char *to, size_t size, const char *from, size_t n)
 void cla_watchdog_answer(struct cla_sched *sched)
 {
     struct cla_watched *w = &sched->preempt.watched;
-    struct cla_task *task = sched->current, *top = task;
+    struct cla_task *task = sched->current, *top = task != NULL ? cla_task_top(task) : NULL;
 
     if (atomic_load_explicit(&w->question, memory_order_acquire) != ASKED)
         return;
@@ -79,8 +79,6 @@ void cla_watchdog_answer(struct cla_sched *sched)
     if (task != NULL && sched->preempt.seen_serial == task->serial)
         copy(w->answer.where, sizeof w->answer.where, sched->preempt.seen,
              strlen(sched->preempt.seen));
-    while (top != NULL && top->parent != NULL)
-        top = top->parent;
     if (top != NULL && top->ops->identify != NULL) {
         struct cla_slice name = top->ops->identify(top, &w->answer.call);
 

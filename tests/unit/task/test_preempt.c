@@ -106,6 +106,44 @@ static void several_that_compute_take_turns(void **state)
     fixture_require_notes(f, "a@0 b@0 a@0 b@0 a@0 b@0");
 }
 
+static void one_of_many_that_compute_ends_as_soon_as_it_is_cancelled(void **state)
+{
+    struct fixture *f = *state;
+    struct body bodies[8];
+
+    for (size_t i = 0; i < CLA_ARRAY_LEN(bodies); i++) {
+        fixture_start(f, &bodies[i], "while true do alarm() end", 0);
+        bodies[i].task->preemptible = true;
+    }
+    for (size_t i = 0; i < 3 * CLA_ARRAY_LEN(bodies); i++)
+        fixture_step(f);
+    for (size_t i = CLA_ARRAY_LEN(bodies); i-- > 0;) {
+        fixture_cancel(&bodies[i], CLA_CANCEL_RESET);
+        fixture_step(f);
+        fixture_step(f);
+        assert_int_equal(bodies[i].ends, 1);
+    }
+}
+
+static void cancelled_tasks_unwind_beside_one_that_computes(void **state)
+{
+    struct fixture *f = *state;
+    struct body endless, cancelled;
+
+    fixture_start(f, &cancelled, "sleep(1000)", 0);
+    fixture_step(f);
+    fixture_start(f, &endless, "while true do alarm() end", 0);
+    endless.task->preemptible = true;
+    for (int i = 0; i < 5; i++)
+        fixture_step(f);
+    fixture_cancel(&cancelled, CLA_CANCEL_RESET);
+    fixture_step(f);
+    fixture_step(f);
+    assert_int_equal(cancelled.ends, 1);
+    fixture_cancel(&endless, CLA_CANCEL_RESET);
+    fixture_run(f);
+}
+
 /* Every way to go round for ever. */
 static const char *const loops[] = {
     "while true do alarm() end",
@@ -331,6 +369,21 @@ static void given_up_while_it_computes_it_closes_what_it_has_in_a_few_instructio
     fixture_require_notes(f, "inner@0 short@0");
 }
 
+static void what_others_keep_from_running_until_grace_is_over_is_not_given_up(void **state)
+{
+    struct fixture *f = *state;
+    struct body waiting, busy;
+
+    fixture_start(f, &waiting,
+                  "local _ <close> = closing(function() note('closed') end) sleep(9999)", 0);
+    fixture_step(f);
+    fixture_start(f, &busy, "for i = 1, 20 do pass(50) alarm() end", 0);
+    fixture_cancel(&waiting, CLA_CANCEL_RESET);
+    fixture_run(f);
+    assert_int_equal(waiting.end, CLA_TASK_RAN);
+    fixture_require_notes(f, "closed@1000");
+}
+
 static void given_up_with_all_that_is_inside(void **state)
 {
     struct fixture *f = *state;
@@ -442,6 +495,8 @@ int main(void)
         TEST(code_between_two_awaits_is_atomic),
         TEST(others_run_between_the_slices_of_a_preemptible_task),
         TEST(several_that_compute_take_turns),
+        TEST(one_of_many_that_compute_ends_as_soon_as_it_is_cancelled),
+        TEST(cancelled_tasks_unwind_beside_one_that_computes),
         TEST(endless_loops_of_every_form_end_when_cancelled),
         TEST(deadline_that_passes_while_it_computes_ends_it),
         TEST(timeout_of_a_scope_ends_what_computes_in_it_only),
@@ -455,6 +510,7 @@ int main(void)
         TEST(less_processor_time_than_the_limit_is_fine),
         TEST(cleanup_that_computes_for_ever_is_raised_into_when_grace_is_over),
         TEST(given_up_while_it_computes_it_closes_what_it_has_in_a_few_instructions),
+        TEST(what_others_keep_from_running_until_grace_is_over_is_not_given_up),
         TEST(given_up_with_all_that_is_inside),
         TEST(signals_for_nothing_change_nothing),
         TEST(signal_where_no_task_runs_is_nothing),

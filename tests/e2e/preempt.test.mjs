@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { start } from './lib/gateway.mjs';
 import { call } from './lib/rpc.mjs';
-import { skip } from './lib/load.mjs';
+import { skip, stretch } from './lib/load.mjs';
 import { connect } from './lib/ws.mjs';
 
 // ThreadSanitizer holds signals back until the thread calls the system, which code that computes does not.
@@ -13,10 +13,13 @@ const TRIES = 12; // the machine may be busy: the best counts
 const gateway = await start('compute.lua', ['--hold-limit', '20s', '--call-timeout', '20s', '--max-calls', '100']);
 after(() => gateway.stop());
 
-// The least of what 'measure' finds, tried until it is at most 'most'.
+// The least of the milliseconds that 'measure' finds, as on a machine of one's own; tried until it is at most 'most'.
 async function best(measure, most) {
   let least = Infinity;
-  for (let i = 0; i < TRIES && least > most; i++) least = Math.min(least, await measure());
+  for (let i = 0; i < TRIES && least > most; i++) {
+    const stretched = stretch(gateway);
+    least = Math.min(least, await measure() / stretched());
+  }
   return least;
 }
 

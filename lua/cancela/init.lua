@@ -299,6 +299,29 @@ cancela.select = core.select
 ---@field holds integer calls cancelled because they computed too long without an await
 ---@field given_up integer tasks given up because clean-up outlived its grace
 
+---What all workers share: plain data by key, in at most `shared_memory` bytes. Gone with the process. No function
+---of it awaits. A key has 1 to 1024 bytes. Values are copied; what is not plain data raises.
+---@class cancela.Shared
+---@field get fun(key: string): any, integer the value, and its version; nil and 0 if there is none
+---@field ttl fun(key: string): number? seconds until it expires; math.huge: it does not; nil: there is none
+---@field set fun(key: string, value: any, options?: cancela.SharedOptions) Raises `resource_exhausted` when full
+---@field add fun(key: string, value: any, options?: cancela.SharedOptions): boolean sets it if there is none
+---@field compare_and_set fun(key: string, version: integer, value: any, options?: cancela.SharedOptions): boolean
+--- sets it if `get` would still give that version (0: if there is none)
+---@field delete fun(key: string): boolean whether there was one
+---@field incr fun(key: string, by?: number, options?: cancela.IncrOptions): number adds `by` (1), and returns the
+--- sum. Raises if the value is no number, or the sum of integers is none
+
+---@class cancela.SharedOptions
+---@field ttl? number seconds until it expires, above 0, at most ten years; default: it does not
+
+---@class cancela.IncrOptions
+---@field initial? number what to begin with if there is none; default 0
+---@field ttl? number as of set; default: as it was
+
+---@type cancela.Shared
+cancela.shared = core.shared
+
 ---Counts of this VM, which is this worker's, since it began.
 ---@type fun(): cancela.Stats
 cancela.stats = core.stats

@@ -18,6 +18,7 @@
 #include "bind/protect.h"
 #include "bind/scope.h"
 #include "bind/semaphore.h"
+#include "bind/shared.h"
 #include "bind/source.h"
 #include "bind/stats.h"
 #include "bind/testing.h"
@@ -45,6 +46,7 @@ static int l_open_core(lua_State *L)
     cla_channel_functions(L);
     cla_semaphore_functions(L);
     cla_interval_functions(L);
+    cla_shared_functions(L);
     lua_pushcfunction(L, cla_source_linked);
     lua_setfield(L, -2, "linked_token");
     lua_pushcfunction(L, cla_detach_start);

@@ -192,3 +192,26 @@ void cla_plain_push(lua_State *L, struct cla_slice bytes)
 {
     (void)push_value(L, &bytes);
 }
+
+/* --- Numbers. --- */
+
+bool cla_plain_read_number(struct cla_slice bytes, struct cla_plain_number *number)
+{
+    if (bytes.n != CLA_PLAIN_NUMBER_BYTES || (bytes.p[0] != INTEGER && bytes.p[0] != FLOAT))
+        return false;
+    number->is_integer = bytes.p[0] == INTEGER;
+    if (number->is_integer)
+        memcpy(&number->integer, bytes.p + 1, sizeof number->integer);
+    else
+        memcpy(&number->number, bytes.p + 1, sizeof number->number);
+    return true;
+}
+
+void cla_plain_write_number(const struct cla_plain_number *number, char *bytes)
+{
+    bytes[0] = number->is_integer ? INTEGER : FLOAT;
+    if (number->is_integer)
+        memcpy(bytes + 1, &number->integer, sizeof number->integer);
+    else
+        memcpy(bytes + 1, &number->number, sizeof number->number);
+}

@@ -22,4 +22,19 @@ int cla_plain_write(lua_State *L, int index, struct cla_buf *buf, const char **w
 /* Pushes the value that cla_plain_write() wrote as 'bytes'. May raise (memory). */
 void cla_plain_push(lua_State *L, struct cla_slice bytes);
 
+/* A number without a Lua state. */
+struct cla_plain_number {
+    bool is_integer;
+    lua_Integer integer;
+    lua_Number number; /* if it is none */
+};
+
+#define CLA_PLAIN_NUMBER_BYTES 9
+
+/* Reads what cla_plain_write() wrote; false: it is no number. */
+bool cla_plain_read_number(struct cla_slice bytes, struct cla_plain_number *number);
+
+/* Writes it to bytes[CLA_PLAIN_NUMBER_BYTES] as cla_plain_write() would. */
+void cla_plain_write_number(const struct cla_plain_number *number, char *bytes);
+
 #endif

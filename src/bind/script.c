@@ -31,6 +31,7 @@ int cla_script_new(struct cla_script **out, const struct cla_script_options *opt
         return -CLA_ENOMEM;
     script->app.ops = &cla_run_app_ops;
     script->log = options->log;
+    script->store = options->store;
     script->authorize = script->on_connect = script->on_disconnect = LUA_NOREF;
     script->json_depth = options->json_depth;
     script->max_detached = options->max_detached;
@@ -67,6 +68,7 @@ int cla_script_new_beside(struct cla_script **out, const struct cla_script *scri
     beside->app.ops = &cla_run_app_ops;
     beside->vm = script->vm;
     beside->log = script->log;
+    beside->store = script->store;
     beside->authorize = beside->on_connect = beside->on_disconnect = LUA_NOREF;
     beside->json_depth = script->json_depth;
     beside->expose_errors = script->expose_errors;

@@ -32,6 +32,7 @@ struct cla_script {
     struct cla_vm *vm;
     bool owns_vm; /* false: an app under test, in the VM of its spec */
     struct cla_log *log;
+    struct cla_store *store;                 /* that all workers share; not its own */
     struct cla_watchdog *watchdog;           /* of the thread that runs it; NULL: none */
     struct cla_script_procedure *procedures; /* in the order of their names */
     size_t procedure_count;
@@ -57,6 +58,7 @@ struct cla_script_options {
     uint64_t hold_limit_ns, cpu_limit_ns; /* 0: none */
     unsigned json_depth, max_detached;
     bool expose_errors;
+    struct cla_store *store; /* of cancela.shared; lives longer than the script */
     const char *version;
 };
 

@@ -122,6 +122,8 @@ int cla_options_read(struct cla_options *options, int argc, char **argv, const c
         rc = read_environment(options);
     if (rc == 0)
         rc = read_arguments(options, argc, argv, what);
+    if (rc == 0 && cla_store_new(&options->store, options->config.shared_memory) != 0)
+        rc = fail("out of memory");
     if (rc == 0 && what != NULL && options->path == NULL && !options->help) {
         fprintf(stderr, "cancela: %s is missing: cancela %s %s\n", what, argv[0], what);
         rc = CLA_EXIT_USAGE;
@@ -133,10 +135,12 @@ int cla_options_read(struct cla_options *options, int argc, char **argv, const c
 
 void cla_options_fini(struct cla_options *options)
 {
+    cla_store_free(options->store);
     cla_config_fini(&options->config);
 }
 
-struct cla_script_options cla_options_script(const struct cla_config *config, struct cla_loop *loop,
+struct cla_script_options cla_options_script(const struct cla_config *config,
+                                             struct cla_store *store, struct cla_loop *loop,
                                              struct cla_log *log)
 {
     return (struct cla_script_options){
@@ -150,6 +154,7 @@ struct cla_script_options cla_options_script(const struct cla_config *config, st
         .json_depth = (unsigned)config->json_depth,
         .max_detached = (unsigned)config->max_detached,
         .expose_errors = config->expose_errors,
+        .store = store,
         .version = CLA_VERSION,
     };
 }
@@ -158,7 +163,7 @@ int cla_options_load(const struct cla_options *options, struct cla_loop *loop, s
                      struct cla_script **out)
 {
     const struct cla_script_options script_options =
-        cla_options_script(&options->config, loop, log);
+        cla_options_script(&options->config, options->store, loop, log);
     struct cla_buf error = {0};
 
     if (cla_script_new(out, &script_options) != 0) {

@@ -4,13 +4,15 @@
 #ifndef CLA_CLI_OPTIONS_H
 #define CLA_CLI_OPTIONS_H
 
+#include "base/store.h"
 #include "bind/script.h"
 #include "gateway/config.h"
 
 struct cla_options {
     struct cla_config config;
-    const char *path; /* the one argument that is no flag; NULL: none */
-    bool help;        /* --help was among the flags */
+    struct cla_store *store; /* what the scripts share; NULL: nothing was read */
+    const char *path;        /* the one argument that is no flag; NULL: none */
+    bool help;               /* --help was among the flags */
 };
 
 /* Reads defaults, the file of --config (else cancela.lua in this folder, if there is one), the
@@ -22,7 +24,8 @@ int cla_options_read(struct cla_options *options, int argc, char **argv, const c
 void cla_options_fini(struct cla_options *options);
 
 /* What loading a script needs of the settings. */
-struct cla_script_options cla_options_script(const struct cla_config *config, struct cla_loop *loop,
+struct cla_script_options cla_options_script(const struct cla_config *config,
+                                             struct cla_store *store, struct cla_loop *loop,
                                              struct cla_log *log);
 
 /* Loads the script of 'options' into a VM on 'loop'; 'log' is the script's own. Returns 0 (free

@@ -20,10 +20,10 @@ static const char help[] =
     "\n"
     "Takes the arguments of busted ('busted --help'). Exit codes: 0 all passed · 1 not\n";
 
-static int run_specs(int argc, char **argv, const struct cla_config *config, struct cla_loop *loop,
-                     struct cla_log *log)
+static int run_specs(int argc, char **argv, const struct cla_config *config,
+                     struct cla_store *store, struct cla_loop *loop, struct cla_log *log)
 {
-    const struct cla_script_options options = cla_options_script(config, loop, log);
+    const struct cla_script_options options = cla_options_script(config, store, loop, log);
     struct cla_script *script;
     int rc = CLA_EXIT_FAILED;
 
@@ -45,6 +45,7 @@ int cla_cli_test(int argc, char **argv)
 {
     struct cla_log log = {.fd = STDERR_FILENO, .level = CLA_LOG_INFO};
     struct cla_config config;
+    struct cla_store *store = NULL;
     struct cla_loop loop;
     int rc = CLA_EXIT_FAILED;
 
@@ -54,10 +55,11 @@ int cla_cli_test(int argc, char **argv)
     }
     if (cla_config_init(&config) != 0)
         return CLA_EXIT_FAILED;
-    if (cla_loop_init(&loop) == 0) {
-        rc = run_specs(argc, argv, &config, &loop, &log);
+    if (cla_store_new(&store, config.shared_memory) == 0 && cla_loop_init(&loop) == 0) {
+        rc = run_specs(argc, argv, &config, store, &loop, &log);
         cla_loop_fini(&loop);
     }
+    cla_store_free(store);
     cla_config_fini(&config);
     return rc;
 }

@@ -46,6 +46,8 @@
     X(DURATION, load_timeout, "5s", CLA_NS_PER_MS, CLA_DAY_NS, NULL, "time a script has to load") \
     X(BYTES, vm_memory, "256MiB", 4 * CLA_MIB, 1024 * CLA_GIB, NULL,                              \
       "most memory that the scripts of a worker may use")                                         \
+    X(BYTES, shared_memory, "64MiB", 4096, 1024 * CLA_GIB, NULL,                                  \
+      "most memory that cancela.shared may use, of all workers together")                         \
     X(COUNT, max_connections, "20000", 1, 1000000, NULL, "most connections at a time")            \
     X(COUNT, connections_per_address, "15000", 1, 1000000, NULL,                                  \
       "most connections at a time from one address, or from one IPv6 network of 64 bits")         \

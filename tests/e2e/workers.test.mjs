@@ -91,6 +91,15 @@ test('a worker that computes delays nobody on another', async (t) => {
   await gateway.stop();
 });
 
+test('what a script shares is one for all workers, and no change is lost', async (t) => {
+  const gateway = await serve(t);
+  const list = await oneEach(t, gateway);
+  const sums = await Promise.all(list.map(({ raw }) => ask(gateway, raw, 'count', { times: 1000 })));
+  assert.equal(Math.max(...sums.map(({ result }) => result)), 1000 * WORKERS);
+  const lengths = await Promise.all(list.map(({ raw }) => ask(gateway, raw, 'append', { times: 50 })));
+  assert.equal(Math.max(...lengths.map(({ result }) => result)), 50 * WORKERS);
+});
+
 test('ids of calls are unique over all workers', async (t) => {
   const gateway = await serve(t);
   const list = await oneEach(t, gateway);

@@ -18,6 +18,24 @@ return cancela.app {
             return { worker = worker, id = call.id, calls = calls, peer = call.peer }
         end,
 
+        -- What all workers share.
+        count = function(params)
+            local sum
+            for _ = 1, params.times do sum = cancela.shared.incr("count") end
+            return sum
+        end,
+
+        append = function(params)
+            for _ = 1, params.times do
+                repeat
+                    local list, version = cancela.shared.get("list")
+                    list = list or {}
+                    list[#list + 1] = worker
+                until cancela.shared.compare_and_set("list", version, list)
+            end
+            return #cancela.shared.get("list")
+        end,
+
         -- Computes, and lets nothing else run on this worker, until the file is there.
         compute = function(params)
             log.info("computing")

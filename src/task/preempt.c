@@ -103,6 +103,16 @@ static void charge(struct cla_task *task)
     top_of(task)->cpu_ns += ns;
 }
 
+void cla_preempt_pretend(struct cla_task *task, uint64_t ns)
+{
+    struct cla_preempt *p = &task->sched->preempt;
+
+    if (p->began_ns == 0)
+        p->began_ns = used_ns();
+    p->began_ns -= ns;
+    cla_preempt_arm(task);
+}
+
 static void check_cpu(struct cla_task *top)
 {
     uint64_t limit = top->sched->preempt.cpu_limit_ns;

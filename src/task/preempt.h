@@ -29,6 +29,10 @@ void cla_preempt_detach(void);
 /* Has the hook run with the next Lua instruction of 'task', which is not running. */
 void cla_preempt_arm(struct cla_task *task);
 
+/* The running 'task' is taken to have computed for 'ns' more, and its slice to be over with the next
+ * Lua instruction. For tests on the virtual clock. */
+void cla_preempt_pretend(struct cla_task *task, uint64_t ns);
+
 /* Sees to the end of a slice of the running task: passes deadlines, charges the processor time, and
  * cancels what is above a limit. Runs no Lua. */
 void cla_preempt_check(struct cla_task *task);

@@ -1,10 +1,11 @@
 --- What the statements of the grammar do, and the rules of each.
 local cancela = require "cancela"
+local core = require "cancela.testing.core"
 local machine = require "machine"
 
 local inside, note, blame, await, watch, finish = machine.inside, machine.note, machine.blame, machine.await,
   machine.watch, machine.finish
-local enter, hide = machine.enter, machine.hide
+local enter, hide, late = machine.enter, machine.hide, machine.late
 local SOON = 1e-6
 
 local statements = {}
@@ -43,9 +44,10 @@ end
 -- --- Scopes. ---
 
 function exec.sleep(node, ctx)
-  local start = cancela.now()
+  local start, busy = cancela.now(), ctx.p.busy
   await(ctx, "sleep", cancela.sleep, node.t)
-  if math.abs(cancela.now() - start - node.t) > SOON then
+  local more = cancela.now() - start - node.t
+  if more < -SOON or more > late(ctx.p, busy) then
     blame(ctx, "it slept %.3f s instead of %.3f", cancela.now() - start, node.t)
   end
 end
@@ -97,26 +99,60 @@ function exec.shield(node, ctx)
   return (scoped(node, ctx, "shield", cancela.shield, {}))
 end
 
+-- --- Code that computes. ---
+
+-- In the steps of a loop without an end: hold_limit, the grace of that, and what is enforced end it before.
+local COMPUTE_MAX = 2
+
+--- Computes for ever, if it has no number of steps.
+local function compute(node, ctx)
+  local done = 0
+  for _ = 1, node.steps or 1 << 30 do
+    machine.compute(ctx, node.t)
+    done = done + node.t
+    if done > COMPUTE_MAX then
+      return blame(ctx, "it computes for more than %g s", COMPUTE_MAX)
+    end
+  end
+end
+
+function exec.compute(node, ctx)
+  if not node.steps and statements.is_of_test(ctx) then
+    return -- specs may compute for as long as they like
+  end
+  if node.on ~= "sort" then
+    return compute(node, ctx)
+  end
+  local once = false
+  table.sort({ 2, 1 }, function(a, b)
+    if not once then
+      once = true
+      compute(node, ctx)
+    end
+    return a < b
+  end)
+end
+
 -- --- Clean-up. ---
 
 --- A <close> variable whose clean-up never awaits.
 local function closing(ctx, what, fn)
   local item = machine.opened(ctx, what)
-  return setmetatable({}, { __close = function(_, e)
+  return setmetatable({}, { __close = core.count(function(_, e)
     machine.closes(ctx, item, e)
     fn(e)
-  end })
+  end, item) })
 end
 statements.closing = closing
 
 function exec.defer(node, ctx)
   local item = machine.opened(ctx, "defer")
-  local _ <close> = cancela.defer(function(e)
+  local _ <close> = cancela.defer(core.count(function(e)
     machine.closes(ctx, item, e)
     local inner, ending = enter(ctx, "defer")
     local _ <close> = ending
     run(node.handler, hide(inner, "shield", math.huge))
-  end)
+  end, item))
   return run(node.body, ctx)
 end
 
@@ -301,7 +337,7 @@ end
 --- What goes on after `decided` must have been cancelled.
 local function check_losers(ctx, tasks, decided, what)
   for _, task in ipairs(tasks) do
-    if task.ended and task.ended > decided and not task.scope.token.cancelled then
+    if task.ended and task.ended > decided + late(ctx.p) and not task.scope.token.cancelled then
       blame(ctx, "%s was not cancelled by the end of its %s", task.name, what)
     end
   end
@@ -439,6 +475,7 @@ function exec.abort(_, ctx)
   local before = ctx.call.token.cancelled
   local did = ctx.call.object:abort "enough"
   note(ctx, "abort: %s", tostring(did))
+  ctx.call.aborted = true
   if did ~= not (before or ctx.call.ended) then
     blame(ctx, "abort returned %s", tostring(did))
   end

@@ -68,9 +68,12 @@ void cla_preempt_detach(void)
     mine = NULL;
 }
 
+/* For a signal that comes before it has computed for long, the next one sees to that: with a hook
+ * at each resume it would run an instruction a slice. */
 void cla_preempt_arm(struct cla_task *task)
 {
-    lua_sethook(task->running, on_hook, LUA_MASKCOUNT, 1);
+    if (task->computed_ns >= COMPUTES_NS && cla_scope_to_raise(task) != NULL)
+        lua_sethook(task->running, on_hook, LUA_MASKCOUNT, 1);
 }
 
 /* --- Processor time. --- */
@@ -110,7 +113,7 @@ void cla_preempt_pretend(struct cla_task *task, uint64_t ns)
     if (p->began_ns == 0)
         p->began_ns = used_ns();
     p->began_ns -= ns;
-    cla_preempt_arm(task);
+    lua_sethook(task->running, on_hook, LUA_MASKCOUNT, 1);
 }
 
 static void check_cpu(struct cla_task *top)
@@ -215,7 +218,8 @@ static void on_hook(lua_State *L, lua_Debug *ar)
 {
     struct cla_sched *sched = cla_sched_of(L);
     struct cla_task *task = sched->current;
-    bool enforced = sched->preempt.enforced == L;
+    /* It may have been set for the task that ran in this coroutine before. */
+    bool enforced = sched->preempt.enforced == L && task != NULL && cla_scope_grace_over(task);
 
     (void)ar;
     lua_sethook(L, NULL, 0, 0);

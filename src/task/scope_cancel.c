@@ -197,6 +197,12 @@ static void interrupt_all(struct cla_scope *root)
     }
 }
 
+static void start_enforcing(struct cla_scope *scope)
+{
+    cla_timer_start(cla_scope_timers(scope), &scope->timer,
+                    cla_clock_add(cla_sched_now_ns(scope->task->sched), ENFORCE_NS));
+}
+
 /* From here on awaits raise, and so does code that computes; what even so does not end is given up
  * with its task. */
 static void end_grace(struct cla_scope *scope)
@@ -209,15 +215,32 @@ static void end_grace(struct cla_scope *scope)
         end_lenience(scope);
     wake_tasks(scope, scope->grace_end_ns);
     if (scope == task->root)
-        cla_timer_start(cla_scope_timers(scope), &scope->timer,
-                        cla_clock_add(cla_sched_now_ns(task->sched), ENFORCE_NS));
+        start_enforcing(scope);
+}
+
+/* While code that computes holds the VM no other task can come to its end. */
+static bool is_kept_from_running(const struct cla_task *task)
+{
+    const struct cla_task *held = task->sched->held, *outer = held;
+
+    while (outer != NULL && outer != task)
+        outer = outer->parent;
+    return held != NULL && outer == NULL;
+}
+
+static void give_up(struct cla_scope *scope)
+{
+    if (is_kept_from_running(scope->task))
+        start_enforcing(scope);
+    else
+        cla_task_abandon_all(scope->task);
 }
 
 void cla_scope_expire(struct cla_scope *scope)
 {
     cla_timer_stop(cla_scope_timers(scope), &scope->timer);
     if (scope->grace_over) {
-        cla_task_abandon_all(scope->task);
+        give_up(scope);
     } else if (scope->due) {
         end_grace(scope);
     } else if (scope->shield) {

@@ -16,6 +16,52 @@ local function compute_for_ever()
 end
 
 describe("code that computes", function()
+  it("for longer than the grace of another call does not keep its on_cancel functions from running", function()
+    local ran
+    local app = testing.app {
+      cancelled = function(_, call)
+        call.token:on_cancel(function() ran = true end)
+        cancela.sleep(10)
+      end,
+      computes = function()
+        for _ = 1, 55 do
+          core.compute(0.01)
+        end
+      end,
+    }
+    cancela.all(function() app:call("cancelled", {}, { cancel_after = 1 }) end, function()
+      cancela.sleep(0.99)
+      app:call "computes"
+    end)
+    assert.is_true(ran)
+  end)
+
+  it("for longer than another call has for its end does not have that given up", function()
+    local steps = 0
+    local app = testing.app {
+      cancelled = function()
+        local _ <close> = closing(function()
+          for _ = 1, 5000 do
+            steps = steps + 1
+          end
+        end)
+        cancela.sleep(10)
+      end,
+      computes = function()
+        for _ = 1, 80 do
+          core.compute(0.01)
+        end
+      end,
+    }
+    local before = core.left().given_up
+    cancela.all(function() app:call("cancelled", {}, { cancel_after = 1 }) end, function()
+      cancela.sleep(0.99)
+      app:call "computes"
+    end)
+    assert.equal(before, core.left().given_up)
+    assert.equal(5000, steps)
+  end)
+
   it("in clean-up ends with the grace, and what is left of the clean-up runs", function()
     local began, outer = cancela.now(), 0
     local _, err = testing.app({ p = function()

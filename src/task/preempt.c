@@ -168,11 +168,23 @@ void cla_preempt_begin(struct cla_task *task)
     cla_preempt_beat(task->sched);
 }
 
+/* What runs in the coroutine next is another task's, or has awaited. */
+static void stop_enforcing(struct cla_task *task)
+{
+    struct cla_preempt *p = &task->sched->preempt;
+
+    if (p->enforced == task->L)
+        lua_sethook(task->L, NULL, 0, 0);
+    p->enforced = NULL;
+}
+
 void cla_preempt_end(struct cla_task *task)
 {
     struct cla_preempt *p = &task->sched->preempt;
 
     cla_preempt_beat(task->sched);
+    if (p->enforced != NULL && task->state != CLA_TASK_SLICED)
+        stop_enforcing(task);
     if (p->began_ns == 0)
         return;
     charge(task);
@@ -218,8 +230,7 @@ static void on_hook(lua_State *L, lua_Debug *ar)
 {
     struct cla_sched *sched = cla_sched_of(L);
     struct cla_task *task = sched->current;
-    /* It may have been set for the task that ran in this coroutine before. */
-    bool enforced = sched->preempt.enforced == L && task != NULL && cla_scope_grace_over(task);
+    bool enforced = sched->preempt.enforced == L;
 
     (void)ar;
     lua_sethook(L, NULL, 0, 0);

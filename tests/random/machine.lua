@@ -71,10 +71,11 @@ function machine.note(ctx, what, ...)
 end
 local note = machine.note
 
---- A rule is broken. Where a task was given up its clean-up was cut off anywhere: then only what holds for all counts.
+--- A rule is broken. Where clean-up computed beyond its grace it was cut off anywhere, and is known too little of: then
+--- only what always holds counts.
 function machine.blame(ctx, what, ...)
   local p = ctx.p
-  if not ctx.always and core.left().given_up > p.before.given_up then
+  if not ctx.always and (p.enforced or core.left().given_up > p.before.given_up) then
     return
   end
   local text = (ctx.task and ctx.task.name .. ctx.strand.name or "end") .. ": " .. what:format(...)

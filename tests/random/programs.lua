@@ -103,7 +103,7 @@ end
 local function body_of(p, i, node)
   return function(_, object)
     local call = { object = object, token = object.token, deadline = object.token.deadline, manual = node.manual,
-      preemptible = node.preemptible }
+      may_be_reset = node.cancel_after, preemptible = node.preemptible }
     -- What a Cancel that is left to the script hides is hard to tell.
     local task = { name = "call" .. i, kind = "call", strand = { name = "", stack = {} }, weak = node.manual }
     call.scope = machine.new_scope("call", call.token, call, {})
@@ -140,7 +140,7 @@ end
 
 --- Was the Cancel of a manual call left to the script until its end?
 local function is_left_to(p, call)
-  return call.manual and WAITS[call.reason.kind] and not call.aborted and p.busy == 0
+  return call.manual and WAITS[call.reason.kind] and not call.aborted and not call.may_be_reset and p.busy == 0
     and call.ended < call.reason.at + GRACE - SOON
 end
 
@@ -245,7 +245,7 @@ local function check_registrations(ctx, scope, seen)
     return
   end
   seen[scope] = true
-  for _, registration in ipairs(scope.registrations) do
+  for _, registration in ipairs(ctx.p.given_up and {} or scope.registrations) do
     if registration.ran == 0 and not registration.removed and not registration.late and scope.was_cancelled then
       blame(ctx, "callback %d of %s never ran", registration.number, scope.kind)
     end
@@ -258,7 +258,7 @@ end
 local function check_left(p, before)
   local ctx = { p = p, always = true }
   for _, item in ipairs(p.things) do
-    if item.entered ~= 1 and (item.entered or not p.given_up) then
+    if item.entered ~= 1 and (item.entered or item.armed and not p.given_up) then
       blame(ctx, "clean-up of %s was entered %d times", item.what, item.entered or 0)
     elseif not item.closed and not p.enforced and not p.given_up then
       blame(ctx, "%s was never closed", item.what)

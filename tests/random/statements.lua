@@ -135,13 +135,13 @@ end
 
 -- --- Clean-up. ---
 
---- A <close> variable whose clean-up never awaits.
+--- A value to be closed. Mark what else is returned as armed behind the <close> variable.
 local function closing(ctx, what, fn)
   local item = machine.opened(ctx, what)
   return setmetatable({}, { __close = core.count(function(_, e)
     machine.closes(ctx, item, e)
     fn(e)
-  end, item) })
+  end, item) }), item
 end
 statements.closing = closing
 
@@ -153,13 +153,15 @@ function exec.defer(node, ctx)
     local _ <close> = ending
     run(node.handler, hide(inner, "shield", math.huge))
   end, item))
+  item.armed = true
   return run(node.body, ctx)
 end
 
 function exec.close(node, ctx)
-  local _ <close> = closing(ctx, "close", function(e)
+  local _ <close>, item = closing(ctx, "close", function(e)
     run(node.handler, machine.in_cleanup(ctx, e))
   end)
+  item.armed = true
   return run(node.body, ctx)
 end
 

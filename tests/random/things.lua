@@ -314,10 +314,11 @@ local function with_permit(ctx, body)
   if p.held > p.permits then
     blame(ctx, "%d tasks hold one of %d permits", p.held, p.permits)
   end
-  local _ <close> = closing(ctx, "permit", function()
+  local _ <close>, item = closing(ctx, "permit", function()
     p.held = p.held - 1
     p.semaphore:release()
   end)
+  item.armed = true
   return run(body, ctx)
 end
 
@@ -346,10 +347,11 @@ local function with_mutex(ctx, body)
     blame(ctx, "it holds the mutex, as does %s", p.holder.name)
   end
   p.holder = ctx.task
-  local _ <close> = closing(ctx, "mutex", function()
+  local _ <close>, item = closing(ctx, "mutex", function()
     p.holder = nil
     p.mutex:unlock()
   end)
+  item.armed = true
   return run(body, ctx)
 end
 

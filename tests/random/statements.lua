@@ -250,7 +250,9 @@ function exec.retry(node, ctx)
       return
     end
   end
-  blame(ctx, "a retry loop does not end")
+  if not ctx.task.weak then
+    blame(ctx, "a retry loop does not end")
+  end
 end
 
 function exec.error(node, ctx)
@@ -316,6 +318,8 @@ local function spawn(ctx, block)
   local refuses = group.ctx.scope.token.cancelled and not group.ctx.hide and is_main(group.ctx)
     and not group.ctx.task.weak
   local mark <close> = marking(ctx)
+  -- In a shield each spawn raises the Cancel of the group again, until grace ends.
+  ctx.task.weak = ctx.task.weak or ctx.hide and group.ctx.scope.token.cancelled
   local handle = finish(mark, group.g:spawn(fn))
   note(ctx, "spawns %s", task.name)
   if refuses then

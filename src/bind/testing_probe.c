@@ -83,7 +83,8 @@ static void set(lua_State *L, const char *name, lua_Integer value)
     lua_setfield(L, -2, name);
 }
 
-/* left() -> { tasks, timers, refs } that there are, of whoever, and how many tasks were given_up. */
+/* left() -> { tasks, timers, refs } that there are, of whoever, and how many tasks were given_up.
+ */
 static int l_left(lua_State *L)
 {
     const struct cla_sched *sched = cla_sched_of(L);

@@ -138,9 +138,14 @@ local function check_own(ctx, call, i, result, err)
   end
 end
 
+--- Is it for the call to decide what its Cancel makes of it?
+local function is_lenient(call)
+  return call.ended_cancelled and call.manual and WAITS[call.reason.kind]
+end
+
 --- Was the Cancel of a manual call left to the script until its end?
 local function is_left_to(p, call)
-  return call.manual and WAITS[call.reason.kind] and not call.aborted and not call.may_be_reset and p.busy == 0
+  return is_lenient(call) and not call.aborted and not call.may_be_reset and p.busy == 0
     and call.ended < call.reason.at + GRACE - SOON
 end
 
@@ -159,7 +164,7 @@ local function check_reply(p, call, i, result, err)
   if call.ended_cancelled and call.reason.at >= call.deadline and call.reason.kind ~= "timeout" then
     blame(ctx, "call %d was cancelled (%s) at its deadline", i, call.reason.kind)
   end
-  if call.ended_cancelled and call.manual and WAITS[call.reason.kind] and (not err or err.code ~= CODES[call.reason.kind]) then
+  if is_lenient(call) and not (err and err.code == CODES[call.reason.kind]) then
     return check_own(ctx, call, i, result, err)
   end
   if call.ended_cancelled then
@@ -184,7 +189,8 @@ end
 
 local function run_call(p, i, node)
   cancela.sleep(node.start)
-  local result, err = p.app:call((node.manual and "manual" or "p") .. i, nil, { timeout = node.timeout, cancel_after = node.cancel_after })
+  local name = (node.manual and "manual" or "p") .. i
+  local result, err = p.app:call(name, nil, { timeout = node.timeout, cancel_after = node.cancel_after })
   local call = p.calls[i]
   check_reply(p, call, i, result, err)
   if call then

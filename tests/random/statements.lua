@@ -84,7 +84,7 @@ end
 
 function exec.fail_after(node, ctx)
   local start, mark = cancela.now(), {}
-  local late <close> = watch(ctx, function(_, e)
+  local out <close> = watch(ctx, function(_, e)
     if type(e) == "table" and e.code == "deadline_exceeded" and mark.scope and mark.scope.error ~= e then
       ctx.p.stale[mark.scope.error or e] = true
       if cancela.now() < start + node.t - SOON then
@@ -92,45 +92,11 @@ function exec.fail_after(node, ctx)
       end
     end
   end)
-  return finish(late, (scoped(node, ctx, "fail_after", cancela.fail_after, mark)))
+  return finish(out, (scoped(node, ctx, "fail_after", cancela.fail_after, mark)))
 end
 
 function exec.shield(node, ctx)
   return (scoped(node, ctx, "shield", cancela.shield, {}))
-end
-
--- --- Code that computes. ---
-
--- In the steps of a loop without an end: hold_limit, the grace of that, and what is enforced end it before.
-local COMPUTE_MAX = 2
-
---- Computes for ever, if it has no number of steps.
-local function compute(node, ctx)
-  local done = 0
-  for _ = 1, node.steps or 1 << 30 do
-    machine.compute(ctx, node.t)
-    done = done + node.t
-    if done > COMPUTE_MAX then
-      return blame(ctx, "it computes for more than %g s", COMPUTE_MAX)
-    end
-  end
-end
-
-function exec.compute(node, ctx)
-  if not node.steps and statements.is_of_test(ctx) then
-    return -- specs may compute for as long as they like
-  end
-  if node.on ~= "sort" then
-    return compute(node, ctx)
-  end
-  local once = false
-  table.sort({ 2, 1 }, function(a, b)
-    if not once then
-      once = true
-      compute(node, ctx)
-    end
-    return a < b
-  end)
 end
 
 -- --- Clean-up. ---
@@ -487,17 +453,6 @@ function exec.abort(_, ctx)
   end
   if not ctx.call.ended and not ctx.call.token.cancelled then
     blame(ctx, "a call that was aborted is not cancelled")
-  end
-end
-
-function exec.checkpoint(_, ctx)
-  await(ctx, "checkpoint", cancela.checkpoint)
-end
-
-function exec.cancel(node, ctx)
-  local list = ctx.p.cancellers
-  if #list > 0 then
-    note(ctx, "cancel %d: %s", node.which % #list + 1, tostring(list[node.which % #list + 1]()))
   end
 end
 

@@ -20,6 +20,51 @@ function exec.collect(node, ctx)
   end
 end
 
+function exec.checkpoint(_, ctx)
+  await(ctx, "checkpoint", cancela.checkpoint)
+end
+
+function exec.cancel(node, ctx)
+  local list = ctx.p.cancellers
+  if #list > 0 then
+    note(ctx, "cancel %d: %s", node.which % #list + 1, tostring(list[node.which % #list + 1]()))
+  end
+end
+
+-- --- Code that computes. ---
+
+-- In the steps of a loop without an end: hold_limit, the grace of that, and what is enforced end it before.
+local COMPUTE_MAX = 2
+
+--- Computes for ever, if it has no number of steps.
+local function compute(node, ctx)
+  local done = 0
+  for _ = 1, node.steps or 1 << 30 do
+    machine.compute(ctx, node.t)
+    done = done + node.t
+    if done > COMPUTE_MAX then
+      return blame(ctx, "it computes for more than %g s", COMPUTE_MAX)
+    end
+  end
+end
+
+function exec.compute(node, ctx)
+  if not node.steps and statements.is_of_test(ctx) then
+    return -- specs may compute for as long as they like
+  end
+  if node.on ~= "sort" then
+    return compute(node, ctx)
+  end
+  local once = false
+  table.sort({ 2, 1 }, function(a, b)
+    if not once then
+      once = true
+      compute(node, ctx)
+    end
+    return a < b
+  end)
+end
+
 -- --- Tokens. ---
 
 --- The scope of the model whose token a statement means.

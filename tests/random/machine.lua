@@ -371,13 +371,13 @@ function machine.compute(ctx, seconds)
   p.busy = p.busy + seconds
   core.computed()
   core.compute(seconds, not alone)
-  core.computed()
+  local base = machine.base(ctx)
+  local must = seconds >= COMPUTES and base and must_raise(ctx, base, watch.token, cancela.now())
+  core.computed() -- from here on it may be cancelled at the end of a slice without being raised into
+  finish(watch)
   if alone and p.seq ~= seq then
     blame(ctx, "others ran while it computed")
   end
-  local base = machine.base(ctx)
-  local must = seconds >= COMPUTES and base and must_raise(ctx, base, watch.token, cancela.now())
-  finish(watch)
   if must then
     blame(ctx, "it computes on, though %s", must)
   end

@@ -114,8 +114,8 @@ local function body_of(p, i, node)
       machine.note(ctx, "ends (%s)", tostring(e))
       machine.check_error(ctx, e)
       machine.end_scope(call.scope)
+      call.reason = call.token.reason -- first: where it is given up this may be cut off
       call.ended, call.error, call.ended_cancelled = cancela.now(), e, call.token.cancelled
-      call.reason = call.token.reason
     end })
     statements.run(node.body, ctx)
     return 1000 + i

@@ -4,6 +4,7 @@
 
 #include "bind/call.h"
 #include "bind/token.h"
+#include "task/preempt.h"
 #include "task/task.h"
 
 static enum cla_cancel_kind check_kind(lua_State *L, int index)
@@ -62,17 +63,18 @@ static lua_Integer count_timers(const struct cla_timer *timer)
     return n;
 }
 
-/* References in the registry, but for those of idle tasks: each has one, and one of its root. What
- * is free there is a number. */
+/* References in the registry, but for those of idle tasks (each has one, and one of its root) and
+ * of scopes that are kept. What is free there is a number. */
 static lua_Integer count_refs(lua_State *L)
 {
+    const struct cla_sched *sched = cla_sched_of(L);
     lua_Integer n = 0;
 
     for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, LUA_REGISTRYINDEX); i++) {
         n += lua_rawgeti(L, LUA_REGISTRYINDEX, i) != LUA_TNUMBER;
         lua_pop(L, 1);
     }
-    return n - 2 * (lua_Integer)cla_sched_of(L)->pooled;
+    return n - 2 * (lua_Integer)sched->pooled - (lua_Integer)sched->scopes_kept;
 }
 
 static void set(lua_State *L, const char *name, lua_Integer value)
@@ -81,13 +83,15 @@ static void set(lua_State *L, const char *name, lua_Integer value)
     lua_setfield(L, -2, name);
 }
 
-/* left() -> { tasks, timers, refs } that there are, of whoever. */
+/* left() -> { tasks, timers, refs } that there are, of whoever, and how many tasks were given_up.
+ */
 static int l_left(lua_State *L)
 {
     const struct cla_sched *sched = cla_sched_of(L);
 
-    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 4);
     set(L, "tasks", sched->live);
+    set(L, "given_up", (lua_Integer)sched->counters.given_up);
     set(L, "timers", count_timers(sched->loop->timers.root));
     set(L, "refs", count_refs(L));
     return 1;
@@ -100,8 +104,65 @@ static int l_quiet(lua_State *L)
     return 0;
 }
 
+/* compute(seconds, preemptible): what runs has computed for so long, and its slice ends with the
+ * next instruction, at which others may run if it is 'preemptible'. Time passes, as it does while
+ * code computes, but none has to be waited for. */
+static int l_compute(lua_State *L)
+{
+    struct cla_sched *sched = cla_sched_of(L);
+    uint64_t ns = cla_clock_from_seconds(luaL_checknumber(L, 1));
+
+    if (sched->current == NULL)
+        return luaL_error(L, "compute: no task runs");
+    sched->loop->virtual_ns += ns;
+    sched->current->preemptible = lua_toboolean(L, 2);
+    cla_preempt_pretend(sched->current, ns);
+    return 0;
+}
+
+/* computed(): from here on it has computed for no time. */
+static int l_computed(lua_State *L)
+{
+    struct cla_task *task = cla_sched_of(L)->current;
+
+    if (task != NULL) { /* else it is given up just now */
+        task->computed_ns = 0;
+        task->preemptible = false;
+    }
+    return 0;
+}
+
+static int entered_k(lua_State *L, int status, lua_KContext context)
+{
+    (void)L, (void)status, (void)context;
+    return 0;
+}
+
+/* Upvalues: a function, and a table that counts in 'entered' how often it was called. No hook can
+ * come before it has counted. */
+static int counted(lua_State *L)
+{
+    lua_getfield(L, lua_upvalueindex(2), "entered");
+    lua_pushinteger(L, lua_tointeger(L, -1) + 1);
+    lua_setfield(L, lua_upvalueindex(2), "entered");
+    lua_pop(L, 1);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_callk(L, lua_gettop(L) - 1, 0, 0, entered_k);
+    return 0;
+}
+
+/* count(fn, table) -> fn, but counted in the table. */
+static int l_count(lua_State *L)
+{
+    lua_settop(L, 2);
+    lua_pushcclosure(L, counted, 2);
+    return 1;
+}
+
 static const luaL_Reg functions[] = {
-    {"cancel", l_cancel}, {"inside", l_inside}, {"left", l_left}, {"quiet", l_quiet}, {NULL, NULL},
+    {"cancel", l_cancel},   {"inside", l_inside},     {"left", l_left},   {"quiet", l_quiet},
+    {"compute", l_compute}, {"computed", l_computed}, {"count", l_count}, {NULL, NULL},
 };
 
 void cla_testing_probe_functions(lua_State *L)

@@ -170,6 +170,7 @@ static const struct cla_task_ops callback_ops = {
     .enter = callback_enter,
     .leave = callback_leave,
     .on_end = callback_end,
+    .is_cleanup = true,
 };
 
 static void fire(struct cla_sched *sched, struct cla_scope *scope, struct cla_registration *node)

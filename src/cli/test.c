@@ -18,7 +18,8 @@ static const char help[] =
     "  cancela test examples/hello\n"
     "  cancela test --filter 'rolls back' tests/spec\n"
     "\n"
-    "Takes the arguments of busted ('busted --help'). Exit codes: 0 all passed · 1 not\n";
+    "Takes the arguments of busted ('busted --help'), and settings from the environment. Exit "
+    "codes: 0 all passed · 1 not\n";
 
 static int run_specs(int argc, char **argv, const struct cla_config *config,
                      struct cla_store *store, struct cla_loop *loop, struct cla_log *log)
@@ -45,6 +46,7 @@ int cla_cli_test(int argc, char **argv)
 {
     struct cla_log log = {.fd = STDERR_FILENO, .level = CLA_LOG_INFO};
     struct cla_config config;
+    struct cla_config_error error;
     struct cla_store *store = NULL;
     struct cla_loop loop;
     int rc = CLA_EXIT_FAILED;
@@ -55,6 +57,11 @@ int cla_cli_test(int argc, char **argv)
     }
     if (cla_config_init(&config) != 0)
         return CLA_EXIT_FAILED;
+    if (cla_config_set_environment(&config, environ, &error) != 0) {
+        fprintf(stderr, "cancela: %s\n", error.text);
+        cla_config_fini(&config);
+        return CLA_EXIT_USAGE;
+    }
     if (cla_store_new(&store, config.shared_memory) == 0 && cla_loop_init(&loop) == 0) {
         rc = run_specs(argc, argv, &config, store, &loop, &log);
         cla_loop_fini(&loop);

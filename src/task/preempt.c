@@ -68,9 +68,12 @@ void cla_preempt_detach(void)
     mine = NULL;
 }
 
+/* For a signal that comes before it has computed for long, the next one sees to that: with a hook
+ * at each resume it would run an instruction a slice. */
 void cla_preempt_arm(struct cla_task *task)
 {
-    lua_sethook(task->running, on_hook, LUA_MASKCOUNT, 1);
+    if (task->computed_ns >= COMPUTES_NS && cla_scope_to_raise(task) != NULL)
+        lua_sethook(task->running, on_hook, LUA_MASKCOUNT, 1);
 }
 
 /* --- Processor time. --- */
@@ -94,6 +97,16 @@ static void charge(struct cla_task *task)
     p->hold_ns += ns;
     task->computed_ns += ns;
     cla_task_top(task)->cpu_ns += ns;
+}
+
+void cla_preempt_pretend(struct cla_task *task, uint64_t ns)
+{
+    struct cla_preempt *p = &task->sched->preempt;
+
+    if (p->began_ns == 0)
+        p->began_ns = used_ns();
+    p->began_ns -= ns;
+    lua_sethook(task->running, on_hook, LUA_MASKCOUNT, 1);
 }
 
 static void check_cpu(struct cla_task *top)
@@ -148,11 +161,23 @@ void cla_preempt_begin(struct cla_task *task)
     cla_preempt_beat(task->sched);
 }
 
+/* What runs in the coroutine next is another task's, or has awaited. */
+static void stop_enforcing(struct cla_task *task)
+{
+    struct cla_preempt *p = &task->sched->preempt;
+
+    if (p->enforced == task->L)
+        lua_sethook(task->L, NULL, 0, 0);
+    p->enforced = NULL;
+}
+
 void cla_preempt_end(struct cla_task *task)
 {
     struct cla_preempt *p = &task->sched->preempt;
 
     cla_preempt_beat(task->sched);
+    if (p->enforced != NULL && task->state != CLA_TASK_SLICED)
+        stop_enforcing(task);
     if (p->began_ns == 0)
         return;
     charge(task);

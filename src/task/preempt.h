@@ -26,8 +26,13 @@ void cla_preempt_attach(struct cla_sched *sched);
 /* It no longer does. */
 void cla_preempt_detach(void);
 
-/* Has the hook run with the next Lua instruction of 'task', which is not running. */
+/* 'task', whose slice is over, is about to go on: has the hook run with its next Lua instruction,
+ * if a Cancel is to be raised there. */
 void cla_preempt_arm(struct cla_task *task);
+
+/* The running 'task' is taken to have computed for 'ns' more, and its slice to be over with the
+ * next Lua instruction. For tests on the virtual clock. */
+void cla_preempt_pretend(struct cla_task *task, uint64_t ns);
 
 /* Sees to the end of a slice of the running task: passes deadlines, charges the processor time, and
  * cancels what is above a limit. Runs no Lua. */

@@ -203,11 +203,21 @@ static void start_enforcing(struct cla_scope *root)
                     cla_clock_add(cla_sched_now_ns(root->task->sched), ENFORCE_NS));
 }
 
-/* One that many others have kept from running, as when thousands of calls are cancelled together,
- * is not given up before it has had its turn. */
+/* While code that computes holds the VM no other task can come to its end. */
+static bool is_kept_from_running(const struct cla_task *task)
+{
+    const struct cla_task *held = task->sched->held, *outer = held;
+
+    while (outer != NULL && outer != task)
+        outer = outer->parent;
+    return held != NULL && outer == NULL;
+}
+
+/* One that others have kept from running, as when thousands of calls are cancelled together, is not
+ * given up before it has had its turn. */
 static void end_enforcing(struct cla_scope *root)
 {
-    if (root->task->state == CLA_TASK_READY)
+    if (root->task->state == CLA_TASK_READY || is_kept_from_running(root->task))
         start_enforcing(root);
     else
         cla_task_abandon_all(root->task);

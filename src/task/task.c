@@ -454,7 +454,7 @@ void cla_task_resume(struct cla_task *task)
         finish(task, CLA_TASK_SKIPPED);
         return;
     }
-    if (task->state == CLA_TASK_SLICED && cla_scope_to_raise(task) != NULL)
+    if (task->state == CLA_TASK_SLICED)
         cla_preempt_arm(task);
     rc = run(task);
     if (task->state != CLA_TASK_SLICED && !cla_list_empty(&sched->to_close))

@@ -19,6 +19,13 @@ test('--help lists the commands, and each command has its own', async () => {
   }
 });
 
+test('test takes settings from the environment', async () => {
+  const { code, stderr } = await finish(spawnBinary(['test', '.'], { env: { ...process.env, CANCELA_GRACE: 'soon' } }));
+  assert.equal(code, 2);
+  oneLine(stderr);
+  assert.match(stderr, /CANCELA_GRACE: 'soon' is not a duration/);
+});
+
 test('check lists the procedures', async () => {
   const { code, stdout } = await cancela('check', appPath('app.lua'));
   assert.equal(code, 0);

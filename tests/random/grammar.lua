@@ -2,7 +2,7 @@
 --- still runs when parts were taken out of it.
 ---
 ---   program    { calls = { call, … }, cancels = { cancel, … }, permits = of the semaphore }
----   call       { timeout =, cancel_after =, start =, body = block }
+---   call       { timeout =, cancel_after =, start =, manual =, preemptible =, body = block }
 ---   cancel     { at = seconds | await = count, what = "call"|"inner"|"outside", call =, kind =, which = }
 ---   block      { statement, … }
 ---   statement  { op = name, … }, with blocks in body, handler and each, and a list of blocks in tasks
@@ -26,6 +26,8 @@ local LIMITS = { 0, 0.01, 0.02, 0.03, 0.05, 0.05, 0.1, 0.2, 0.5 }
 local KINDS = { "reset", "disconnect", "shutdown", "reload", "killed", "limit", "slow_consumer", "timeout" }
 local ERRORS = { "text", "table", "typed", "saved" }
 local TOKENS = { "scope", "scope", "call", "loose", "loose", "outside" }
+-- Below 4 ms nothing is raised into what computes.
+local STEPS = { 0.002, 0.005, 0.005, 0.01, 0.03, 0.07 }
 local SELECTABLE = { "send", "recv", "recv", "sleep", "sleep", "acquire", "lock", "tick", "wait", "task" }
 
 local Generator = {}
@@ -107,6 +109,10 @@ local statements = {
   detach = { 1, function(g, d) return { t = g:one_of(LIMITS) + 0.01, body = block(g, d) } end },
   collect = { 1, function(g) return { skip = not g:chance(8) or nil } end },
   leave = { 1, function() return {} end },
+  compute = { 12, function(g)
+    local steps = not g:chance(3) and g.random(4) or nil
+    return { t = steps and g:one_of(STEPS) or 0.01, steps = steps, on = g:one_of { "loop", "loop", "sort" } }
+  end },
 }
 
 local names, total = {}, 0
@@ -117,7 +123,7 @@ end
 table.sort(names)
 
 local LEAVES = { "sleep", "sleep", "sleep", "send", "recv", "yield", "error", "cancel", "tick", "checkpoint",
-  "acquire", "lock" }
+  "acquire", "lock", "compute" }
 
 local function statement(g, depth)
   local name, at
@@ -132,6 +138,9 @@ local function statement(g, depth)
         break
       end
     end
+  end
+  if name == "compute" and not g.computes then
+    name = "sleep"
   end
   g.left = g.left - 1
   local node = statements[name][2](g, depth - 1)
@@ -169,12 +178,15 @@ function grammar.program(seed)
   local random = grammar.random(seed)
   local g = setmetatable({ random = random, left = 0 }, Generator)
   local program = { calls = {}, cancels = {}, permits = random(2) }
+  g.computes = g:chance(6)
   for i = 1, random(2) do
     g.left = 4 + random(28)
     program.calls[i] = {
       start = i > 1 and g:one_of(NAPS) or 0,
       timeout = g:one_of { 0.05, 0.1, 0.2, 0.5, 0.8 },
       cancel_after = g:chance(3) and g:one_of(LIMITS) or nil,
+      manual = g:chance(16) or nil,
+      preemptible = g.computes and g:chance(3) or nil,
       body = block(g, 2 + random(4)),
     }
   end

@@ -6,6 +6,7 @@
 --- be known for certain they are silent: in a coroutine of the script that is being closed, and in a task that has
 --- raised an old Cancel as an error.
 local cancela = require "cancela"
+local core = require "cancela.testing.core"
 
 local machine = {}
 
@@ -15,6 +16,14 @@ local STEPS_MAX = 20000
 
 -- The clock is in floating point, of times that were computed in different ways.
 local SOON = 1e-6
+-- Code that has computed for less is not raised into.
+local COMPUTES = 0.004
+
+--- How late anything may be: others may have computed meanwhile.
+function machine.late(p, since)
+  return SOON + p.busy - (since or 0)
+end
+local late = machine.late
 
 ---@class random.Context What a statement runs in. Never changed: what is inside gets one of its own.
 ---@field p random.Program
@@ -62,9 +71,13 @@ function machine.note(ctx, what, ...)
 end
 local note = machine.note
 
---- A rule is broken.
+--- A rule is broken. Where clean-up computed beyond its grace it was cut off anywhere, and is known too little of: then
+--- only what always holds counts.
 function machine.blame(ctx, what, ...)
   local p = ctx.p
+  if not ctx.always and (p.enforced or core.left().given_up > p.before.given_up) then
+    return
+  end
   local text = (ctx.task and ctx.task.name .. ctx.strand.name or "end") .. ": " .. what:format(...)
   p.problems[#p.problems + 1] = ("%.3f %s"):format(cancela.now() - p.began, text)
   if p.tracing then
@@ -188,7 +201,7 @@ local function hidden_until(ctx, now)
     if hide.kind == "cleanup" then
       return math.huge
     end
-    if hide.until_ >= now - SOON and (not longest or hide.until_ > longest) then
+    if hide.until_ >= now - late(ctx.p) and (not longest or hide.until_ > longest) then
       longest = hide.until_
     end
     hide = hide.outer
@@ -213,7 +226,7 @@ local function must_raise(ctx, base, token, now)
   local call = base.call
   if call and call.token and call.token.cancelled and not call.ended then
     local at = call.token.reason.at
-    if now > at + GRACE + SOON then
+    if now > at + GRACE + late(ctx.p) then
       return "its grace is over"
     end
     if ctx.strand ~= ctx.task.strand then
@@ -246,7 +259,7 @@ local function end_by(ctx, base, token, start, now)
     own = math.max(start, own)
     by = by and math.min(by, own) or own
   end
-  return by and now > by + SOON and by
+  return by and now > by + late(ctx.p) and by
 end
 
 --- A Cancel was raised in a task, for the first time or not.
@@ -326,6 +339,50 @@ function machine.await(ctx, what, fn, ...)
   return finish(watch, table.unpack(results, 1, results.n))
 end
 
+-- --- Code that computes. ---
+
+local function raised_into(watch, e)
+  local ctx = watch.ctx
+  core.computed()
+  if not cancela.is_cancel(e) then
+    return blame(ctx, "what computes raised %s", tostring(e))
+  end
+  check_raised(ctx, watch, e, cancela.now())
+  local token = watch.token
+  local enforced = token.cancelled and cancela.now() > token.reason.at + GRACE - SOON
+  if enforced then
+    ctx.p.enforced, ctx.task.weak = true, true
+  elseif watch.step < COMPUTES and not ctx.p.enforced then
+    blame(ctx, "%s was raised into what had computed for %g s only", tostring(e), watch.step)
+  end
+  note(ctx, "what computes raised %s", tostring(e))
+end
+
+--- Computes for so many seconds, without an await. Its slice ends then.
+function machine.compute(ctx, seconds)
+  local p = ctx.p
+  machine.step(ctx)
+  p.awaits = p.awaits + 1
+  p.inject(ctx)
+  note(ctx, "computes")
+  local watch <close> = watch_for(ctx, raised_into)
+  watch.what, watch.step, watch.token, watch.base = "what computes", seconds, cancela.token(), machine.base(ctx)
+  local seq, alone = p.seq, not (ctx.call and ctx.call.preemptible)
+  p.busy = p.busy + seconds
+  core.computed()
+  core.compute(seconds, not alone)
+  local base = machine.base(ctx)
+  local must = seconds >= COMPUTES and base and must_raise(ctx, base, watch.token, cancela.now())
+  core.computed() -- from here on it may be cancelled at the end of a slice without being raised into
+  finish(watch)
+  if alone and p.seq ~= seq then
+    blame(ctx, "others ran while it computed")
+  end
+  if must then
+    blame(ctx, "it computes on, though %s", must)
+  end
+end
+
 -- --- Clean-up. ---
 
 --- What is to be closed in this context: it must begin its clean-up exactly once, the newest first.
@@ -334,7 +391,7 @@ function machine.opened(ctx, what)
   p.opened = p.opened + 1
   local item = { what = ("%s %d"):format(what, p.opened), place = #stack + 1, stack = stack }
   stack[item.place] = item
-  p.unclosed[item] = true
+  p.things[p.opened] = item
   note(ctx, "opens %s", item.what)
   return item
 end
@@ -352,7 +409,6 @@ function machine.closes(ctx, item, e)
     blame(ctx, "%s is closed before %s", item.what, stack[#stack] and stack[#stack].what or "nothing")
   end
   item.closed = true
-  ctx.p.unclosed[item] = nil
   stack[item.place] = nil
 end
 

@@ -16,13 +16,16 @@ local CODES = { reset = "canceled", disconnect = "canceled", timeout = "deadline
   reload = "unavailable", killed = "aborted", user = "aborted", limit = "resource_exhausted",
   slow_consumer = "resource_exhausted" }
 
+-- What does not settle a manual call before it ends.
+local WAITS = { timeout = true, shutdown = true, reload = true }
+
 ---@class random.Program A program that runs.
 
 local function new(program, tracing)
   local p = { program = program, tracing = tracing, trace = {}, problems = {}, seq = 0, steps = 0, awaits = 0,
     tasks = 0, opened = 0, items = 0, registered = 0, strands = 0, ticks = 0, held = 0, period = 0.02,
-    permits = program.permits, unclosed = {}, raised = {}, thrown = {}, stale = {}, cancellers = {}, loose = {},
-    generators = {}, detached = {}, calls = {}, channels = {}, by_count = {} }
+    permits = program.permits, raised = {}, thrown = {}, stale = {}, cancellers = {}, loose = {},
+    generators = {}, detached = {}, things = {}, busy = 0, calls = {}, channels = {}, by_count = {} }
   local token, stop = cancela.token():child()
   p.outside = machine.new_scope("outside", token, nil, {})
   p.stop, p.token = stop, token
@@ -54,6 +57,7 @@ local function cancel_call(p, c)
   local settled = call.ended or before ~= nil
   local late = cancela.now() >= token.deadline
   core.cancel(call.object, c.kind, "from outside")
+  call.aborted = call.aborted or not WAITS[c.kind]
   local after = token.reason
   if settled then
     if (before and before.kind) ~= (after and after.kind) or (before and before.at) ~= (after and after.at) then
@@ -98,8 +102,10 @@ end
 
 local function body_of(p, i, node)
   return function(_, object)
-    local call = { object = object, token = object.token, deadline = object.token.deadline }
-    local task = { name = "call" .. i, kind = "call", strand = { name = "", stack = {} } }
+    local call = { object = object, token = object.token, deadline = object.token.deadline, manual = node.manual,
+      may_be_reset = node.cancel_after, preemptible = node.preemptible }
+    -- What a Cancel that is left to the script hides is hard to tell.
+    local task = { name = "call" .. i, kind = "call", strand = { name = "", stack = {} }, weak = node.manual }
     call.scope = machine.new_scope("call", call.token, call, {})
     p.calls[i] = call
     local ctx = { p = p, call = call, task = task, strand = task.strand, scope = call.scope }
@@ -108,8 +114,8 @@ local function body_of(p, i, node)
       machine.note(ctx, "ends (%s)", tostring(e))
       machine.check_error(ctx, e)
       machine.end_scope(call.scope)
+      call.reason = call.token.reason -- first: where it is given up this may be cut off
       call.ended, call.error, call.ended_cancelled = cancela.now(), e, call.token.cancelled
-      call.reason = call.token.reason
     end })
     statements.run(node.body, ctx)
     return 1000 + i
@@ -119,6 +125,28 @@ end
 --- What awaiting a cancelled subtask raises: an error like any other.
 local function is_subtask_error(e)
   return type(e) == "table" and e.kind == "cancelled"
+end
+
+--- The outcome of a call that decided it itself.
+local function check_own(ctx, call, i, result, err)
+  if call.error == nil then
+    if result ~= 1000 + i then
+      blame(ctx, "call %d completed, but its outcome is %s", i, err and err.code or tostring(result))
+    end
+  elseif not err or (err.code == "canceled" and not is_subtask_error(call.error)) then
+    blame(ctx, "call %d failed (%s), but its outcome is %s", i, tostring(call.error), err and err.code or "a result")
+  end
+end
+
+--- Is it for the call to decide what its Cancel makes of it?
+local function is_lenient(call)
+  return call.ended_cancelled and call.manual and WAITS[call.reason.kind]
+end
+
+--- Was the Cancel of a manual call left to the script until its end?
+local function is_left_to(p, call)
+  return is_lenient(call) and not call.aborted and not call.may_be_reset and p.busy == 0
+    and call.ended < call.reason.at + GRACE - SOON
 end
 
 --- One reply, of what happened first.
@@ -136,34 +164,39 @@ local function check_reply(p, call, i, result, err)
   if call.ended_cancelled and call.reason.at >= call.deadline and call.reason.kind ~= "timeout" then
     blame(ctx, "call %d was cancelled (%s) at its deadline", i, call.reason.kind)
   end
+  if is_lenient(call) and not (err and err.code == CODES[call.reason.kind]) then
+    return check_own(ctx, call, i, result, err)
+  end
   if call.ended_cancelled then
+    if is_left_to(p, call) and call.error == nil then
+      blame(ctx, "call %d, which is manual, returned within the grace, but its outcome is %s", i, err and err.code)
+    end
     if not err or err.code ~= CODES[call.reason.kind] then
       blame(ctx, "call %d was cancelled (%s), but its outcome is %s", i, call.reason.kind,
         err and err.code or "a result")
     end
-  elseif call.error == nil then
-    if result ~= 1000 + i then
-      blame(ctx, "call %d completed, but its outcome is %s", i, err and err.code or tostring(result))
-    end
-  elseif not err or (err.code == "canceled" and not is_subtask_error(call.error)) then
-    blame(ctx, "call %d failed (%s), but its outcome is %s", i, tostring(call.error), err and err.code or "a result")
+  else
+    check_own(ctx, call, i, result, err)
   end
 end
 
 local function check_time(p, call, i)
   local by = (call.ended_cancelled and call.reason.at or call.ended) + GRACE
-  if cancela.now() > by + SOON then
+  if cancela.now() > by + machine.late(p) then
     blame({ p = p }, "call %d held its slot %.3f s longer than the grace allows", i, cancela.now() - by)
   end
 end
 
 local function run_call(p, i, node)
   cancela.sleep(node.start)
-  local result, err = p.app:call("p" .. i, nil, { timeout = node.timeout, cancel_after = node.cancel_after })
+  local name = (node.manual and "manual" or "p") .. i
+  local result, err = p.app:call(name, nil, { timeout = node.timeout, cancel_after = node.cancel_after })
   local call = p.calls[i]
   check_reply(p, call, i, result, err)
   if call then
     call.released = true
+  end
+  if call and call.ended then
     check_time(p, call, i)
   end
 end
@@ -218,7 +251,7 @@ local function check_registrations(ctx, scope, seen)
     return
   end
   seen[scope] = true
-  for _, registration in ipairs(scope.registrations) do
+  for _, registration in ipairs(ctx.p.given_up and {} or scope.registrations) do
     if registration.ran == 0 and not registration.removed and not registration.late and scope.was_cancelled then
       blame(ctx, "callback %d of %s never ran", registration.number, scope.kind)
     end
@@ -229,9 +262,13 @@ local function check_registrations(ctx, scope, seen)
 end
 
 local function check_left(p, before)
-  local ctx = { p = p }
-  for item in pairs(p.unclosed) do
-    blame(ctx, "%s was never closed", item.what)
+  local ctx = { p = p, always = true }
+  for _, item in ipairs(p.things) do
+    if item.entered ~= 1 and (item.entered or item.armed and not p.given_up) then
+      blame(ctx, "clean-up of %s was entered %d times", item.what, item.entered or 0)
+    elseif not item.closed and not p.enforced and not p.given_up then
+      blame(ctx, "%s was never closed", item.what)
+    end
   end
   local inside = core.inside(p.token)
   if inside > 0 then
@@ -239,7 +276,7 @@ local function check_left(p, before)
   end
   local after = core.left()
   for what, n in pairs(before) do
-    if after[what] ~= n then
+    if after[what] ~= n and not (what == "given_up" and p.busy > 0) then
       blame(ctx, "%d %s are left, %d were there", after[what], what, n)
     end
   end
@@ -255,9 +292,15 @@ end
 local current -- the one that runs
 
 -- One app for all: what is left of others would be counted.
-local app = testing.app {
+local bodies = {
   p1 = function(...) return current.bodies[1](...) end,
   p2 = function(...) return current.bodies[2](...) end,
+}
+local app = testing.app {
+  p1 = bodies.p1,
+  p2 = bodies.p2,
+  manual1 = cancela.procedure { cancel = "manual", run = bodies.p1 },
+  manual2 = cancela.procedure { cancel = "manual", run = bodies.p2 },
 }
 
 --- Runs it. What is returned has `problems`, and `trace` if there was tracing.
@@ -273,7 +316,8 @@ function programs.run(program, tracing)
       inject(p, c)
     end
   end
-  local before = core.left()
+  p.before = core.left()
+  local before = p.before
   local held = core.inside(p.token)
   cancela.group(function(g)
     local injector = g:spawn(inject_at_times, p)
@@ -294,6 +338,7 @@ function programs.run(program, tracing)
     cancela.sleep(GRACE)
     p.gave_up = last > p.began + 100
   end
+  p.given_up = core.left().given_up > before.given_up
   check_things(p)
   check_left(p, before, held)
   return p

@@ -20,6 +20,51 @@ function exec.collect(node, ctx)
   end
 end
 
+function exec.checkpoint(_, ctx)
+  await(ctx, "checkpoint", cancela.checkpoint)
+end
+
+function exec.cancel(node, ctx)
+  local list = ctx.p.cancellers
+  if #list > 0 then
+    note(ctx, "cancel %d: %s", node.which % #list + 1, tostring(list[node.which % #list + 1]()))
+  end
+end
+
+-- --- Code that computes. ---
+
+-- In the steps of a loop without an end: hold_limit, the grace of that, and what is enforced end it before.
+local COMPUTE_MAX = 2
+
+--- Computes for ever, if it has no number of steps.
+local function compute(node, ctx)
+  local done = 0
+  for _ = 1, node.steps or 1 << 30 do
+    machine.compute(ctx, node.t)
+    done = done + node.t
+    if done > COMPUTE_MAX then
+      return blame(ctx, "it computes for more than %g s", COMPUTE_MAX)
+    end
+  end
+end
+
+function exec.compute(node, ctx)
+  if not node.steps and statements.is_of_test(ctx) then
+    return -- specs may compute for as long as they like
+  end
+  if node.on ~= "sort" then
+    return compute(node, ctx)
+  end
+  local once = false
+  table.sort({ 2, 1 }, function(a, b)
+    if not once then
+      once = true
+      compute(node, ctx)
+    end
+    return a < b
+  end)
+end
+
 -- --- Tokens. ---
 
 --- The scope of the model whose token a statement means.
@@ -314,10 +359,11 @@ local function with_permit(ctx, body)
   if p.held > p.permits then
     blame(ctx, "%d tasks hold one of %d permits", p.held, p.permits)
   end
-  local _ <close> = closing(ctx, "permit", function()
+  local _ <close>, item = closing(ctx, "permit", function()
     p.held = p.held - 1
     p.semaphore:release()
   end)
+  item.armed = true
   return run(body, ctx)
 end
 
@@ -346,10 +392,11 @@ local function with_mutex(ctx, body)
     blame(ctx, "it holds the mutex, as does %s", p.holder.name)
   end
   p.holder = ctx.task
-  local _ <close> = closing(ctx, "mutex", function()
+  local _ <close>, item = closing(ctx, "mutex", function()
     p.holder = nil
     p.mutex:unlock()
   end)
+  item.armed = true
   return run(body, ctx)
 end
 

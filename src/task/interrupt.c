@@ -10,7 +10,7 @@ static uint64_t due_ns(const struct cla_scope *scope)
                            */
     if (scope->timer.active)
         return scope->timer.due_ns;
-    if (scope == scope->task->root && !cla_token_cancelled(&scope->token))
+    if (scope == &scope->task->root && !cla_token_cancelled(&scope->token))
         return scope->token.deadline_ns;
     return CLA_NEVER;
 }

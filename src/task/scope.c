@@ -63,16 +63,23 @@ void cla_scope_setup(lua_State *L)
 
 static void on_timer(struct cla_timer *timer);
 
-struct cla_scope *cla_scope_push_new(lua_State *L, int values)
+void cla_scope_make(lua_State *L)
 {
-    struct cla_scope *scope = lua_newuserdatauv(L, sizeof *scope, values);
+    struct cla_scope *scope = lua_touserdata(L, -1);
 
-    memset(scope, 0, sizeof *scope);
     scope->ref = LUA_NOREF;
     cla_timer_init(&scope->timer, on_timer);
     cla_list_init(&scope->dependents);
     cla_list_init(&scope->waiters);
     luaL_setmetatable(L, TYPE);
+}
+
+struct cla_scope *cla_scope_push_new(lua_State *L, int values)
+{
+    struct cla_scope *scope = lua_newuserdatauv(L, sizeof *scope, values);
+
+    memset(scope, 0, sizeof *scope);
+    cla_scope_make(L);
     return scope;
 }
 
@@ -181,10 +188,10 @@ struct cla_scope *cla_scope_home(const struct cla_task *task)
     if (coro == NULL || task->scope != coro->base)
         return task->scope;
     if (coro->owner != task->sched->nobody)
-        return coro->owner->root;
+        return &coro->owner->root;
     while (task->parent != NULL)
         task = task->parent;
-    return task->root;
+    return cla_task_root(task);
 }
 
 struct cla_scope *cla_scope_push_loose(lua_State *L, struct cla_scope *home,
@@ -264,9 +271,9 @@ static uint64_t inherited_grace_end(const struct cla_scope *root)
 
     if (parent == NULL)
         return end;
-    if (parent->root->due)
-        end = least(end, parent->root->grace_end_ns);
-    return least(end, outer_grace_end(parent->root));
+    if (parent->root.due)
+        end = least(end, parent->root.grace_end_ns);
+    return least(end, outer_grace_end(&parent->root));
 }
 
 void cla_scope_inherit(struct cla_scope *root)
@@ -349,7 +356,7 @@ void cla_scope_close(struct cla_scope *scope)
 {
     struct cla_task *task = scope->task;
 
-    CLA_PRE(scope->open && scope != task->root);
+    CLA_PRE(scope->open && scope != &task->root);
     for (struct cla_scope *s = task->scope;; s = s->outer) {
         close_one(s);
         give_back(task->running, s);
@@ -426,7 +433,7 @@ struct cla_scope *cla_scope_split(struct cla_task *task, struct cla_scope *base,
             break;
     }
     task->scope = base;
-    move_under(s, owner->root);
+    move_under(s, owner != task->sched->nobody ? &owner->root : NULL);
     return s;
 }
 

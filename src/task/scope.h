@@ -80,6 +80,10 @@ struct cla_scope {
 /* Creates the metatable. For the VM's construction; may raise. */
 void cla_scope_setup(lua_State *L);
 
+/* Makes a closed scope of the userdata on top, which begins with one that is all zeros and has a
+ * user value for its token. May raise. */
+void cla_scope_make(lua_State *L);
+
 /* Pushes a new, closed scope with room for so many user values. May raise. */
 struct cla_scope *cla_scope_push_new(lua_State *L, int values);
 

@@ -123,7 +123,7 @@ static bool client_gave_up(enum cla_cancel_kind kind)
 
 static bool is_lenient(const struct cla_scope *scope, enum cla_cancel_kind kind)
 {
-    return scope->task->manual && scope->task->begun && scope == scope->task->root &&
+    return scope->task->manual && scope->task->begun && scope == &scope->task->root &&
            (client_gave_up(kind) || kind == CLA_CANCEL_TIMEOUT || kind == CLA_CANCEL_SHUTDOWN ||
             kind == CLA_CANCEL_RELOAD);
 }
@@ -132,7 +132,7 @@ static void tell(struct cla_scope *scope)
 {
     struct cla_task *task = scope->task;
 
-    if (scope == task->root && task->ops->on_cancel != NULL)
+    if (scope == &task->root && task->ops->on_cancel != NULL)
         task->ops->on_cancel(task, &scope->reason);
 }
 
@@ -208,7 +208,7 @@ static void end_grace(struct cla_scope *scope)
     if (scope->lenient)
         end_lenience(scope);
     wake_tasks(scope, scope->grace_end_ns);
-    if (scope == task->root)
+    if (scope == &task->root)
         cla_timer_start(cla_scope_timers(scope), &scope->timer,
                         cla_clock_add(cla_sched_now_ns(task->sched), ENFORCE_NS));
 }

@@ -17,6 +17,12 @@
 #define KEPT_MAX 256
 #endif
 
+/* A loose one ends with the scope that it was made in. */
+struct loose {
+    struct cla_scope scope; /* first */
+    struct cla_dependent dependent;
+};
+
 static void close_loose(struct cla_dependent *dependent);
 
 static int l_gc(lua_State *L)
@@ -24,7 +30,7 @@ static int l_gc(lua_State *L)
     struct cla_scope *scope = lua_touserdata(L, 1);
 
     if (scope->loose && scope->open)
-        close_loose(&scope->dependent);
+        close_loose(&((struct loose *)scope)->dependent);
     cla_reason_fini(&scope->token.reason);
     cla_reason_fini(&scope->reason);
     return 0;
@@ -74,11 +80,12 @@ void cla_scope_make(lua_State *L)
     luaL_setmetatable(L, TYPE);
 }
 
-struct cla_scope *cla_scope_push_new(lua_State *L, int values)
+/* Pushes a new, closed scope, which begins a struct of so many bytes. May raise. */
+static void *push_new(lua_State *L, size_t bytes, int values)
 {
-    struct cla_scope *scope = lua_newuserdatauv(L, sizeof *scope, values);
+    void *scope = lua_newuserdatauv(L, bytes, values);
 
-    memset(scope, 0, sizeof *scope);
+    memset(scope, 0, bytes);
     cla_scope_make(L);
     return scope;
 }
@@ -161,7 +168,7 @@ struct cla_scope *cla_scope_enter(lua_State *L, struct cla_task *task, uint64_t 
     struct cla_scope *scope = take_kept(task->sched);
 
     if (scope == NULL) {
-        scope = cla_scope_push_new(L, CLA_SCOPE_TOKEN);
+        scope = push_new(L, sizeof *scope, CLA_SCOPE_TOKEN);
         scope->ref = luaL_ref(L, LUA_REGISTRYINDEX);
     }
     scope->is_group = false;
@@ -172,7 +179,7 @@ struct cla_scope *cla_scope_enter(lua_State *L, struct cla_task *task, uint64_t 
 
 void cla_scope_arm(struct cla_scope *scope)
 {
-    if (!scope->timer.active && !scope->due && !scope->shield)
+    if (!cla_timer_active(&scope->timer) && !scope->due && !scope->shield)
         cla_timer_start(cla_scope_timers(scope), &scope->timer, scope->deadline_ns);
 }
 
@@ -197,7 +204,8 @@ struct cla_scope *cla_scope_home(const struct cla_task *task)
 struct cla_scope *cla_scope_push_loose(lua_State *L, struct cla_scope *home,
                                        struct cla_scope *parent, uint64_t deadline_ns)
 {
-    struct cla_scope *scope = cla_scope_push_new(L, CLA_SCOPE_VALUES);
+    struct loose *loose = push_new(L, sizeof *loose, CLA_SCOPE_VALUES);
+    struct cla_scope *scope = &loose->scope;
     bool under = parent != NULL && parent->open;
 
     cla_token_init(&scope->token, under ? &parent->token : NULL, deadline_ns);
@@ -206,8 +214,8 @@ struct cla_scope *cla_scope_push_loose(lua_State *L, struct cla_scope *home,
     scope->task = home->task;
     scope->deadline_ns = deadline_ns;
     scope->open = scope->loose = true;
-    scope->dependent.end = close_loose;
-    cla_scope_depend(home, &scope->dependent);
+    loose->dependent.end = close_loose;
+    cla_scope_depend(home, &loose->dependent);
     if (!cla_token_cancelled(&scope->token))
         cla_scope_arm(scope);
     return scope;
@@ -346,7 +354,7 @@ static void close_one(struct cla_scope *scope)
 
 static void close_loose(struct cla_dependent *dependent)
 {
-    struct cla_scope *scope = CLA_CONTAINER(dependent, struct cla_scope, dependent);
+    struct cla_scope *scope = &CLA_CONTAINER(dependent, struct loose, dependent)->scope;
 
     cla_list_remove(&dependent->link);
     close_one(scope);
@@ -390,7 +398,7 @@ static void give_to(struct cla_scope *scope, struct cla_task *task)
         struct cla_dependent *dependent = CLA_CONTAINER(link, struct cla_dependent, link);
 
         if (dependent->end == close_loose)
-            CLA_CONTAINER(dependent, struct cla_scope, dependent)->task = task;
+            CLA_CONTAINER(dependent, struct loose, dependent)->scope.task = task;
     }
 }
 
@@ -399,7 +407,7 @@ static void begin_grace(struct cla_scope *scope)
 {
     uint64_t now = cla_sched_now_ns(scope->task->sched);
 
-    if (!scope->due || scope->unwinding || scope->timer.active || scope->grace_over)
+    if (!scope->due || scope->unwinding || cla_timer_active(&scope->timer) || scope->grace_over)
         return;
     scope->grace_end_ns = cla_clock_add(now, scope->task->sched->grace_ns);
     cla_timer_start(cla_scope_timers(scope), &scope->timer, scope->grace_end_ns);

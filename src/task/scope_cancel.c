@@ -25,7 +25,7 @@ static void fire_registrations(struct cla_scope *root)
 /* A shield that was up when the cancel came lasts no longer than the grace of that cancel. */
 void cla_scope_cap_shield(struct cla_scope *scope, uint64_t end_ns)
 {
-    if (scope->shield && (!scope->timer.active || scope->timer.due_ns > end_ns))
+    if (scope->shield && (!cla_timer_active(&scope->timer) || scope->timer.due_ns > end_ns))
         cla_timer_start(cla_scope_timers(scope), &scope->timer, end_ns);
 }
 

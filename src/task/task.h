@@ -73,16 +73,16 @@ enum { CLA_TASK_THREAD = CLA_SCOPE_TOKEN + 1, CLA_TASK_VALUES = CLA_TASK_THREAD 
 struct cla_task {
     struct cla_scope root; /* first: to scripts the userdata is this; root.ref keeps the task */
     struct cla_sched *sched;
-    lua_State *L;       /* its coroutine */
-    lua_State *running; /* that, or the innermost of the script's that it has resumed */
-    uint64_t serial;    /* tells it from those that used the same coroutine before; never 0 */
-    enum cla_task_state state;
+    lua_State *L;         /* its coroutine */
+    lua_State *running;   /* that, or the innermost of the script's that it has resumed */
+    uint64_t serial;      /* tells it from those that used the same coroutine before; never 0 */
     struct cla_link link; /* in ready, unwinding or pool */
     struct cla_link all;  /* in sched->tasks */
     const struct cla_task_ops *ops;
-    void *owner;                     /* of the ops */
-    struct cla_scope *scope;         /* innermost */
-    struct cla_task *parent;         /* released after this one; NULL: none */
+    void *owner;             /* of the ops */
+    struct cla_scope *scope; /* innermost */
+    struct cla_task *parent; /* released after this one; NULL: none */
+    enum cla_task_state state;
     unsigned children;               /* live child tasks */
     cla_wait_cancel_fn *wait_cancel; /* of the await under way */
     void *wait;                      /* its operation */

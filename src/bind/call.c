@@ -117,7 +117,7 @@ static void p_headers(lua_State *L, struct cla_call *call)
 
 static void p_protocol(lua_State *L, struct cla_call *call)
 {
-    lua_pushstring(L, call->request->protocol);
+    lua_pushstring(L, call->request->protocol->name);
 }
 
 static void p_generation(lua_State *L, struct cla_call *call)

@@ -117,7 +117,6 @@ void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_s
     cla_token_init(&scope->token, outer != NULL ? &outer->token : NULL, deadline_ns);
     scope->outer = outer;
     scope->task = task;
-    scope->deadline_ns = deadline_ns;
     scope->open = true;
     scope->due = scope->lenient = scope->grace_over = false;
     scope->shield = scope->is_shield = false;
@@ -180,7 +179,7 @@ struct cla_scope *cla_scope_enter(lua_State *L, struct cla_task *task, uint64_t 
 void cla_scope_arm(struct cla_scope *scope)
 {
     if (!cla_timer_active(&scope->timer) && !scope->due && !scope->shield)
-        cla_timer_start(cla_scope_timers(scope), &scope->timer, scope->deadline_ns);
+        cla_timer_start(cla_scope_timers(scope), &scope->timer, scope->token.own_ns);
 }
 
 void cla_scope_depend(struct cla_scope *scope, struct cla_dependent *dependent)
@@ -212,7 +211,6 @@ struct cla_scope *cla_scope_push_loose(lua_State *L, struct cla_scope *home,
     if (parent != NULL && !under) /* it is over, but says how it was */
         scope->token.reason = cla_reason_share(&parent->token.reason);
     scope->task = home->task;
-    scope->deadline_ns = deadline_ns;
     scope->open = scope->loose = true;
     loose->dependent.end = close_loose;
     cla_scope_depend(home, &loose->dependent);
@@ -330,8 +328,8 @@ static void count_late_deadline(const struct cla_scope *scope)
 {
     struct cla_sched *sched = scope->task->sched;
 
-    if (scope->reason.kind != CLA_CANCEL_TIMEOUT && scope->deadline_ns != CLA_NEVER &&
-        cla_sched_now_ns(sched) >= scope->deadline_ns)
+    if (scope->reason.kind != CLA_CANCEL_TIMEOUT && scope->token.own_ns != CLA_NEVER &&
+        cla_sched_now_ns(sched) >= scope->token.own_ns)
         sched->counters.late_cancels[CLA_CANCEL_TIMEOUT]++;
 }
 

@@ -53,7 +53,6 @@ struct cla_scope {
     struct cla_task *task;    /* whose awaits it cancels */
     struct cla_timer timer;   /* of the deadline, then of the end of grace; or of a shield's end */
     struct cla_reason reason; /* of being due; its token's may differ, if that was marked before */
-    uint64_t deadline_ns;     /* its own; its token's is the least of all around it */
     uint64_t grace_end_ns;    /* when due */
     int ref;                  /* keeps the userdata while open */
     bool open;

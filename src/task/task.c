@@ -410,7 +410,7 @@ static int enter(struct cla_task *task)
 /* Time in the queue counts: the timer of the root is armed only by the first await. */
 static bool expired(const struct cla_task *task)
 {
-    uint64_t deadline = task->root.deadline_ns;
+    uint64_t deadline = task->root.token.own_ns;
 
     return deadline != CLA_NEVER && cla_sched_now_ns(task->sched) >= deadline;
 }

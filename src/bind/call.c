@@ -82,7 +82,7 @@ static void push_token(lua_State *L, struct cla_call *call)
     if (lua_getiuservalue(L, 1, TOKEN) == LUA_TUSERDATA)
         return;
     lua_pop(L, 1);
-    cla_token_push(L, task->root);
+    cla_token_push(L, &task->root);
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, 1, TOKEN);
 }
@@ -117,7 +117,7 @@ static void p_headers(lua_State *L, struct cla_call *call)
 
 static void p_protocol(lua_State *L, struct cla_call *call)
 {
-    lua_pushstring(L, call->request->protocol);
+    lua_pushstring(L, call->request->protocol->name);
 }
 
 static void p_generation(lua_State *L, struct cla_call *call)
@@ -151,7 +151,7 @@ static int l_abort(lua_State *L)
     bool open = call != NULL && call->state == CLA_CALL_OPEN;
     struct cla_task *task = open ? call->task : NULL;
 
-    lua_pushboolean(L, task != NULL && cla_scope_cancel(task->root, CLA_CANCEL_USER, message));
+    lua_pushboolean(L, task != NULL && cla_scope_cancel(&task->root, CLA_CANCEL_USER, message));
     return 1;
 }
 

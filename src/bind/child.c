@@ -65,7 +65,7 @@ static bool is_cancelled(lua_State *L, const struct cla_task *task)
 
     if (scope == NULL || !scope->open)
         return false;
-    for (const struct cla_scope *s = task->root; s != NULL; s = s->outer) {
+    for (const struct cla_scope *s = &task->root; s != NULL; s = s->outer) {
         if (s == scope)
             return true;
     }
@@ -75,8 +75,8 @@ static bool is_cancelled(lua_State *L, const struct cla_task *task)
 static void set_cancelled(struct cla_child *child)
 {
     child->state = CLA_CHILD_CANCELLED;
-    child->reason = cla_reason_share(&child->task->root->token.reason);
-    child->by_itself = child->task->root->due;
+    child->reason = cla_reason_share(&child->task->root.token.reason);
+    child->by_itself = child->task->root.due;
 }
 
 /* The value on top becomes the handle's. */
@@ -293,7 +293,7 @@ static int l_cancel(lua_State *L)
     struct cla_slice message = cla_reason_arg(L, 2);
 
     lua_pushboolean(L, child->state == CLA_CHILD_RUNNING &&
-                           cla_scope_cancel(child->task->root, CLA_CANCEL_USER, message));
+                           cla_scope_cancel(&child->task->root, CLA_CANCEL_USER, message));
     return 1;
 }
 

@@ -315,7 +315,7 @@ static int push_end(lua_State *L, struct cla_socket *socket)
     struct cla_task *handler = socket->task;
 
     if (handler != NULL)
-        cla_scope_cancel(handler->root, socket->cause.kind, cla_reason_message(&socket->cause));
+        cla_scope_cancel(&handler->root, socket->cause.kind, cla_reason_message(&socket->cause));
     return push_closed(L);
 }
 

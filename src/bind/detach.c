@@ -93,6 +93,6 @@ void cla_detach_stop_all(struct cla_script *script)
         struct cla_task *task = CLA_CONTAINER(link, struct cla_task, all);
 
         if (cla_child_is(task, &events))
-            cla_scope_cancel(task->root, CLA_CANCEL_SHUTDOWN, cla_slice(NULL, 0));
+            cla_scope_cancel(&task->root, CLA_CANCEL_SHUTDOWN, cla_slice(NULL, 0));
     }
 }

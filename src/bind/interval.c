@@ -62,7 +62,7 @@ static void tick_enqueue(struct cla_op *op)
     struct interval *interval = op->object;
 
     cla_list_push(&interval->waiting, &op->link);
-    if (!interval->timer.active)
+    if (!cla_timer_active(&interval->timer))
         arm(interval);
 }
 

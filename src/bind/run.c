@@ -227,8 +227,8 @@ static void leave(struct cla_task *task, lua_State *L, int status, int first)
     } else if (status == LUA_OK) {
         lua_settop(L, first);
         send_result(call, L, first);
-    } else if (cla_scope_at(L, -1) == task->root) {
-        cla_call_cancelled(call, &task->root->reason); /* manual, and it has decided */
+    } else if (cla_scope_at(L, -1) == &task->root) {
+        cla_call_cancelled(call, &task->root.reason); /* manual, and it has decided */
     } else if (cla_error_is(L, -1)) {
         fail_typed(call, L);
     } else {
@@ -262,7 +262,7 @@ static void count_latency(struct cla_task *task)
     struct cla_sched *sched = task->sched;
 
     cla_histogram_add(&sched->counters.cancel_latency,
-                      cla_sched_now_ns(sched) - task->root->reason.at_ns);
+                      cla_sched_now_ns(sched) - task->root.reason.at_ns);
 }
 
 static void on_release(struct cla_task *task)
@@ -355,7 +355,7 @@ static void cancel(struct cla_app *app, struct cla_call *call, enum cla_cancel_k
 
     (void)app;
     if (task != NULL)
-        cla_scope_cancel(task->root, kind, message);
+        cla_scope_cancel(&task->root, kind, message);
 }
 
 static void enter_thread(struct cla_app *app)

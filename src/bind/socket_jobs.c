@@ -433,7 +433,7 @@ void cla_socket_jobs_stop(struct cla_app *app, struct cla_socket *socket, enum c
 
     (void)app;
     if (task != NULL)
-        cla_scope_cancel(task->root, kind, message);
+        cla_scope_cancel(&task->root, kind, message);
 }
 
 static void stop_handler(struct cla_socket *socket)
@@ -467,6 +467,6 @@ void cla_socket_jobs_stop_all(struct cla_app *app)
 
         if (task->ops == &connect_ops || task->ops == &handler_ops || task->ops == &event_ops ||
             task->ops == &disconnect_ops)
-            cla_scope_cancel(task->root, CLA_CANCEL_SHUTDOWN, cla_slice(NULL, 0));
+            cla_scope_cancel(&task->root, CLA_CANCEL_SHUTDOWN, cla_slice(NULL, 0));
     }
 }

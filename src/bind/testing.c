@@ -15,6 +15,9 @@
 #define APP "cancela.testing.App"
 #define DAY_NS (24 * 3600 * CLA_NS_PER_S)
 
+/* Its calls are answered to the test. */
+static const struct cla_rpc_protocol protocol = {.name = "testing"};
+
 /* --- Apps under test. --- */
 
 struct app {
@@ -170,7 +173,7 @@ static struct test_call *push_call(lua_State *L, struct app *app, struct cla_tas
     lua_setmetatable(L, -2);
     cla_timer_init(&t->cancel_timer, on_cancel_timer);
     t->request = (struct cla_request){.peer = CLA_LIT("127.0.0.1:0"),
-                                      .protocol = "testing",
+                                      .protocol = &protocol,
                                       .received_ns = cla_sched_now_ns(task->sched)};
     t->call = (struct cla_call){.sink = &sink, .env = &app->env, .request = &t->request};
     cla_list_init(&t->call.link);

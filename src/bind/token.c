@@ -140,7 +140,7 @@ static int callback_enter(struct cla_task *task, lua_State *L)
     task->sched->counters.callbacks++;
     lua_rawgeti(L, LUA_REGISTRYINDEX, r->ref);
     lua_getiuservalue(L, -1, REGISTRATION_FN);
-    cla_reason_push(L, &task->root->reason);
+    cla_reason_push(L, &task->root.reason);
     lua_getiuservalue(L, -3, REGISTRATION_TOKEN);
     lua_remove(L, -4);
     return 2;
@@ -184,7 +184,7 @@ static void fire(struct cla_sched *sched, struct cla_scope *scope, struct cla_re
         return;
     }
     cla_task_start(task, &callback_ops, r, scope, scope->task, CLA_NEVER);
-    cla_scope_inherit(task->root);
+    cla_scope_inherit(&task->root);
 }
 
 static void drop(struct cla_sched *sched, struct cla_registration *node)

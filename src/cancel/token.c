@@ -8,7 +8,6 @@ void cla_token_init(struct cla_token *token, struct cla_token *parent, uint64_t 
     cla_list_init(&token->sibling);
     cla_list_init(&token->registrations);
     cla_list_init(&token->links);
-    cla_list_init(&token->sources);
     cla_list_init(&token->followers);
     cla_list_init(&token->following);
     if (parent == NULL)
@@ -32,18 +31,20 @@ static uint64_t effective_ns(const struct cla_token *token)
 
     for (; token != NULL; token = token->parent) {
         least = min_ns(least, token->own_ns);
-        CLA_LIST_EACH (link, &token->sources) {
-            least = min_ns(
-                least, CLA_CONTAINER(link, struct cla_token_link, of_target)->source->deadline_ns);
-        }
+        for (const struct cla_token_link *link = token->sources; link != NULL; link = link->next)
+            least = min_ns(least, link->source->deadline_ns);
     }
     return least;
 }
 
 static void unlink_one(struct cla_token_link *link)
 {
+    struct cla_token_link **at = &link->target->sources;
+
+    while (*at != link)
+        at = &(*at)->next;
+    *at = link->next;
     cla_list_remove(&link->of_source);
-    cla_list_remove(&link->of_target);
 }
 
 static void unlink_all(struct cla_token *token)
@@ -51,9 +52,8 @@ static void unlink_all(struct cla_token *token)
     CLA_LIST_EACH (link, &token->links) {
         unlink_one(CLA_CONTAINER(link, struct cla_token_link, of_source));
     }
-    CLA_LIST_EACH (link, &token->sources) {
-        unlink_one(CLA_CONTAINER(link, struct cla_token_link, of_target));
-    }
+    while (token->sources != NULL)
+        unlink_one(token->sources);
 }
 
 void cla_token_link(struct cla_token *source, struct cla_token *target, struct cla_token_link *link)
@@ -61,7 +61,6 @@ void cla_token_link(struct cla_token *source, struct cla_token *target, struct c
     CLA_PRE(cla_list_empty(&target->children));
     *link = (struct cla_token_link){.source = source, .target = target};
     cla_list_init(&link->of_source);
-    cla_list_init(&link->of_target);
     target->deadline_ns = min_ns(target->deadline_ns, source->deadline_ns);
     if (cla_token_cancelled(target))
         return;
@@ -70,7 +69,8 @@ void cla_token_link(struct cla_token *source, struct cla_token *target, struct c
         return;
     }
     cla_list_push(&source->links, &link->of_source);
-    cla_list_push(&target->sources, &link->of_target);
+    link->next = target->sources;
+    target->sources = link;
 }
 
 void cla_token_end(struct cla_token *token)

@@ -24,24 +24,24 @@
 #define CLA_TOKEN_REGISTRATIONS_MAX 1024
 
 struct cla_token {
-    struct cla_token *parent;      /* NULL: a root */
-    struct cla_link children;      /* newest first */
-    struct cla_link sibling;       /* in parent->children */
-    struct cla_link registrations; /* newest first */
-    struct cla_reason reason;      /* kind NONE: not cancelled */
-    uint64_t own_ns;               /* its own deadline */
-    struct cla_link links;         /* to tokens that are marked with it */
-    struct cla_link sources;       /* from tokens that it is marked with */
-    struct cla_link followers;     /* of a token that was cancelled: those marked through links */
-    struct cla_link following;     /* in the followers of the one cancelled, or in no list */
-    uint64_t deadline_ns;          /* the least of its own, its ancestors' and its sources' */
+    struct cla_token *parent;       /* NULL: a root */
+    struct cla_link children;       /* newest first */
+    struct cla_link sibling;        /* in parent->children */
+    struct cla_link registrations;  /* newest first */
+    struct cla_reason reason;       /* kind NONE: not cancelled */
+    uint64_t own_ns;                /* its own deadline */
+    struct cla_link links;          /* to tokens that are marked with it */
+    struct cla_token_link *sources; /* from tokens that it is marked with; NULL: none */
+    struct cla_link followers;      /* of a token that was cancelled: those marked through links */
+    struct cla_link following;      /* in the followers of the one cancelled, or in no list */
+    uint64_t deadline_ns;           /* the least of its own, its ancestors' and its sources' */
     unsigned registration_count;
 };
 
 /* From a source to the token that is linked to it; in the storage of who owns that token. */
 struct cla_token_link {
-    struct cla_link of_source; /* in source->links */
-    struct cla_link of_target; /* in target->sources */
+    struct cla_link of_source;   /* in source->links */
+    struct cla_token_link *next; /* of target->sources */
     struct cla_token *source, *target;
 };
 

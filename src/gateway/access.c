@@ -62,7 +62,7 @@ static char *put_facts(char *at, const struct cla_call *call)
     at = put_number(at, CLA_LIT(" in="), call->params.n);
     at = put_number(at, CLA_LIT(" out="), call->reply_bytes);
     at = put(put(at, CLA_LIT(" peer=")), request->peer);
-    return put(put(at, CLA_LIT(" protocol=")), cla_slice_str(request->protocol));
+    return put(put(at, CLA_LIT(" protocol=")), cla_slice_str(request->protocol->name));
 }
 
 static void add_facts(struct cla_buf *line, const struct cla_call *call, enum cla_code code,

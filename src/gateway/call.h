@@ -49,12 +49,12 @@ struct cla_call_sink {
 
 /* What a request brought along; lives as long as its calls. */
 struct cla_request {
-    struct cla_slice peer;               /* "ip:port" */
-    struct cla_certificate *certificate; /* the client's, verified; NULL: none */
-    struct cla_slice head;               /* the raw HTTP head; empty: none. For call.headers */
-    const char *protocol;                /* "jsonrpc", "connect" */
-    uint64_t received_ns;                /* on the loop's clock: when its first byte was read */
-    struct cla_socket *socket;           /* the WebSocket it came by; NULL: HTTP */
+    struct cla_slice peer;                   /* "ip:port" */
+    struct cla_certificate *certificate;     /* the client's, verified; NULL: none */
+    struct cla_slice head;                   /* the raw HTTP head; empty: none. For call.headers */
+    const struct cla_rpc_protocol *protocol; /* what it is answered in */
+    uint64_t received_ns;                    /* on the loop's clock: when its first byte was read */
+    struct cla_socket *socket;               /* the WebSocket it came by; NULL: HTTP */
 };
 
 /* What all calls of a worker share. */

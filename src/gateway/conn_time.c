@@ -6,7 +6,7 @@
 void cla_conn_set_due(struct cla_conn *conn, uint64_t due_ns)
 {
     conn->due_ns = due_ns;
-    if (due_ns != CLA_NEVER && (!conn->timer.active || conn->timer.due_ns > due_ns))
+    if (due_ns != CLA_NEVER && (!cla_timer_active(&conn->timer) || conn->timer.due_ns > due_ns))
         cla_timer_start(&conn->worker->loop->timers, &conn->timer, due_ns);
 }
 

@@ -86,13 +86,12 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
         return NULL;
     }
     x->conn = conn;
-    x->protocol = protocol_of(&x->http->route);
     peer = x->http->peer;
     x->request =
         (struct cla_request){.peer = cla_slice(peer, cla_proxy_peer(&conn->arrival, head, peer)),
                              .certificate = cla_certificate_ref(conn->certificate),
                              .head = cla_buf_slice(&x->http->head),
-                             .protocol = x->protocol->name,
+                             .protocol = protocol_of(&x->http->route),
                              .received_ns = received_ns};
     return x;
 }
@@ -345,11 +344,10 @@ int cla_exchange_run_text(struct cla_socket *socket, struct cla_slice text, uint
         cla_exchange_pool_put(x);
         return -CLA_ENOMEM;
     }
-    x->protocol = &cla_jsonrpc_protocol;
     x->request = (struct cla_request){.peer = socket->peer,
                                       .certificate = cla_certificate_ref(socket->certificate),
                                       .head = cla_socket_head(socket),
-                                      .protocol = x->protocol->name,
+                                      .protocol = &cla_jsonrpc_protocol,
                                       .received_ns = received_ns,
                                       .socket = socket};
     x->socket = x->origin = cla_socket_hold(socket);

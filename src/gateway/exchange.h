@@ -41,14 +41,13 @@ struct cla_exchange {
     struct cla_request request;
     struct cla_exchange_http *http; /* never NULL in one of HTTP; of no meaning in a text */
     struct cla_link calls;          /* not released */
-    const struct cla_rpc_protocol *protocol;
-    struct cla_buf body;   /* the body, or the params of a GET */
-    struct cla_buf reply;  /* the response body under way */
-    struct cla_call first; /* most exchanges have one call */
-    size_t unanswered;     /* calls that have not ended, and elements not yet read */
-    unsigned replies;      /* in 'reply' */
-    int status;            /* of the response */
-    bool busy;             /* the request is complete and not yet answered */
+    struct cla_buf body;            /* the body, or the params of a GET */
+    struct cla_buf reply;           /* the response body under way */
+    struct cla_call first;          /* most exchanges have one call */
+    size_t unanswered;              /* calls that have not ended, and elements not yet read */
+    unsigned replies;               /* in 'reply' */
+    int status;                     /* of the response */
+    bool busy;                      /* the request is complete and not yet answered */
     bool batch;
     bool lost;       /* a reply had no memory: none is sent, rather than some */
     bool postponed;  /* its call has the id of another that has not begun */

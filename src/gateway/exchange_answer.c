@@ -78,13 +78,13 @@ void cla_exchange_write_error(struct cla_exchange *x, struct cla_slice id,
 {
     size_t mark = x->reply.n;
 
-    if (begin_element(x) == 0 && x->protocol->error(&x->reply, id, error) == 0) {
+    if (begin_element(x) == 0 && x->request.protocol->error(&x->reply, id, error) == 0) {
         x->replies++;
     } else {
         x->reply.n = mark;
         x->lost = true;
     }
-    if (x->protocol->status_of_code)
+    if (x->request.protocol->status_of_code)
         x->status = cla_code_info(error->code)->http;
 }
 
@@ -114,7 +114,7 @@ static struct cla_buf *result_begin(struct cla_call *call)
         return NULL;
     call->reply_mark = x->reply.n;
     call->result_begun = true;
-    if (begin_element(x) == 0 && x->protocol->reply_begin(&x->reply, call->request_id) == 0)
+    if (begin_element(x) == 0 && x->request.protocol->reply_begin(&x->reply, call->request_id) == 0)
         return &x->reply;
     result_rollback(call);
     return NULL;
@@ -128,7 +128,7 @@ static int result_end(struct cla_call *call)
         return 0;
     if (x->reply.n == call->reply_mark) /* result_begin had no memory */
         return -CLA_ENOMEM;
-    if (x->protocol->reply_end(&x->reply, call->request_id) != 0)
+    if (x->request.protocol->reply_end(&x->reply, call->request_id) != 0)
         return -CLA_ENOMEM;
     x->replies++;
     call->reply_bytes = x->reply.n - call->reply_mark;

@@ -89,7 +89,7 @@ void cla_socket_in_closed(struct cla_socket *socket)
 {
     struct cla_worker *worker = socket->worker;
 
-    if (cla_socket_in_any(socket) && !socket->inbox->timer.active)
+    if (cla_socket_in_any(socket) && !cla_timer_active(&socket->inbox->timer))
         cla_timer_start(&worker->loop->timers, &socket->inbox->timer,
                         cla_clock_add(cla_loop_now_ns(worker->loop), worker->env.call_timeout_ns));
 }
@@ -100,7 +100,7 @@ void cla_socket_in_clear(struct cla_socket *socket)
 
     if (socket->inbox == NULL)
         return;
-    if (socket->inbox->timer.active)
+    if (cla_timer_active(&socket->inbox->timer))
         cla_timer_stop(&socket->worker->loop->timers, &socket->inbox->timer);
     while ((link = cla_list_pop(&socket->inbox->messages)) != NULL)
         cla_mem_free(CLA_CONTAINER(link, struct cla_socket_message, link));

@@ -59,7 +59,7 @@ bool cla_trim_turn_ends(struct cla_trim *trim, unsigned load, bool idle)
         trim->high = trim->recent;
     if (trim->trimming && idle)
         run_slice(trim);
-    else if (!trim->trimming && !trim->timer.active && is_low(trim, load))
+    else if (!trim->trimming && !cla_timer_active(&trim->timer) && is_low(trim, load))
         watch(trim, load);
     return trim->trimming;
 }

@@ -62,9 +62,9 @@ void cla_timer_stop(struct cla_timers *timers, struct cla_timer *timer)
 {
     struct cla_timer *heap;
 
-    if (!timer->active)
+    if (!cla_timer_active(timer))
         return;
-    timer->active = false;
+    timer->order = 0;
     heap = meld_siblings(timer->child);
     timer->child = NULL;
     if (timers->root == timer) {
@@ -87,8 +87,7 @@ void cla_timer_start(struct cla_timers *timers, struct cla_timer *timer, uint64_
     if (due_ns == CLA_NEVER)
         return;
     timer->due_ns = due_ns > timers->firing_ns ? due_ns : timers->firing_ns;
-    timer->order = timers->started++;
-    timer->active = true;
+    timer->order = ++timers->started;
     timers->root = meld(timers->root, timer);
 }
 
@@ -97,7 +96,7 @@ void cla_timers_fire(struct cla_timers *timers, uint64_t now_ns)
     uint64_t until = timers->started;
 
     timers->firing_ns = now_ns; /* so that what a callback starts comes behind all that is due */
-    while (timers->root != NULL && timers->root->due_ns <= now_ns && timers->root->order < until) {
+    while (timers->root != NULL && timers->root->due_ns <= now_ns && timers->root->order <= until) {
         struct cla_timer *timer = timers->root;
 
         cla_timer_stop(timers, timer);

@@ -18,12 +18,11 @@ typedef void cla_timer_cb(struct cla_timer *timer);
 
 struct cla_timer {
     uint64_t due_ns;         /* when to fire */
-    uint64_t order;          /* start order, among those due together */
+    uint64_t order;          /* start order, among those due together; 0: stopped */
     struct cla_timer *child; /* first of those due later */
     struct cla_timer *next;  /* sibling */
     struct cla_timer *prev;  /* sibling before it, or parent if it is the first child */
     cla_timer_cb *fire;
-    bool active;
 };
 
 struct cla_timers {
@@ -36,6 +35,12 @@ struct cla_timers {
 static inline void cla_timer_init(struct cla_timer *timer, cla_timer_cb *fire)
 {
     *timer = (struct cla_timer){.fire = fire};
+}
+
+/* True from start to stop, or until it fires. */
+static inline bool cla_timer_active(const struct cla_timer *timer)
+{
+    return timer->order != 0;
 }
 
 /* Starts, or restarts, the timer. CLA_NEVER only stops it. */

@@ -186,8 +186,8 @@ static void start_closer(struct cla_task *owner)
         return;
     }
     owner->closer = task;
-    cla_task_start(task, &close_ops, owner, owner->root, owner, CLA_NEVER);
-    cla_scope_clean_up(task->root);
+    cla_task_start(task, &close_ops, owner, &owner->root, owner, CLA_NEVER);
+    cla_scope_clean_up(&task->root);
 }
 
 void cla_coro_end_all(struct cla_task *task)

@@ -8,9 +8,9 @@ static uint64_t due_ns(const struct cla_scope *scope)
     if (scope->grace_over)
         return CLA_NEVER; /* its timer has a running task given up: that is not for the task to do
                            */
-    if (scope->timer.active)
+    if (cla_timer_active(&scope->timer))
         return scope->timer.due_ns;
-    if (scope == scope->task->root && !cla_token_cancelled(&scope->token))
+    if (scope == &scope->task->root && !cla_token_cancelled(&scope->token))
         return scope->token.deadline_ns;
     return CLA_NEVER;
 }

@@ -118,7 +118,7 @@ static void check_cpu(struct cla_task *top)
         return;
     snprintf(text, sizeof text, "used more than %.3f s of processor time (cpu_limit)",
              (double)limit / 1e9);
-    (void)cla_scope_cancel(top->root, CLA_CANCEL_LIMIT, cla_slice_str(text));
+    (void)cla_scope_cancel(&top->root, CLA_CANCEL_LIMIT, cla_slice_str(text));
 }
 
 static void check_hold(struct cla_task *task, struct cla_task *top)
@@ -133,7 +133,7 @@ static void check_hold(struct cla_task *task, struct cla_task *top)
              "%s: computed for more than %.3f s without an await (hold_limit): await now and then, "
              "or declare the procedure preemptible = true",
              where, (double)p->hold_limit_ns / 1e9);
-    if (cla_scope_cancel(top->root, CLA_CANCEL_LIMIT, cla_slice_str(text)))
+    if (cla_scope_cancel(&top->root, CLA_CANCEL_LIMIT, cla_slice_str(text)))
         task->sched->counters.holds++;
 }
 

@@ -17,6 +17,12 @@
 #define KEPT_MAX 256
 #endif
 
+/* A loose one ends with the scope that it was made in. */
+struct loose {
+    struct cla_scope scope; /* first */
+    struct cla_dependent dependent;
+};
+
 static void close_loose(struct cla_dependent *dependent);
 
 static int l_gc(lua_State *L)
@@ -24,7 +30,7 @@ static int l_gc(lua_State *L)
     struct cla_scope *scope = lua_touserdata(L, 1);
 
     if (scope->loose && scope->open)
-        close_loose(&scope->dependent);
+        close_loose(&((struct loose *)scope)->dependent);
     cla_reason_fini(&scope->token.reason);
     cla_reason_fini(&scope->reason);
     return 0;
@@ -63,16 +69,24 @@ void cla_scope_setup(lua_State *L)
 
 static void on_timer(struct cla_timer *timer);
 
-struct cla_scope *cla_scope_push_new(lua_State *L, int values)
+void cla_scope_make(lua_State *L)
 {
-    struct cla_scope *scope = lua_newuserdatauv(L, sizeof *scope, values);
+    struct cla_scope *scope = lua_touserdata(L, -1);
 
-    memset(scope, 0, sizeof *scope);
     scope->ref = LUA_NOREF;
     cla_timer_init(&scope->timer, on_timer);
     cla_list_init(&scope->dependents);
     cla_list_init(&scope->waiters);
     luaL_setmetatable(L, TYPE);
+}
+
+/* Pushes a new, closed scope, which begins a struct of so many bytes. May raise. */
+static void *push_new(lua_State *L, size_t bytes, int values)
+{
+    void *scope = lua_newuserdatauv(L, bytes, values);
+
+    memset(scope, 0, bytes);
+    cla_scope_make(L);
     return scope;
 }
 
@@ -103,7 +117,6 @@ void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_s
     cla_token_init(&scope->token, outer != NULL ? &outer->token : NULL, deadline_ns);
     scope->outer = outer;
     scope->task = task;
-    scope->deadline_ns = deadline_ns;
     scope->open = true;
     scope->due = scope->lenient = scope->grace_over = false;
     scope->shield = scope->is_shield = false;
@@ -154,7 +167,7 @@ struct cla_scope *cla_scope_enter(lua_State *L, struct cla_task *task, uint64_t 
     struct cla_scope *scope = take_kept(task->sched);
 
     if (scope == NULL) {
-        scope = cla_scope_push_new(L, CLA_SCOPE_TOKEN);
+        scope = push_new(L, sizeof *scope, CLA_SCOPE_TOKEN);
         scope->ref = luaL_ref(L, LUA_REGISTRYINDEX);
     }
     scope->is_group = false;
@@ -165,8 +178,8 @@ struct cla_scope *cla_scope_enter(lua_State *L, struct cla_task *task, uint64_t 
 
 void cla_scope_arm(struct cla_scope *scope)
 {
-    if (!scope->timer.active && !scope->due && !scope->shield)
-        cla_timer_start(cla_scope_timers(scope), &scope->timer, scope->deadline_ns);
+    if (!cla_timer_active(&scope->timer) && !scope->due && !scope->shield)
+        cla_timer_start(cla_scope_timers(scope), &scope->timer, scope->token.own_ns);
 }
 
 void cla_scope_depend(struct cla_scope *scope, struct cla_dependent *dependent)
@@ -181,26 +194,26 @@ struct cla_scope *cla_scope_home(const struct cla_task *task)
     if (coro == NULL || task->scope != coro->base)
         return task->scope;
     if (coro->owner != task->sched->nobody)
-        return coro->owner->root;
+        return &coro->owner->root;
     while (task->parent != NULL)
         task = task->parent;
-    return task->root;
+    return cla_task_root(task);
 }
 
 struct cla_scope *cla_scope_push_loose(lua_State *L, struct cla_scope *home,
                                        struct cla_scope *parent, uint64_t deadline_ns)
 {
-    struct cla_scope *scope = cla_scope_push_new(L, CLA_SCOPE_VALUES);
+    struct loose *loose = push_new(L, sizeof *loose, CLA_SCOPE_VALUES);
+    struct cla_scope *scope = &loose->scope;
     bool under = parent != NULL && parent->open;
 
     cla_token_init(&scope->token, under ? &parent->token : NULL, deadline_ns);
     if (parent != NULL && !under) /* it is over, but says how it was */
         scope->token.reason = cla_reason_share(&parent->token.reason);
     scope->task = home->task;
-    scope->deadline_ns = deadline_ns;
     scope->open = scope->loose = true;
-    scope->dependent.end = close_loose;
-    cla_scope_depend(home, &scope->dependent);
+    loose->dependent.end = close_loose;
+    cla_scope_depend(home, &loose->dependent);
     if (!cla_token_cancelled(&scope->token))
         cla_scope_arm(scope);
     return scope;
@@ -264,9 +277,9 @@ static uint64_t inherited_grace_end(const struct cla_scope *root)
 
     if (parent == NULL)
         return end;
-    if (parent->root->due)
-        end = least(end, parent->root->grace_end_ns);
-    return least(end, outer_grace_end(parent->root));
+    if (parent->root.due)
+        end = least(end, parent->root.grace_end_ns);
+    return least(end, outer_grace_end(&parent->root));
 }
 
 void cla_scope_inherit(struct cla_scope *root)
@@ -315,8 +328,8 @@ static void count_late_deadline(const struct cla_scope *scope)
 {
     struct cla_sched *sched = scope->task->sched;
 
-    if (scope->reason.kind != CLA_CANCEL_TIMEOUT && scope->deadline_ns != CLA_NEVER &&
-        cla_sched_now_ns(sched) >= scope->deadline_ns)
+    if (scope->reason.kind != CLA_CANCEL_TIMEOUT && scope->token.own_ns != CLA_NEVER &&
+        cla_sched_now_ns(sched) >= scope->token.own_ns)
         sched->counters.late_cancels[CLA_CANCEL_TIMEOUT]++;
 }
 
@@ -339,7 +352,7 @@ static void close_one(struct cla_scope *scope)
 
 static void close_loose(struct cla_dependent *dependent)
 {
-    struct cla_scope *scope = CLA_CONTAINER(dependent, struct cla_scope, dependent);
+    struct cla_scope *scope = &CLA_CONTAINER(dependent, struct loose, dependent)->scope;
 
     cla_list_remove(&dependent->link);
     close_one(scope);
@@ -349,7 +362,7 @@ void cla_scope_close(struct cla_scope *scope)
 {
     struct cla_task *task = scope->task;
 
-    CLA_PRE(scope->open && scope != task->root);
+    CLA_PRE(scope->open && scope != &task->root);
     for (struct cla_scope *s = task->scope;; s = s->outer) {
         close_one(s);
         give_back(task->running, s);
@@ -383,7 +396,7 @@ static void give_to(struct cla_scope *scope, struct cla_task *task)
         struct cla_dependent *dependent = CLA_CONTAINER(link, struct cla_dependent, link);
 
         if (dependent->end == close_loose)
-            CLA_CONTAINER(dependent, struct cla_scope, dependent)->task = task;
+            CLA_CONTAINER(dependent, struct loose, dependent)->scope.task = task;
     }
 }
 
@@ -392,7 +405,7 @@ static void begin_grace(struct cla_scope *scope)
 {
     uint64_t now = cla_sched_now_ns(scope->task->sched);
 
-    if (!scope->due || scope->unwinding || scope->timer.active || scope->grace_over)
+    if (!scope->due || scope->unwinding || cla_timer_active(&scope->timer) || scope->grace_over)
         return;
     scope->grace_end_ns = cla_clock_add(now, scope->task->sched->grace_ns);
     cla_timer_start(cla_scope_timers(scope), &scope->timer, scope->grace_end_ns);
@@ -426,7 +439,7 @@ struct cla_scope *cla_scope_split(struct cla_task *task, struct cla_scope *base,
             break;
     }
     task->scope = base;
-    move_under(s, owner->root);
+    move_under(s, owner != task->sched->nobody ? &owner->root : NULL);
     return s;
 }
 

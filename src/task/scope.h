@@ -53,7 +53,6 @@ struct cla_scope {
     struct cla_task *task;    /* whose awaits it cancels */
     struct cla_timer timer;   /* of the deadline, then of the end of grace; or of a shield's end */
     struct cla_reason reason; /* of being due; its token's may differ, if that was marked before */
-    uint64_t deadline_ns;     /* its own; its token's is the least of all around it */
     uint64_t grace_end_ns;    /* when due */
     int ref;                  /* keeps the userdata while open */
     bool open;
@@ -70,18 +69,18 @@ struct cla_scope {
     bool apart;      /* its coroutine is suspended: see above */
     bool is_group;   /* subtasks are inside: its coroutine must not be suspended */
     bool loose;      /* a token that the task made: cancels no awaits, and is in no chain */
-    const void *caught_as;          /* the error that is to be raised again; compared only */
-    uint64_t raised;                /* sched->raises when its task raised it last; as 'caught' */
-    struct cla_dependent dependent; /* of a loose one: in the scope that it was made in */
-    struct cla_link dependents;     /* end with it */
-    struct cla_link waiters;        /* operations that wait for its cancellation, or end */
+    const void *caught_as;      /* the error that is to be raised again; compared only */
+    uint64_t raised;            /* sched->raises when its task raised it last; as 'caught' */
+    struct cla_link dependents; /* end with it */
+    struct cla_link waiters;    /* operations that wait for its cancellation, or end */
 };
 
 /* Creates the metatable. For the VM's construction; may raise. */
 void cla_scope_setup(lua_State *L);
 
-/* Pushes a new, closed scope with room for so many user values. May raise. */
-struct cla_scope *cla_scope_push_new(lua_State *L, int values);
+/* Makes a closed scope of the userdata on top, which begins with one that is all zeros and has a
+ * user value for its token. May raise. */
+void cla_scope_make(lua_State *L);
 
 /* The scope at 'index', or NULL if it is none. Never raises. */
 struct cla_scope *cla_scope_at(lua_State *L, int index);

@@ -25,7 +25,7 @@ static void fire_registrations(struct cla_scope *root)
 /* A shield that was up when the cancel came lasts no longer than the grace of that cancel. */
 void cla_scope_cap_shield(struct cla_scope *scope, uint64_t end_ns)
 {
-    if (scope->shield && (!scope->timer.active || scope->timer.due_ns > end_ns))
+    if (scope->shield && (!cla_timer_active(&scope->timer) || scope->timer.due_ns > end_ns))
         cla_timer_start(cla_scope_timers(scope), &scope->timer, end_ns);
 }
 
@@ -123,7 +123,7 @@ static bool client_gave_up(enum cla_cancel_kind kind)
 
 static bool is_lenient(const struct cla_scope *scope, enum cla_cancel_kind kind)
 {
-    return scope->task->manual && scope->task->begun && scope == scope->task->root &&
+    return scope->task->manual && scope->task->begun && scope == &scope->task->root &&
            (client_gave_up(kind) || kind == CLA_CANCEL_TIMEOUT || kind == CLA_CANCEL_SHUTDOWN ||
             kind == CLA_CANCEL_RELOAD);
 }
@@ -132,7 +132,7 @@ static void tell(struct cla_scope *scope)
 {
     struct cla_task *task = scope->task;
 
-    if (scope == task->root && task->ops->on_cancel != NULL)
+    if (scope == &task->root && task->ops->on_cancel != NULL)
         task->ops->on_cancel(task, &scope->reason);
 }
 
@@ -234,7 +234,7 @@ static void end_grace(struct cla_scope *scope)
     if (scope->lenient)
         end_lenience(scope);
     wake_tasks(scope, scope->grace_end_ns);
-    if (scope == task->root)
+    if (scope == &task->root)
         start_enforcing(scope);
 }
 

@@ -19,7 +19,7 @@ bool cla_scope_is_unwinding(const struct cla_scope *scope)
  * may be inside of the scope, too. */
 static struct cla_scope *own(const struct cla_task *task, struct cla_scope *scope)
 {
-    return scope->task == task ? scope : task->root;
+    return scope->task == task ? scope : cla_task_root(task);
 }
 
 /* What pcalls have caught is raised again with 'scope', as far as awaits see that from there. */
@@ -47,7 +47,7 @@ static void begin_unwinding(struct cla_task *task, struct cla_scope *scope)
         return; /* another task's: to this one it is an ordinary error */
     forget_caught(task, scope);
     own(task, scope)->raised = ++task->sched->raises;
-    for (s = task->scope; s != scope && s != task->root; s = s->outer)
+    for (s = task->scope; s != scope && s != &task->root; s = s->outer)
         s->unwinding = true;
     s->unwinding = true;
 }

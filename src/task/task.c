@@ -3,7 +3,7 @@
  * call (no memory for its arguments, a result that cannot be taken): broke. Neither reaches the
  * scheduler.
  * On release: the root scope closes when the body and every child are over; a coroutine that ended
- * in an error is reset; a root scope that scripts may still hold is replaced. */
+ * in an error is reset; it gets another task if scripts may still hold this one, as a Cancel. */
 #include "task/task.h"
 
 #include <lauxlib.h>
@@ -163,20 +163,9 @@ static void on_timer(struct cla_timer *timer)
     cla_task_wake(CLA_CONTAINER(timer, struct cla_task, timer));
 }
 
-/* Gives the task a root scope of its own; may raise. */
-static int l_new_root(lua_State *L)
-{
-    struct cla_task *task = lua_touserdata(L, 1);
-    struct cla_scope *scope = cla_scope_push_new(L, CLA_SCOPE_TOKEN);
-
-    scope->ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    task->root = scope;
-    return 0;
-}
-
 void cla_task_init(struct cla_task *task, struct cla_sched *sched)
 {
-    *task = (struct cla_task){.sched = sched, .ref = LUA_NOREF};
+    *task = (struct cla_task){.sched = sched};
     cla_list_init(&task->link);
     cla_list_init(&task->all);
     cla_list_init(&task->coros);
@@ -186,34 +175,46 @@ void cla_task_init(struct cla_task *task, struct cla_sched *sched)
     cla_timer_init(&task->timer, on_timer);
 }
 
+/* Takes off a coroutine that does nothing, and makes a task of it. May raise. */
+static struct cla_task *make(lua_State *L)
+{
+    struct cla_task *task = lua_newuserdatauv(L, sizeof *task, CLA_TASK_VALUES);
+
+    cla_task_init(task, cla_sched_of(L));
+    cla_scope_make(L);
+    lua_insert(L, -2);
+    task->running = task->L = lua_tothread(L, -1);
+    lua_setiuservalue(L, -2, CLA_TASK_THREAD);
+    task->root.ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    return task;
+}
+
 struct cla_task *cla_task_new(lua_State *L)
 {
-    struct cla_sched *sched = cla_sched_of(L);
-    struct cla_task *task;
+    lua_State *co = lua_newthread(L);
 
-    lua_newuserdatauv(L, sizeof *task, 1);
-    task = lua_touserdata(L, -1);
-    cla_task_init(task, sched);
-    task->running = task->L = lua_newthread(L);
-    *(uintptr_t *)lua_getextraspace(task->L) |= CLA_SCHED_OF_TASK;
-    lua_setiuservalue(L, -2, 1);
-    task->ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    lua_pushcfunction(L, l_new_root);
-    lua_pushlightuserdata(L, task);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-        luaL_unref(L, LUA_REGISTRYINDEX, task->ref);
-        lua_error(L);
-    }
-    return task;
+    *(uintptr_t *)lua_getextraspace(co) |= CLA_SCHED_OF_TASK;
+    return make(L);
+}
+
+/* The userdata may be held by scripts, as a Cancel, and has a finalizer: neither is to keep the
+ * coroutine. */
+static void let_thread_go(struct cla_task *task)
+{
+    lua_State *L = task->sched->L;
+
+    if (!lua_checkstack(L, 2))
+        return;
+    cla_scope_push(L, &task->root);
+    lua_pushnil(L);
+    lua_setiuservalue(L, -2, CLA_TASK_THREAD);
+    lua_pop(L, 1);
 }
 
 void cla_task_free(struct cla_task *task)
 {
-    lua_State *L = task->sched->L;
-
-    if (task->root != NULL)
-        luaL_unref(L, LUA_REGISTRYINDEX, task->root->ref);
-    luaL_unref(L, LUA_REGISTRYINDEX, task->ref); /* and with it the task itself */
+    let_thread_go(task);
+    luaL_unref(task->sched->L, LUA_REGISTRYINDEX, task->root.ref); /* and with it the task itself */
 }
 
 static int l_new_task(lua_State *L)
@@ -275,37 +276,50 @@ void cla_task_start(struct cla_task *task, const struct cla_task_ops *ops, void 
     task->cancelled_by = NULL;
     if (parent != NULL)
         parent->children++;
-    cla_scope_open(task->root, task, outer, deadline_ns);
+    cla_scope_open(&task->root, task, outer, deadline_ns);
     task->state = CLA_TASK_READY;
     cla_list_push(&task->sched->ready, &task->link);
 }
 
-/* Makes the task fit to be used again; false: free it instead. */
-static bool recycle(struct cla_task *task)
+static int l_renew(lua_State *L)
 {
-    struct cla_sched *sched = task->sched;
+    struct cla_task *task = lua_touserdata(L, 1);
 
-    if (sched->pooled >= POOL_MAX)
-        return false;
-    if (!task->root->exposed)
-        return true;
-    luaL_unref(sched->L, LUA_REGISTRYINDEX, task->root->ref);
-    task->root = NULL;
-    return lua_checkstack(sched->L, 4) && protected(sched->L, l_new_root, task, 0);
+    cla_coro_push(L, task->L);
+    lua_pushlightuserdata(L, make(L));
+    return 1;
+}
+
+/* A task with the coroutine of one that scripts may still hold as a Cancel. NULL: out of memory. */
+static struct cla_task *renew(struct cla_task *task)
+{
+    lua_State *L = task->sched->L;
+    struct cla_task *other;
+
+    if (!lua_checkstack(L, 4) || !protected(L, l_renew, task, 1))
+        return NULL;
+    other = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return other;
 }
 
 void cla_task_put(struct cla_task *task)
 {
     struct cla_sched *sched = task->sched;
+    struct cla_task *idle = task;
 
     task->state = CLA_TASK_IDLE;
     cla_list_remove(&task->all);
     sched->live--;
-    if (!recycle(task)) {
+    if (sched->pooled >= POOL_MAX)
+        idle = NULL;
+    else if (task->root.exposed) /* while many end, that is not to take the time of the others */
+        idle = cla_list_empty(&sched->unwinding) ? renew(task) : NULL;
+    if (idle != task)
         cla_task_free(task);
+    if (idle == NULL)
         return;
-    }
-    cla_list_push_front(&sched->pool, &task->link);
+    cla_list_push_front(&sched->pool, &idle->link);
     sched->pooled++;
 }
 
@@ -317,7 +331,7 @@ static void release(struct cla_task *task)
         cla_coro_end_all(task);
         if (task->children > 0)
             return; /* the one that closes what it has abandoned */
-        cla_scope_close_root(task->root);
+        cla_scope_close_root(&task->root);
         if (task->ops->on_release != NULL)
             task->ops->on_release(task);
         cla_task_put(task);
@@ -332,7 +346,7 @@ static void drop_registrations(struct cla_task *task)
 {
     struct cla_registration *r;
 
-    while ((r = cla_token_take(&task->root->token)) != NULL)
+    while ((r = cla_token_take(&task->root.token)) != NULL)
         task->sched->ops->drop(task->sched, r);
     while (!cla_list_empty(&task->made)) {
         r = CLA_CONTAINER(task->made.next, struct cla_registration, made);
@@ -344,8 +358,8 @@ static void drop_registrations(struct cla_task *task)
 /* What goes on after the body has an end of its own: the deadline was the body's. */
 static void drop_deadline(struct cla_task *task)
 {
-    if (!task->root->due)
-        cla_timer_stop(&task->sched->loop->timers, &task->root->timer);
+    if (!task->root.due)
+        cla_timer_stop(&task->sched->loop->timers, &task->root.timer);
 }
 
 void cla_task_adopt(struct cla_task *task, struct cla_registration *registration)
@@ -357,10 +371,10 @@ void cla_task_adopt(struct cla_task *task, struct cla_registration *registration
 static void finish(struct cla_task *task, enum cla_task_end end)
 {
     task->state = CLA_TASK_ENDED;
-    if (task->scope != task->root) {
+    if (task->scope != &task->root) {
         struct cla_scope *outermost = task->scope;
 
-        while (outermost->outer != task->root)
+        while (outermost->outer != &task->root)
             outermost = outermost->outer;
         if (task->children > 0)
             cla_scope_cancel(outermost, CLA_CANCEL_PARENT_FAILED, cla_slice(NULL, 0));
@@ -396,7 +410,7 @@ static int enter(struct cla_task *task)
 /* Time in the queue counts: the timer of the root is armed only by the first await. */
 static bool expired(const struct cla_task *task)
 {
-    uint64_t deadline = task->root->deadline_ns;
+    uint64_t deadline = task->root.token.own_ns;
 
     return deadline != CLA_NEVER && cla_sched_now_ns(task->sched) >= deadline;
 }
@@ -406,8 +420,8 @@ static bool skipped(struct cla_task *task)
 {
     if (task->entered)
         return false;
-    if (!task->root->due && expired(task))
-        cla_scope_cancel(task->root, CLA_CANCEL_TIMEOUT, cla_slice(NULL, 0));
+    if (!task->root.due && expired(task))
+        cla_scope_cancel(&task->root, CLA_CANCEL_TIMEOUT, cla_slice(NULL, 0));
     return must_not_begin(task);
 }
 
@@ -466,7 +480,7 @@ void cla_task_resume(struct cla_task *task)
     CLA_PRE(task->state != CLA_TASK_RUNNING); /* only awaits and slices yield to here */
     if (task->state == CLA_TASK_SLICED)
         put_aside(task);
-    cla_scope_arm(task->root);
+    cla_scope_arm(&task->root);
 }
 
 bool cla_task_abandon(struct cla_task *task)

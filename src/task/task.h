@@ -67,20 +67,22 @@ struct cla_task_ops {
     bool is_cleanup; /* its body is entered even if it can no longer await */
 };
 
+/* User values of a task, which is a userdata: as a scope, and its coroutine. */
+enum { CLA_TASK_THREAD = CLA_SCOPE_TOKEN + 1, CLA_TASK_VALUES = CLA_TASK_THREAD };
+
 struct cla_task {
+    struct cla_scope root; /* first: to scripts the userdata is this; root.ref keeps the task */
     struct cla_sched *sched;
-    lua_State *L;       /* its coroutine */
-    lua_State *running; /* that, or the innermost of the script's that it has resumed */
-    int ref;            /* keeps the coroutine */
-    uint64_t serial;    /* tells it from those that used the same coroutine before; never 0 */
-    enum cla_task_state state;
+    lua_State *L;         /* its coroutine */
+    lua_State *running;   /* that, or the innermost of the script's that it has resumed */
+    uint64_t serial;      /* tells it from those that used the same coroutine before; never 0 */
     struct cla_link link; /* in ready, unwinding or pool */
     struct cla_link all;  /* in sched->tasks */
     const struct cla_task_ops *ops;
-    void *owner;                     /* of the ops */
-    struct cla_scope *root;          /* its root scope, kept by root->ref */
-    struct cla_scope *scope;         /* innermost */
-    struct cla_task *parent;         /* released after this one; NULL: none */
+    void *owner;             /* of the ops */
+    struct cla_scope *scope; /* innermost */
+    struct cla_task *parent; /* released after this one; NULL: none */
+    enum cla_task_state state;
     unsigned children;               /* live child tasks */
     cla_wait_cancel_fn *wait_cancel; /* of the await under way */
     void *wait;                      /* its operation */
@@ -102,6 +104,12 @@ struct cla_task {
     bool manual;               /* see cla_scope_cancel() */
 };
 
+/* Its root scope, which others change while the task is only looked at. */
+static inline struct cla_scope *cla_task_root(const struct cla_task *task)
+{
+    return (struct cla_scope *)&task->root;
+}
+
 /* Takes an idle task, or makes one. NULL: out of memory. Not while Lua runs a script, unless from
  * inside a protected call. */
 struct cla_task *cla_task_get(struct cla_sched *sched);
@@ -111,7 +119,7 @@ struct cla_task *cla_task_get(struct cla_sched *sched);
 void cla_task_start(struct cla_task *task, const struct cla_task_ops *ops, void *owner,
                     struct cla_scope *outer, struct cla_task *parent, uint64_t deadline_ns);
 
-/* Gives a task back that was never started. */
+/* Gives a task back that was never started. It may be gone then. */
 void cla_task_put(struct cla_task *task);
 
 /* Ends the wait: the task becomes ready. For the operation's completion. */

@@ -92,7 +92,7 @@ static struct cla_task *most_charged(struct cla_sched *sched)
     CLA_LIST_EACH (link, &sched->tasks) {
         struct cla_task *task = CLA_CONTAINER(link, struct cla_task, all);
 
-        if (task->scope != NULL && !cla_task_top(task)->root->due &&
+        if (task->scope != NULL && !cla_task_top(task)->root.due &&
             (most == NULL || task->charged > most->charged))
             most = task;
     }
@@ -148,7 +148,7 @@ void cla_vm_relieve(struct cla_vm *vm)
                  "VM memory: %zu of %zu bytes in use after a collection; cancelling the call that "
                  "allocated most (vm_memory sets the limit)",
                  vm->used, vm->cap);
-    cla_scope_cancel(most->root, CLA_CANCEL_LIMIT, CLA_LIT("the VM's memory is nearly used up"));
+    cla_scope_cancel(&most->root, CLA_CANCEL_LIMIT, CLA_LIT("the VM's memory is nearly used up"));
 }
 
 static int l_mark(lua_State *L)

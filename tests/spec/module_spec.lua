@@ -15,7 +15,7 @@ describe("the module cancela", function()
     assert.same({
       "VERSION", "all", "app", "channel", "checkpoint", "defer", "detach", "env", "error", "fail_after", "group",
       "interval", "is_cancel", "json", "linked_token", "log", "mutex", "now", "procedure", "race", "select",
-      "semaphore", "shield", "sleep", "sleep_op", "stats", "timeout", "token",
+      "semaphore", "shared", "shield", "sleep", "sleep_op", "stats", "timeout", "token",
     }, names(cancela))
     assert.same({ "debug", "error", "info", "warn" }, names(cancela.log))
     assert.same({ "array", "decode", "encode", "null", "object" }, names(cancela.json))

@@ -30,6 +30,7 @@ struct fixture {
 
 static struct fixture f;
 static const struct cla_procedure procedure = {.name = {"p", 1}};
+static const struct cla_rpc_protocol protocol = {.name = "test"};
 
 static struct cla_buf *result_begin(struct cla_call *call)
 {
@@ -101,7 +102,8 @@ static int open_fixture(void **state)
     cla_loop_use_virtual_time(&f.loop);
     cla_call_env_init(&f.env, &f.app, &f.loop, &f.log, &f.log_buf, &config);
     cla_config_fini(&config);
-    f.request = (struct cla_request){.protocol = "test", .received_ns = cla_loop_now_ns(&f.loop)};
+    f.request =
+        (struct cla_request){.protocol = &protocol, .received_ns = cla_loop_now_ns(&f.loop)};
     f.call = (struct cla_call){.sink = &sink,
                                .env = &f.env,
                                .request = &f.request,

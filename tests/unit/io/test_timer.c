@@ -21,7 +21,7 @@ static struct cla_timers heap;
 
 static void record(struct cla_timer *timer)
 {
-    assert_false(timer->active);
+    assert_false(cla_timer_active(timer));
     if (fired.n < FIRED_MAX)
         fired.timers[fired.n] = timer;
     fired.n++;
@@ -77,7 +77,7 @@ static void never_only_stops(void **state)
     cla_timer_init(&timer, record);
     cla_timer_start(&heap, &timer, 5);
     cla_timer_start(&heap, &timer, CLA_NEVER);
-    assert_false(timer.active);
+    assert_false(cla_timer_active(&timer));
     cla_timer_stop(&heap, &timer);
     cla_timers_fire(&heap, CLA_NEVER - 1);
     assert_int_equal(fired.n, 0);

@@ -242,7 +242,7 @@ static inline void fixture_leave(struct cla_task *task, lua_State *L, int status
     struct body *body = task->owner;
 
     body->status = status;
-    body->own_cancel = status != LUA_OK && cla_scope_at(L, -1) == task->root;
+    body->own_cancel = status != LUA_OK && cla_scope_at(L, -1) == &task->root;
     lua_settop(L, status == LUA_OK ? first : lua_gettop(L));
     snprintf(body->text, sizeof body->text, "%s", luaL_tolstring(L, -1, NULL));
 }
@@ -292,7 +292,7 @@ static inline void fixture_start(struct fixture *f, struct body *body, const cha
 
 static inline bool fixture_cancel(struct body *body, enum cla_cancel_kind kind)
 {
-    return cla_scope_cancel(body->task->root, kind, cla_slice(NULL, 0));
+    return cla_scope_cancel(&body->task->root, kind, cla_slice(NULL, 0));
 }
 
 /* One turn, without the time moving. */

@@ -394,7 +394,7 @@ static void given_up_with_all_that_is_inside(void **state)
     fixture_step(f);
     child = (struct body){.fixture = f, .source = "sleep(1000)", .status = -1};
     child.task = task = cla_task_get(f->sched);
-    cla_task_start(task, &fixture_ops, &child, parent.task->root, parent.task, CLA_NEVER);
+    cla_task_start(task, &fixture_ops, &child, &parent.task->root, parent.task, CLA_NEVER);
     fixture_step(f);
     cla_task_abandon_all(parent.task);
     assert_int_equal(child.end, CLA_TASK_ABANDONED);

@@ -200,7 +200,7 @@ static void tokens_of_inner_scopes_are_marked_through_shields(void **state)
     fixture_start(f, &body, "shield(100, function() sleep(50) end)", 0);
     fixture_step(f);
     fixture_cancel(&body, CLA_CANCEL_RESET);
-    assert_true(body.task->scope != body.task->root);
+    assert_true(body.task->scope != &body.task->root);
     assert_int_equal(body.task->scope->token.reason.kind, CLA_CANCEL_RESET);
     assert_null(cla_scope_to_raise(body.task));
     fixture_run(f);
@@ -213,7 +213,7 @@ static void inner_deadline_is_never_later_than_the_outer(void **state)
 
     fixture_start(f, &body, "timeout(90, function() sleep(50) end)", 30);
     fixture_step(f);
-    assert_int_equal(body.task->scope->token.deadline_ns, body.task->root->token.deadline_ns);
+    assert_int_equal(body.task->scope->token.deadline_ns, body.task->root.token.deadline_ns);
     fixture_run(f);
     assert_int_equal(body.kind, CLA_CANCEL_TIMEOUT);
 }

@@ -131,11 +131,11 @@ static void ended_task_is_used_again(void **state)
 
     fixture_start(f, &body, "sleep(1)", 0);
     first = body.task;
-    root = first->root;
+    root = &first->root;
     fixture_run(f);
     fixture_start(f, &body, "error('x')", 0);
     assert_ptr_equal(body.task, first);
-    assert_ptr_equal(body.task->root, root);
+    assert_ptr_equal(&body.task->root, root);
     fixture_run(f);
     fixture_start(f, &body, "return 'third'", 0);
     assert_ptr_equal(body.task, first);
@@ -151,13 +151,13 @@ static void root_that_a_script_may_hold_is_replaced(void **state)
     struct cla_scope *root;
 
     fixture_start(f, &body, "local ok, e = pcall(sleep, 100) saved = e error(e)", 0);
-    root = body.task->root;
+    root = &body.task->root;
     fixture_step(f);
     fixture_cancel(&body, CLA_CANCEL_RESET);
     fixture_run(f);
     assert_true(body.own_cancel);
     fixture_start(f, &body, "error(saved, 0)", 0);
-    assert_ptr_not_equal(body.task->root, root);
+    assert_ptr_not_equal(&body.task->root, root);
     fixture_run(f);
     assert_false(body.own_cancel); /* a stale Cancel is an ordinary error */
     assert_string_equal(body.text, "cancelled: reset");
@@ -182,7 +182,7 @@ static void parent_is_released_after_its_children(void **state)
     fixture_start(f, &parent, "note('parent')", 0);
     child = (struct body){.fixture = f, .source = "sleep(5) note('child')", .status = -1};
     child.task = cla_task_get(f->sched);
-    cla_task_start(child.task, &fixture_ops, &child, parent.task->root, parent.task, CLA_NEVER);
+    cla_task_start(child.task, &fixture_ops, &child, &parent.task->root, parent.task, CLA_NEVER);
     fixture_run_until(f, 1);
     assert_int_equal(parent.ends, 1);
     assert_int_equal(parent.releases, 0);

@@ -112,10 +112,10 @@ static void second_cancel_changes_nothing(void **state)
                   0);
     fixture_step(f);
     assert_true(fixture_cancel(&body, CLA_CANCEL_RESET));
-    grace_end = body.task->root->grace_end_ns;
+    grace_end = body.task->root.grace_end_ns;
     fixture_run_until(f, 300);
     assert_false(fixture_cancel(&body, CLA_CANCEL_KILLED));
-    assert_int_equal(body.task->root->grace_end_ns, grace_end);
+    assert_int_equal(body.task->root.grace_end_ns, grace_end);
     fixture_run(f);
     assert_int_equal(body.cancels, 1);
     assert_int_equal(body.kind, CLA_CANCEL_RESET);
@@ -248,7 +248,7 @@ static void cancelling_a_parent_cancels_its_child(void **state)
     fixture_start(f, &parent, "sleep(9000)", 0);
     child = (struct body){.fixture = f, .source = "sleep(9000)", .status = -1};
     child.task = cla_task_get(f->sched);
-    cla_task_start(child.task, &fixture_ops, &child, parent.task->root, parent.task, CLA_NEVER);
+    cla_task_start(child.task, &fixture_ops, &child, &parent.task->root, parent.task, CLA_NEVER);
     fixture_step(f);
     fixture_cancel(&parent, CLA_CANCEL_RESET);
     fixture_run(f);
@@ -267,7 +267,7 @@ static void child_that_unwinds_does_not_unwind_its_parent(void **state)
     fixture_start(f, &parent, "note(hold()) sleep(100) note('never')", 0);
     child = (struct body){.fixture = f, .source = "sleep(9000)", .status = -1};
     child.task = cla_task_get(f->sched);
-    cla_task_start(child.task, &fixture_ops, &child, parent.task->root, parent.task, CLA_NEVER);
+    cla_task_start(child.task, &fixture_ops, &child, &parent.task->root, parent.task, CLA_NEVER);
     fixture_step(f);
     fixture_cancel(&parent, CLA_CANCEL_RESET);
     fixture_run_until(f, 5);
@@ -364,7 +364,7 @@ static void registrations_fire_on_cancel_and_drop_on_a_normal_end(void **state)
         f->fired = f->dropped = 0;
         fixture_start(f, &body, "sleep(1)", 0);
         fixture_step(f);
-        assert_int_equal(cla_token_register(&body.task->root->token, &r), 0);
+        assert_int_equal(cla_token_register(&body.task->root.token, &r), 0);
         if (cases[i].cancel)
             fixture_cancel(&body, CLA_CANCEL_USER);
         fixture_run(f);

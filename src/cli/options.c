@@ -150,6 +150,9 @@ struct cla_script_options cla_options_script(const struct cla_config *config, st
         .json_depth = (unsigned)config->json_depth,
         .max_detached = (unsigned)config->max_detached,
         .expose_errors = config->expose_errors,
+        .discover = config->discover,
+        .call_timeout_ns = config->call_timeout_ns,
+        .max_call_timeout_ns = config->max_call_timeout_ns,
         .version = CLA_VERSION,
     };
 }

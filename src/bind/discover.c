@@ -188,11 +188,12 @@ void cla_discover_set_up(struct cla_script *script, lua_State *L, struct cla_sli
     struct cla_script_procedure *p = &script->discover;
 
     script->document.n = 0;
+    if (!script->discovers)
+        return;
     if (cla_discover_write(script, info, &script->document) != 0)
         luaL_error(L, "out of memory for the document of " NAME);
-    *p = (struct cla_script_procedure){.base = {.read_only = true}, .discovers = true};
+    *p = (struct cla_script_procedure){.base = {.name = CLA_LIT(NAME), .read_only = true},
+                                       .discovers = true};
     lua_pushcfunction(L, l_discover);
     p->fn = luaL_ref(L, LUA_REGISTRYINDEX);
-    if (script->discovers)
-        p->base.name = CLA_LIT(NAME);
 }

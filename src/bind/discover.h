@@ -11,7 +11,7 @@
  * -CLA_ENOMEM. */
 int cla_discover_write(const struct cla_script *script, struct cla_slice info, struct cla_buf *out);
 
-/* Makes the document and the procedure rpc.discover of 'script'. May raise. */
+/* Makes the document and the procedure rpc.discover of 'script', if that has them. May raise. */
 void cla_discover_set_up(struct cla_script *script, lua_State *L, struct cla_slice info);
 
 /* The longest deadline of a procedure, in milliseconds: its own, else the setting; never above

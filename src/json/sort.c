@@ -58,6 +58,9 @@ static int read_members(struct cla_json_scan *scan, struct members *m)
     return rc;
 }
 
+/* The depth was checked once, with the whole. */
+static int sort_value(struct cla_slice text, unsigned max_depth, struct cla_buf *out);
+
 static int sort_object(struct cla_json_scan *scan, unsigned max_depth, struct cla_buf *out)
 {
     struct members m = {0};
@@ -76,7 +79,7 @@ static int sort_object(struct cla_json_scan *scan, unsigned max_depth, struct cl
         if (rc == 0)
             rc = cla_buf_push(out, ':');
         if (rc == 0)
-            rc = cla_json_sort(m.all[i].value, max_depth - 1, out);
+            rc = sort_value(m.all[i].value, max_depth, out);
     }
     cla_mem_free(m.all);
     return rc == 0 ? cla_buf_push(out, '}') : rc;
@@ -94,7 +97,7 @@ static int sort_array(struct cla_json_scan *scan, unsigned max_depth, struct cla
             rc = cla_buf_push(out, ',');
         first = false;
         if (rc == 0)
-            rc = cla_json_sort(element, max_depth - 1, out);
+            rc = sort_value(element, max_depth, out);
     }
     if (rc == 0 && more != -CLA_EOF)
         rc = more;

@@ -173,9 +173,12 @@ static int write_rows(const struct row *rows, size_t count, struct cla_buf *out)
 int cla_check_table_write(const struct cla_script *script, struct cla_buf *out)
 {
     size_t count = script->procedure_count + 1;
-    struct row *rows = cla_mem_zalloc(count * sizeof *rows);
+    struct row *rows;
     int rc;
 
+    if (script->procedure_count == 0)
+        return 0;
+    rows = cla_mem_zalloc(count * sizeof *rows);
     if (rows == NULL)
         return -CLA_ENOMEM;
     rc = fill_headings(&rows[0]);

@@ -6,7 +6,7 @@
 
 #include "bind/script.h"
 
-/* Appends a heading and a line for each procedure: name, params, deadline, flags, summary. Optional
+/* Appends a heading and a line for each procedure, if there are any: name, params, deadline, flags, summary. Optional
  * params stand in brackets, with their defaults; what is long is cut. Returns 0 or -CLA_ENOMEM. */
 int cla_check_table_write(const struct cla_script *script, struct cla_buf *out);
 

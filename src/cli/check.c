@@ -46,7 +46,7 @@ static int print(const struct cla_script *script, bool json)
     }
     if (rc != 0)
         fprintf(stderr, "cancela: out of memory\n");
-    else if (fwrite(out.p, 1, out.n, stdout) != out.n || fflush(stdout) != 0)
+    else if (out.n > 0 && (fwrite(out.p, 1, out.n, stdout) != out.n || fflush(stdout) != 0))
         rc = -1;
     cla_buf_fini(&out);
     return rc == 0 ? CLA_EXIT_OK : CLA_EXIT_FAILED;

@@ -148,13 +148,13 @@ local function copy(from)
   return to
 end
 
---- The JSON text of a schema, or nil and what is wrong with it.
+--- The JSON text of a schema, or nil and what is wrong with it, to be put right behind `root`.
 local function schema_text(value, root)
   if type(value) ~= "table" then
-    return nil, ("must be a schema, such as {type = 'array'}, not a %s"):format(type(value))
+    return nil, (" must be a schema, such as {type = 'array'}, not a %s"):format(type(value))
   end
   local text, wrong = core.schema(value, root)
-  return text, wrong and wrong:sub(#root + 1):gsub("^: ", "")
+  return text, wrong and wrong:sub(#root + 1)
 end
 
 --- Params are an object or an array, so a schema that names no type is one of an object.
@@ -264,7 +264,7 @@ local function check(what, spec, options, required)
     end
     local wrong = rule(value)
     if wrong then
-      local glue = wrong:find("^[.[]") and "" or " " -- it goes on with a path
+      local glue = wrong:find("^[.:[ ]") and "" or " " -- it goes on with a path
       error(("%s: %s%s%s"):format(what, name, glue, wrong), 3)
     end
   end
@@ -293,7 +293,7 @@ end
 local function declared(name, read, value, root)
   local text, wrong = read(value, root)
   if not text then
-    error(("procedure '%s': its schema was changed: %s"):format(name, wrong), 0)
+    error(("procedure '%s': %s%s (changed since it was declared)"):format(name, root, wrong), 0)
   end
   return text
 end
@@ -309,7 +309,7 @@ local function entry(name, procedure)
     preemptible = procedure.preemptible or false,
     manual = procedure.cancel == "manual",
     array_result = procedure.result ~= nil and procedure.result.type == "array",
-    params = procedure.params and declared(name, params_text, procedure.params),
+    params = procedure.params and declared(name, params_text, procedure.params, "params"),
     result = procedure.result and declared(name, schema_text, procedure.result, "result"),
   }
 end

@@ -144,11 +144,10 @@ static int read_keywords(struct cla_json_schema_reader *r, struct cla_json_node 
                          const struct cla_json_path *at)
 {
     const char *start = r->scan.token;
-    enum cla_json_event event = CLA_JSON_KEY;
     uint32_t met = 0;
     int rc = 0;
 
-    while (rc == 0 && (event = cla_json_scan_next(&r->scan)) == CLA_JSON_KEY)
+    while (rc == 0 && cla_json_scan_next(&r->scan) == CLA_JSON_KEY)
         rc = read_keyword(r, n, &met, at);
     if (rc != 0)
         return rc;

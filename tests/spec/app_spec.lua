@@ -21,7 +21,8 @@ describe("cancela.procedure", function()
     ["nulls of no meaning"] = { { run = f, nulls = "yes" }, "nulls must be 'drop' or 'keep'" },
     ["result of another type"] =
       { { run = f, result = "array" }, "result must be a schema, such as {type = 'array'}, not a string" },
-    ["a mistake in result"] = { { run = f, result = { typ = "array" } }, "result unknown keyword 'typ'; did you mean 'type'?" },
+    ["a mistake in result"] =
+      { { run = f, result = { typ = "array" } }, "result: unknown keyword 'typ'; did you mean 'type'?" },
     ["params of another type"] =
       { { run = f, params = 1 }, "params must be a schema, such as {type = 'array'}, not a number" },
     ["params that are no object or array"] =
@@ -65,7 +66,8 @@ describe("cancela.app", function()
     ["info of another type"] = { { procedures = {}, info = "x" }, "info must be a table such as {title = 'Orders'" },
     ["info of no meaning"] =
       { { procedures = {}, info = { name = "x" } }, "info holds 'name'; there are title, version and description" },
-    ["a version that is no text"] = { { procedures = {}, info = { version = 1 } }, "info holds a version that is no text" },
+    ["a version that is no text"] =
+      { { procedures = {}, info = { version = 1 } }, "info holds a version that is no text" },
     ["what is no table"] = { nil, "takes a table of options, not a nil" },
   } do
     it("refuses " .. what, function()

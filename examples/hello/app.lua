@@ -3,9 +3,16 @@ local cancela = require "cancela"
 
 return cancela.app {
   procedures = {
-    add = function(params)
-      return params.a + params.b
-    end,
+    add = cancela.procedure {
+      summary = "Adds two numbers",
+      params = {
+        properties = { a = { type = "number" }, b = { type = "number" } },
+        required = { "a", "b" },
+      },
+      run = function(params)
+        return params.a + params.b
+      end,
+    },
 
     long_running_task = cancela.procedure {
       summary = "Takes a minute; cancel it whenever you like",

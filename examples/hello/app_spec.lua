@@ -7,6 +7,12 @@ describe("hello", function()
     assert.equal(42, app:call("add", { a = 2, b = 40 }))
   end)
 
+  it("says which number is missing", function()
+    local _, err = app:call("add", { a = 2 })
+    assert.equal("invalid_argument", err.code)
+    assert.equal("params.b: is missing", err.message)
+  end)
+
   it("finishes its long task, a minute later on the virtual clock", function()
     assert.equal("done!", app:call("long_running_task"))
   end)

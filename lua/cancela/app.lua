@@ -8,6 +8,45 @@ local app = {}
 
 ---@alias cancela.Run fun(params: table, call: cancela.Call): any
 
+--- A subset of JSON Schema (draft 2020-12). Anything else in it is an error when the script loads.
+---@class cancela.Schema
+---@field type? cancela.SchemaType|cancela.SchemaType[]
+---@field enum? (string|number|boolean|lightuserdata)[] the value is one of these
+---@field const? string|number|boolean|lightuserdata the value is this
+---@field default? any filled in where a property is missing
+---@field title? string
+---@field description? string
+---@field examples? any[]
+---@field deprecated? boolean
+---@field minimum? number
+---@field maximum? number
+---@field exclusiveMinimum? number
+---@field exclusiveMaximum? number
+---@field minLength? integer code points
+---@field maxLength? integer code points
+---@field format? cancela.SchemaFormat
+---@field items? cancela.Schema|boolean of the elements behind those of `prefixItems`
+---@field prefixItems? cancela.Schema[] of the first elements, one each
+---@field minItems? integer
+---@field maxItems? integer
+---@field properties? table<string, cancela.Schema>
+---@field required? string[] names of properties
+---@field additionalProperties? cancela.Schema|boolean of members that are no properties; false: there are none
+
+---@alias cancela.SchemaType "null"|"boolean"|"integer"|"number"|"string"|"array"|"object"
+---@alias cancela.SchemaFormat
+---| "byte"
+---| "date"
+---| "date-time"
+---| "duration"
+---| "email"
+---| "hostname"
+---| "ipv4"
+---| "ipv6"
+---| "time"
+---| "uri"
+---| "uuid"
+
 ---@class cancela.ProcedureSpec
 ---@field run cancela.Run
 ---@field summary? string one line for people
@@ -16,7 +55,8 @@ local app = {}
 ---@field nulls? "drop"|"keep" keep: null members of params are cancela.json.null instead of absent
 ---@field preemptible? boolean true: other calls may run while it computes, between any two instructions
 ---@field cancel? "abort"|"manual" abort, the default: awaits raise; manual: it decides from its token until grace ends
----@field result? {type: string} {type = "array"}: an empty table is sent as []
+---@field params? cancela.Schema checked before `run`; its type is "object" if it names none, else "object" or "array"
+---@field result? cancela.Schema for readers, not checked; {type = "array"}: an empty table is sent as []
 
 ---@class cancela.Procedure: cancela.ProcedureSpec
 
@@ -42,7 +82,13 @@ local app = {}
 ---@class cancela.DisconnectReason: cancela.Reason
 ---@field code integer the WebSocket's close code; 1006 if there was none
 
+---@class cancela.Info Heads the document of `rpc.discover`.
+---@field title? string default "Cancela"
+---@field version? string of the API; default "0"
+---@field description? string
+
 ---@class cancela.AppSpec
+---@field info? cancela.Info
 ---@field procedures table<string, cancela.Run|cancela.Procedure|table>
 ---@field authorize? fun(call: cancela.Call): any true or an identity admits; nil, false or an error refuses
 ---@field on_connect? fun(client: cancela.Client, request: cancela.Request): any before a WebSocket
@@ -94,10 +140,42 @@ local function one_of(...)
   end
 end
 
-local function result_spec(value)
-  if type(value) ~= "table" or type(value.type) ~= "string" then
-    return "must be a table such as {type = 'array'}"
+local function copy(from)
+  local to = {}
+  for name, value in pairs(from) do
+    to[name] = value
   end
+  return to
+end
+
+--- The JSON text of a schema, or nil and what is wrong with it, to be put right behind `root`.
+local function schema_text(value, root)
+  if type(value) ~= "table" then
+    return nil, (" must be a schema, such as {type = 'array'}, not a %s"):format(type(value))
+  end
+  local text, wrong = core.schema(value, root)
+  return text, wrong and wrong:sub(#root + 1)
+end
+
+--- Params are an object or an array, so a schema that names no type is one of an object.
+local function params_text(value)
+  if type(value) ~= "table" then
+    return schema_text(value, "params")
+  end
+  local whole = copy(value)
+  whole.type = value.type or "object"
+  if whole.type ~= "object" and whole.type ~= "array" then
+    return nil, ".type: must be 'object' or 'array'"
+  end
+  return schema_text(whole, "params")
+end
+
+local function params_spec(value)
+  return select(2, params_text(value))
+end
+
+local function result_spec(value)
+  return select(2, schema_text(value, "result"))
 end
 
 local procedure_options = {
@@ -106,12 +184,27 @@ local procedure_options = {
   timeout = positive_seconds,
   read_only = is "boolean",
   nulls = one_of("drop", "keep"),
+  params = params_spec,
   result = result_spec,
   preemptible = is "boolean",
   cancel = one_of("abort", "manual"),
 }
 
+local function info_spec(value)
+  if type(value) ~= "table" then
+    return "must be a table such as {title = 'Orders', version = '1.0'}"
+  end
+  for name, text in pairs(value) do
+    if name ~= "title" and name ~= "version" and name ~= "description" then
+      return ("holds '%s'; there are title, version and description"):format(tostring(name))
+    elseif type(text) ~= "string" or not utf8.len(text) then
+      return ("holds a %s that is no text"):format(name)
+    end
+  end
+end
+
 local app_options = {
+  info = info_spec,
   procedures = is "table",
   authorize = is "function",
   on_connect = is "function",
@@ -171,7 +264,8 @@ local function check(what, spec, options, required)
     end
     local wrong = rule(value)
     if wrong then
-      error(("%s: %s %s"):format(what, name, wrong), 3)
+      local glue = wrong:find("^[.:[ ]") and "" or " " -- it goes on with a path
+      error(("%s: %s%s%s"):format(what, name, glue, wrong), 3)
     end
   end
   if required and spec[required] == nil then
@@ -180,14 +274,6 @@ local function check(what, spec, options, required)
 end
 
 app.check = check
-
-local function copy(from)
-  local to = {}
-  for name, value in pairs(from) do
-    to[name] = value
-  end
-  return to
-end
 
 ---@param spec cancela.ProcedureSpec
 ---@return cancela.Procedure
@@ -203,6 +289,15 @@ function app.new(spec)
   return setmetatable(copy(spec), App)
 end
 
+--- What a schema of a procedure has become since it was declared, for tables can be changed.
+local function declared(name, read, value, root)
+  local text, wrong = read(value, root)
+  if not text then
+    error(("procedure '%s': %s%s (changed since it was declared)"):format(name, root, wrong), 0)
+  end
+  return text
+end
+
 local function entry(name, procedure)
   return {
     name = name,
@@ -214,6 +309,8 @@ local function entry(name, procedure)
     preemptible = procedure.preemptible or false,
     manual = procedure.cancel == "manual",
     array_result = procedure.result ~= nil and procedure.result.type == "array",
+    params = procedure.params and declared(name, params_text, procedure.params, "params"),
+    result = procedure.result and declared(name, schema_text, procedure.result, "result"),
   }
 end
 
@@ -305,6 +402,12 @@ local function collect_sockets(sockets)
   return list
 end
 
+local function info_text(info)
+  local encode = core.json.encode
+  local text = ('{"title":%s,"version":%s'):format(encode(info.title or "Cancela"), encode(info.version or "0"))
+  return text .. (info.description and ',"description":' .. encode(info.description) or "") .. "}"
+end
+
 --- The app that C takes: `list` of procedures in the order of their names, the functions for all
 --- calls and connections, and a list of `sockets`. A script may return just a table of procedures.
 ---@param value any what the script returned
@@ -322,6 +425,7 @@ function app.normalise(value)
   check_names(list)
   return {
     list = list,
+    info = info_text(spec.info or {}),
     authorize = spec.authorize,
     on_connect = spec.on_connect,
     on_disconnect = spec.on_disconnect,

@@ -5,6 +5,7 @@
 #include "base/suggest.h"
 #include "base/units.h"
 #include "bind/args.h"
+#include "bind/params.h"
 #include "bind/reason.h"
 #include "bind/token.h"
 #include "task/await.h"
@@ -223,6 +224,7 @@ static const luaL_Reg functions[] = {
     {"checkpoint", l_checkpoint},
     {"is_cancel", l_is_cancel},
     {"suggest", l_suggest},
+    {"schema", cla_params_schema},
     {NULL, NULL},
 };
 

@@ -12,6 +12,7 @@
 #include "bind/detach.h"
 #include "bind/error.h"
 #include "bind/json_codec.h"
+#include "bind/params.h"
 #include "bind/socket_jobs.h"
 #include "task/await.h"
 #include "task/watchdog.h"
@@ -33,28 +34,46 @@ static const struct cla_script_procedure *procedure_of(const struct cla_call *ca
 
 /* --- Entering. --- */
 
-static void push_params(lua_State *L, const struct cla_call *call)
+static void push_params(lua_State *L, const struct cla_call *call, struct cla_slice text,
+                        unsigned max_depth)
 {
-    const struct cla_script *script = script_of_call(call);
     struct cla_json_decode_fault fault;
     const struct cla_json_decode_opts opts = {
-        .max_depth = script->json_depth,
+        .max_depth = max_depth,
         .keep_nulls = procedure_of(call)->keep_nulls,
         .skip_meta = call->params_meta,
     };
 
-    if (call->params.n == 0)
+    if (text.n == 0)
         lua_newtable(L);
-    else if (cla_json_codec_push(L, call->params, &opts, &fault) != 0)
+    else if (cla_json_codec_push(L, text, &opts, &fault) != 0)
         luaL_error(L, "params: %s", fault.message); /* only memory: the text was checked */
 }
 
+static int l_raise(lua_State *L)
+{
+    lua_settop(L, 1);
+    return lua_error(L);
+}
+
+/* Pushes what is to be called and its arguments; returns how many these are. Params that are not
+ * as declared make that a function that raises what is wrong. */
 static int push_body(lua_State *L, struct cla_call *call)
 {
     const struct cla_script_procedure *procedure = procedure_of(call);
+    struct cla_script *script = script_of_call(call);
+    struct cla_slice params = call->params;
+    unsigned max_depth = script->json_depth;
 
+    if (procedure->params != NULL) {
+        max_depth = CLA_JSON_DEPTH_MAX; /* checked, but for defaults, which are the script's */
+        lua_pushcfunction(L, l_raise);
+        if (!cla_params_check(L, script, call, &params))
+            return 1;
+        lua_pop(L, 1);
+    }
     lua_rawgeti(L, LUA_REGISTRYINDEX, procedure->fn);
-    push_params(L, call);
+    push_params(L, call, params, max_depth);
     if (!procedure->wants_call)
         return 1;
     cla_call_push(L, call);
@@ -127,6 +146,13 @@ static void fail_internal(struct cla_call *call, enum cla_code code, const char 
     cla_call_fail(call, &error);
 }
 
+static int write_document(const struct cla_script *script, struct cla_buf *buf,
+                          struct cla_json_encode_fault *fault)
+{
+    *fault = (struct cla_json_encode_fault){"out of memory"};
+    return cla_buf_add(buf, cla_buf_slice(&script->document));
+}
+
 static void send_result(struct cla_call *call, lua_State *L, int index)
 {
     struct cla_buf *buf = cla_call_result_begin(call);
@@ -138,7 +164,9 @@ static void send_result(struct cla_call *call, lua_State *L, int index)
     };
     int rc = 0;
 
-    if (buf != NULL)
+    if (buf != NULL && procedure_of(call)->discovers)
+        rc = write_document(script_of_call(call), buf, &fault);
+    else if (buf != NULL)
         rc = cla_json_codec_write(L, index, buf, &opts, &fault);
     if (rc == 0) {
         cla_call_result_end(call);

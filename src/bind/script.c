@@ -6,7 +6,9 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "bind/discover.h"
 #include "bind/modules.h"
+#include "bind/params.h"
 #include "bind/run.h"
 #include "bind/script_sockets.h"
 #include "bind/token.h"
@@ -36,6 +38,10 @@ int cla_script_new(struct cla_script **out, const struct cla_script_options *opt
     script->json_depth = options->json_depth;
     script->max_detached = options->max_detached;
     script->expose_errors = options->expose_errors;
+    script->discovers = options->discover;
+    script->discover.fn = LUA_NOREF;
+    script->call_timeout_ns = options->call_timeout_ns;
+    script->max_call_timeout_ns = options->max_call_timeout_ns;
     script->generation = 1;
     if (cla_vm_new(&script->vm, options->loop, options->log, options->vm_memory, options->grace_ns,
                    &cla_token_sched_ops) != 0)
@@ -72,6 +78,10 @@ int cla_script_new_beside(struct cla_script **out, const struct cla_script *scri
     beside->authorize = beside->on_connect = beside->on_disconnect = LUA_NOREF;
     beside->json_depth = script->json_depth;
     beside->expose_errors = script->expose_errors;
+    beside->discovers = script->discovers;
+    beside->discover.fn = LUA_NOREF;
+    beside->call_timeout_ns = script->call_timeout_ns;
+    beside->max_call_timeout_ns = script->max_call_timeout_ns;
     beside->generation = script->generation;
     *out = beside;
     return 0;
@@ -99,6 +109,8 @@ const struct cla_procedure *cla_script_find(const struct cla_script *script, str
         if (cla_slice_eq(p->name, name))
             return p;
     }
+    if (script->discover.base.name.n > 0 && cla_slice_eq(script->discover.base.name, name))
+        return &script->discover.base;
     return NULL;
 }
 
@@ -107,8 +119,12 @@ static void forget_procedures(struct cla_script *script)
     for (size_t i = 0; i < script->procedure_count; i++) {
         cla_mem_free((char *)script->procedures[i].base.name.p);
         cla_mem_free(script->procedures[i].summary);
+        cla_json_schema_free(script->procedures[i].params);
+        cla_json_schema_free(script->procedures[i].result);
         luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->procedures[i].fn);
     }
+    luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->discover.fn);
+    script->discover = (struct cla_script_procedure){.fn = LUA_NOREF};
     cla_mem_free(script->procedures);
     cla_mem_free(script->index);
     script->procedures = NULL;
@@ -188,6 +204,8 @@ static void take_one(struct cla_script *script, lua_State *L)
     p->array_result = flag(L, "array_result");
     p->preemptible = flag(L, "preemptible");
     p->manual = flag(L, "manual");
+    p->params = cla_params_take(L, "params");
+    p->result = cla_params_take(L, "result");
     lua_getfield(L, -1, "timeout");
     p->base.timeout_ns = cla_clock_from_seconds(lua_tonumber(L, -1));
     lua_pop(L, 1);
@@ -206,6 +224,17 @@ static void take_function(lua_State *L, const char *name, int *ref)
         *ref = luaL_ref(L, LUA_REGISTRYINDEX);
     else
         lua_pop(L, 1);
+}
+
+/* The member 'info' of the app on top heads the document of rpc.discover. */
+static void take_document(struct cla_script *script, lua_State *L)
+{
+    struct cla_slice info;
+
+    lua_getfield(L, -1, "info");
+    info.p = lua_tolstring(L, -1, &info.n);
+    cla_discover_set_up(script, L, info);
+    lua_pop(L, 1);
 }
 
 void cla_script_take(struct cla_script *script, lua_State *L, int index)
@@ -228,6 +257,7 @@ void cla_script_take(struct cla_script *script, lua_State *L, int index)
     take_function(L, "on_connect", &script->on_connect);
     take_function(L, "on_disconnect", &script->on_disconnect);
     cla_script_take_sockets(script, L);
+    take_document(script, L);
     lua_pop(L, 1);
 }
 
@@ -243,5 +273,6 @@ void cla_script_free(struct cla_script *script)
     if (script->owns_vm)
         cla_vm_free(script->vm);
     cla_buf_fini(&script->scratch);
+    cla_buf_fini(&script->document);
     cla_mem_free(script);
 }

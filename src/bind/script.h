@@ -7,17 +7,21 @@
 #include "gateway/app.h"
 #include "gateway/call.h"
 #include "task/vm.h"
+#include "json/schema.h"
 
 /* A procedure as the script declared it. */
 struct cla_script_procedure {
-    struct cla_procedure base; /* its name is owned */
-    int fn;                    /* registry reference */
-    bool wants_call;           /* the function takes a second parameter */
-    bool preemptible;          /* others may run between its slices */
-    bool manual;               /* cancel = "manual" */
-    bool keep_nulls;           /* nulls = "keep" */
-    bool array_result;         /* result = {type = "array"}: an empty table is [] */
-    char *summary;             /* owned; NULL: none */
+    struct cla_procedure base;      /* its name is owned */
+    int fn;                         /* registry reference */
+    bool wants_call;                /* the function takes a second parameter */
+    bool preemptible;               /* others may run between its slices */
+    bool manual;                    /* cancel = "manual" */
+    bool keep_nulls;                /* nulls = "keep" */
+    bool array_result;              /* result = {type = "array"}: an empty table is [] */
+    bool discovers;                 /* rpc.discover: its result is script->document */
+    char *summary;                  /* owned; NULL: none */
+    struct cla_json_schema *params; /* what its params are checked against; NULL: anything */
+    struct cla_json_schema *result; /* for readers; NULL: none */
 };
 
 /* A WebSocket handler as the script declared it. */
@@ -36,6 +40,8 @@ struct cla_script {
     struct cla_watchdog *watchdog;           /* of the thread that runs it; NULL: none */
     struct cla_script_procedure *procedures; /* in the order of their names */
     size_t procedure_count;
+    struct cla_script_procedure discover; /* rpc.discover; its name is empty if that is off */
+    struct cla_buf document;              /* its result */
     uint32_t *index;   /* hash table of positions in 'procedures', plus 1; 0: free */
     size_t index_mask; /* slots - 1 */
     struct cla_script_socket *sockets;
@@ -46,6 +52,8 @@ struct cla_script {
     unsigned detached, max_detached; /* tasks of cancela.detach */
     bool stopping;                   /* the server shuts down: nothing is detached any more */
     bool expose_errors;
+    bool discovers;                                /* the setting discover */
+    uint64_t call_timeout_ns, max_call_timeout_ns; /* for the document */
     uint64_t generation;
     struct cla_buf scratch; /* JSON of an error's data */
 };
@@ -59,6 +67,8 @@ struct cla_script_options {
     unsigned json_depth, max_detached;
     bool expose_errors;
     struct cla_store *store; /* of cancela.shared; lives longer than the script */
+    bool discover;                                 /* answer rpc.discover */
+    uint64_t call_timeout_ns, max_call_timeout_ns; /* what it tells */
     const char *version;
 };
 

@@ -2,28 +2,19 @@
 #include <unistd.h>
 
 #include "bind/script.h"
+#include "cli/check_table.h"
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "gateway/tls_files.h"
 
-static const char help[] = "usage: cancela check APP\n"
-                           "\n"
-                           "Loads the Lua script APP and lists its procedures, or says what is "
-                           "wrong, with file and line.\n"
-                           "\n"
-                           "Exit codes: 0 it loads · 1 it does not · 2 bad flag or setting\n";
-
-static void print_procedure(const struct cla_script_procedure *p)
-{
-    printf("%.*s", (int)p->base.name.n, p->base.name.p);
-    if (p->base.read_only)
-        printf("  [read_only]");
-    if (p->base.timeout_ns > 0)
-        printf("  [timeout %gs]", (double)p->base.timeout_ns / 1e9);
-    if (p->summary != NULL)
-        printf("  %s", p->summary);
-    printf("\n");
-}
+static const char help[] =
+    "usage: cancela check APP [--json]\n"
+    "\n"
+    "Loads the Lua script APP and lists its procedures, or says what is wrong, with file and "
+    "line.\n"
+    "--json prints the OpenRPC document that rpc.discover answers with.\n"
+    "\n"
+    "Exit codes: 0 it loads · 1 it does not, or output failed · 2 bad flag or setting\n";
 
 /* What 'run' would find wrong with certificates and keys. */
 static int check_tls(const struct cla_config *config)
@@ -41,7 +32,28 @@ static int check_tls(const struct cla_config *config)
     return 0;
 }
 
-static int check(const struct cla_options *options, struct cla_loop *loop, struct cla_log *log)
+static int print(const struct cla_script *script, bool json)
+{
+    struct cla_buf out = {0};
+    int rc = 0;
+
+    if (json) {
+        rc = cla_buf_add(&out, cla_buf_slice(&script->document));
+        if (rc == 0)
+            rc = cla_buf_push(&out, '\n');
+    } else {
+        rc = cla_check_table_write(script, &out);
+    }
+    if (rc != 0)
+        fprintf(stderr, "cancela: out of memory\n");
+    else if (out.n > 0 && (fwrite(out.p, 1, out.n, stdout) != out.n || fflush(stdout) != 0))
+        rc = -1;
+    cla_buf_fini(&out);
+    return rc == 0 ? CLA_EXIT_OK : CLA_EXIT_FAILED;
+}
+
+static int check(const struct cla_options *options, bool json, struct cla_loop *loop,
+                 struct cla_log *log)
 {
     struct cla_script *script;
     int rc = check_tls(&options->config);
@@ -50,10 +62,22 @@ static int check(const struct cla_options *options, struct cla_loop *loop, struc
         rc = cla_options_load(options, loop, log, &script);
     if (rc != 0)
         return rc;
-    for (size_t i = 0; i < script->procedure_count; i++)
-        print_procedure(&script->procedures[i]);
+    rc = print(script, json);
     cla_script_free(script);
-    return CLA_EXIT_OK;
+    return rc;
+}
+
+/* Takes the flag --json out of the arguments; true if it was there. */
+static bool take_json(int *argc, char **argv)
+{
+    for (int i = 1; i < *argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--json") != 0)
+            continue;
+        for (--*argc; i < *argc; i++)
+            argv[i] = argv[i + 1];
+        return true;
+    }
+    return false;
 }
 
 int cla_cli_check(int argc, char **argv)
@@ -61,14 +85,16 @@ int cla_cli_check(int argc, char **argv)
     struct cla_options options;
     struct cla_loop loop;
     struct cla_log log = {.fd = STDERR_FILENO, .level = CLA_LOG_WARN};
+    bool json = take_json(&argc, argv);
     int rc = cla_options_read(&options, argc, argv, "APP");
 
     if (rc != 0)
         return rc;
+    options.config.discover = true; /* who has the script may see what is in it */
     if (options.help) {
         fputs(help, stdout);
     } else if (cla_loop_init(&loop) == 0) {
-        rc = check(&options, &loop, &log);
+        rc = check(&options, json, &loop, &log);
         cla_loop_fini(&loop);
     }
     cla_options_fini(&options);

@@ -155,6 +155,9 @@ struct cla_script_options cla_options_script(const struct cla_config *config,
         .max_detached = (unsigned)config->max_detached,
         .expose_errors = config->expose_errors,
         .store = store,
+        .discover = config->discover,
+        .call_timeout_ns = config->call_timeout_ns,
+        .max_call_timeout_ns = config->max_call_timeout_ns,
         .version = CLA_VERSION,
     };
 }

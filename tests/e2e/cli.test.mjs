@@ -1,5 +1,8 @@
 // The command line: what it prints and the code it ends with.
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { appPath, cancela, finish, spawnBinary, start } from './lib/gateway.mjs';
 
@@ -32,6 +35,42 @@ test('check lists the procedures', async () => {
   for (const name of ['add', 'slow', 'deep.name', 'version']) {
     assert.ok(stdout.split(/\s+/).includes(name), `${name} in ${stdout}`);
   }
+});
+
+test('check prints a table: params, deadline, flags and summary', async () => {
+  const { code, stdout } = await cancela('check', appPath('params.lua'), '--call-timeout', '1500ms');
+  assert.equal(code, 0);
+  const [heading, ...lines] = stdout.trimEnd().split('\n');
+  assert.match(heading, /^procedure +params +timeout +flags +summary$/);
+  assert.deepEqual(lines.map((line) => line.split(/ {2,}/)), [
+    ['formats', '[byte: any], [date: any], [duration: any], [email: any], [hostname: any], ...', '1500ms'],
+    ['open', 'any', '1500ms'],
+    ['order', '[at: string], [color: any], items: array, [name: string]', '5s', 'read_only', 'Takes an order'],
+    ['pair', 'first: integer, [2: string]', '1500ms'],
+  ]);
+});
+
+test('check of an app without procedures prints nothing', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'cancela-'));
+  await writeFile(join(folder, 'empty.lua'), 'return {}');
+  const { code, stdout, stderr } = await cancela('check', join(folder, 'empty.lua'));
+  await rm(folder, { recursive: true });
+  assert.deepEqual({ code, stdout, stderr }, { code: 0, stdout: '', stderr: '' });
+});
+
+test('check says where a declaration is wrong', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'cancela-'));
+  const path = join(folder, 'typo.lua');
+  await writeFile(path, `local cancela = require "cancela"
+return {
+  p = cancela.procedure {
+    params = { properties = { a = { minimun = 1 } } }, run = print,
+  },
+}`);
+  const { code, stderr } = await cancela('check', path);
+  await rm(folder, { recursive: true });
+  assert.equal(code, 1);
+  assert.match(stderr, /typo\.lua:\d+: cancela\.procedure: params\.properties\.a: unknown keyword 'minimun'; did you mean 'minimum'\?/);
 });
 
 for (const [app, place] of [['broken.lua', 'broken.lua:4:'], ['raises.lua', 'raises.lua:2:'], ['number.lua', 'number.lua']]) {

@@ -19,8 +19,21 @@ describe("cancela.procedure", function()
     ["a timeout that is no number"] = { { run = f, timeout = 0 / 0 }, "timeout must be a number of seconds" },
     ["read_only of another type"] = { { run = f, read_only = 1 }, "read_only must be a boolean, not a number" },
     ["nulls of no meaning"] = { { run = f, nulls = "yes" }, "nulls must be 'drop' or 'keep'" },
-    ["result of another type"] = { { run = f, result = "array" }, "result must be a table such as {type = 'array'}" },
-    ["result without a type"] = { { run = f, result = {} }, "result must be a table such as {type = 'array'}" },
+    ["result of another type"] =
+      { { run = f, result = "array" }, "result must be a schema, such as {type = 'array'}, not a string" },
+    ["a mistake in result"] =
+      { { run = f, result = { typ = "array" } }, "result: unknown keyword 'typ'; did you mean 'type'?" },
+    ["params of another type"] =
+      { { run = f, params = 1 }, "params must be a schema, such as {type = 'array'}, not a number" },
+    ["params that are no object or array"] =
+      { { run = f, params = { type = "string" } }, "params.type: must be 'object' or 'array'" },
+    ["a mistake inside params"] = {
+      { run = f, params = { properties = { a = { minimun = 1 } } } },
+      "params.properties.a: unknown keyword 'minimun'; did you mean 'minimum'?",
+    },
+    ["params that JSON cannot hold"] =
+      { { run = f, params = { properties = { a = { maximum = math.huge } } } },
+        "params.properties.a.maximum: cannot encode an infinite number" },
     ["what is no table"] = { f, "takes a table of options, not a function" },
   } do
     it("refuses " .. what, function()
@@ -50,6 +63,11 @@ describe("cancela.app", function()
     ["no procedures"] = { {}, "procedures is missing" },
     ["procedures of another type"] = { { procedures = f }, "procedures must be a table, not a function" },
     ["authorize of another type"] = { { procedures = {}, authorize = true }, "authorize must be a function" },
+    ["info of another type"] = { { procedures = {}, info = "x" }, "info must be a table such as {title = 'Orders'" },
+    ["info of no meaning"] =
+      { { procedures = {}, info = { name = "x" } }, "info holds 'name'; there are title, version and description" },
+    ["a version that is no text"] =
+      { { procedures = {}, info = { version = 1 } }, "info holds a version that is no text" },
     ["what is no table"] = { nil, "takes a table of options, not a nil" },
   } do
     it("refuses " .. what, function()

@@ -6,7 +6,7 @@ local core = require "cancela.core"
 
 local app = {}
 
----@alias cancela.Run fun(params: table, call: cancela.Call): any
+---@alias cancela.Run fun(params: table|string, call: cancela.Call): any
 
 ---@class cancela.ProcedureSpec
 ---@field run cancela.Run
@@ -16,6 +16,8 @@ local app = {}
 ---@field nulls? "drop"|"keep" keep: null members of params are cancela.json.null instead of absent
 ---@field preemptible? boolean true: other calls may run while it computes, between any two instructions
 ---@field cancel? "abort"|"manual" abort, the default: awaits raise; manual: it decides from its token until grace ends
+---@field payload? "json"|"text"|"bytes" json, the default: params are a table; text, bytes: they, and the result,
+--- are a string, which binary frames carry as it is and JSON as ["text"], bytes in base64
 ---@field result? {type: string} {type = "array"}: an empty table is sent as []
 
 ---@class cancela.Procedure: cancela.ProcedureSpec
@@ -109,6 +111,7 @@ local procedure_options = {
   result = result_spec,
   preemptible = is "boolean",
   cancel = one_of("abort", "manual"),
+  payload = one_of("json", "text", "bytes"),
 }
 
 local app_options = {
@@ -213,6 +216,7 @@ local function entry(name, procedure)
     keep_nulls = procedure.nulls == "keep",
     preemptible = procedure.preemptible or false,
     manual = procedure.cancel == "manual",
+    payload = procedure.payload,
     array_result = procedure.result ~= nil and procedure.result.type == "array",
   }
 end

@@ -12,6 +12,7 @@
 #include "bind/detach.h"
 #include "bind/error.h"
 #include "bind/json_codec.h"
+#include "bind/payload.h"
 #include "bind/socket_jobs.h"
 #include "task/await.h"
 #include "task/watchdog.h"
@@ -43,7 +44,9 @@ static void push_params(lua_State *L, const struct cla_call *call)
         .skip_meta = call->params_meta,
     };
 
-    if (call->params.n == 0)
+    if (call->procedure->payload != CLA_PAYLOAD_JSON)
+        cla_payload_push(L, call);
+    else if (call->params.n == 0)
         lua_newtable(L);
     else if (cla_json_codec_push(L, call->params, &opts, &fault) != 0)
         luaL_error(L, "params: %s", fault.message); /* only memory: the text was checked */
@@ -127,19 +130,28 @@ static void fail_internal(struct cla_call *call, enum cla_code code, const char 
     cla_call_fail(call, &error);
 }
 
-static void send_result(struct cla_call *call, lua_State *L, int index)
+static int write_result(struct cla_call *call, lua_State *L, int index, struct cla_buf *buf,
+                        struct cla_json_encode_fault *fault)
 {
-    struct cla_buf *buf = cla_call_result_begin(call);
-    struct cla_json_encode_fault fault;
     const struct cla_json_encode_opts opts = {
         .max_depth = script_of_call(call)->json_depth,
         .top_array = procedure_of(call)->array_result,
         .root = "result",
     };
+
+    if (call->procedure->payload != CLA_PAYLOAD_JSON)
+        return cla_payload_write(L, index, call, buf, fault);
+    return cla_json_codec_write(L, index, buf, &opts, fault);
+}
+
+static void send_result(struct cla_call *call, lua_State *L, int index)
+{
+    struct cla_buf *buf = cla_call_result_begin(call);
+    struct cla_json_encode_fault fault;
     int rc = 0;
 
     if (buf != NULL)
-        rc = cla_json_codec_write(L, index, buf, &opts, &fault);
+        rc = write_result(call, L, index, buf, &fault);
     if (rc == 0) {
         cla_call_result_end(call);
         return;

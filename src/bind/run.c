@@ -70,11 +70,26 @@ static int after_body(lua_State *L, int status, lua_KContext context)
     return lua_gettop(L);
 }
 
+static int call_body(lua_State *L, struct cla_call *call)
+{
+    int arguments;
+
+    lua_settop(L, 0);
+    arguments = push_body(L, call);
+    lua_callk(L, arguments, 1, 0, after_body);
+    return after_body(L, LUA_OK, 0);
+}
+
+/* The body of a call whose params may be refused: by an error as the body's own. */
+static int run_body(lua_State *L)
+{
+    return call_body(L, lua_touserdata(L, 1));
+}
+
 /* authorize returned: nil and false refuse; true admits; any other value is the identity. */
 static int after_authorize(lua_State *L, int status, lua_KContext context)
 {
     struct cla_call *call = (struct cla_call *)context;
-    int arguments;
 
     (void)status;
     if (!lua_toboolean(L, -1))
@@ -82,10 +97,7 @@ static int after_authorize(lua_State *L, int status, lua_KContext context)
     (void)cla_await_check(L); /* the body of a cancelled call does not begin */
     if (!lua_isboolean(L, -1))
         cla_call_set_identity(L, call);
-    lua_settop(L, 0);
-    arguments = push_body(L, call);
-    lua_callk(L, arguments, 1, 0, after_body);
-    return after_body(L, LUA_OK, 0);
+    return call_body(L, call);
 }
 
 /* authorize raised: a typed error and a Cancel go on; anything else must not look like a yes. */
@@ -103,12 +115,13 @@ static int run_authorized(lua_State *L)
 static int enter(struct cla_task *task, lua_State *L)
 {
     struct cla_call *call = task->owner;
+    bool authorize = script_of_call(call)->authorize != LUA_NOREF;
 
     call->begun = true;
     luaL_checkstack(L, 8, NULL);
-    if (script_of_call(call)->authorize == LUA_NOREF)
+    if (!authorize && call->procedure->payload == CLA_PAYLOAD_JSON)
         return push_body(L, call);
-    lua_pushcfunction(L, run_authorized);
+    lua_pushcfunction(L, authorize ? run_authorized : run_body);
     lua_pushlightuserdata(L, call);
     return 1;
 }

@@ -130,7 +130,7 @@ static int push_outcome(lua_State *L, struct test_call *t)
     const struct cla_code_info *info = cla_code_info(t->error.code);
 
     lua_pushboolean(L, !t->failed);
-    if (t->request.raw && !t->failed)
+    if (t->request.raw && !t->failed && t->call.request_id.n > 0)
         lua_pushlstring(L, t->reply.p, t->reply.n);
     else if (t->reply.n == 0 || cla_slice_eq(cla_buf_slice(&t->reply), CLA_LIT("null")) ||
         cla_json_codec_push(L, cla_buf_slice(&t->reply), &opts, &fault) != 0)

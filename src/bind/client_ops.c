@@ -235,7 +235,8 @@ static int write_frame(lua_State *L, struct cla_slice event, struct cla_buf *to,
     return rc;
 }
 
-/* Stack: client, event, data. Replaces the last two by the notification; returns its kind of message.
+/* Stack: client, event, data. Replaces the last two by the notification; returns its kind of
+ * message.
  */
 static enum cla_ws_kind encode_notification(lua_State *L)
 {

@@ -133,7 +133,7 @@ static int push_outcome(lua_State *L, struct test_call *t)
     if (t->request.raw && !t->failed && t->call.request_id.n > 0)
         lua_pushlstring(L, t->reply.p, t->reply.n);
     else if (t->reply.n == 0 || cla_slice_eq(cla_buf_slice(&t->reply), CLA_LIT("null")) ||
-        cla_json_codec_push(L, cla_buf_slice(&t->reply), &opts, &fault) != 0)
+             cla_json_codec_push(L, cla_buf_slice(&t->reply), &opts, &fault) != 0)
         lua_pushnil(L);
     if (!t->failed)
         return 2;

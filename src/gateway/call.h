@@ -132,7 +132,8 @@ void cla_call_start(struct cla_call *call);
  * read what went before, and writer->on_room will be called. Then look again. */
 bool cla_call_wait_room(struct cla_call *call, struct cla_writer *writer);
 
-/* The buffer for the result's JSON text, or as request->raw says; NULL: the reply is not wanted (any more). */
+/* The buffer for the result's JSON text, or as request->raw says; NULL: the reply is not wanted
+ * (any more). */
 struct cla_buf *cla_call_result_begin(struct cla_call *call);
 
 /* The result is complete: the call COMPLETED. Only while OPEN. */

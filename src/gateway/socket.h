@@ -7,9 +7,9 @@
  *     |                                                                             ^
  *     +-- cla_socket_refuse(), or the client has gone ------------------------------+
  *
- * Calls: messages run beside each other; each is answered, in one message, as soon as its calls have
- * ended. A handler takes its messages from a queue (gateway/socket_in.h). The connection owns the
- * socket until it closes; texts, the script's jobs and the script's objects hold it longer. */
+ * Calls: messages run beside each other; each is answered, in one message, as soon as its calls
+ * have ended. A handler takes its messages from a queue (gateway/socket_in.h). The connection owns
+ * the socket until it closes; texts, the script's jobs and the script's objects hold it longer. */
 #ifndef CLA_GATEWAY_SOCKET_H
 #define CLA_GATEWAY_SOCKET_H
 

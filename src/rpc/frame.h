@@ -1,8 +1,8 @@
 /* Calls in binary frames, one a WebSocket message: the subprotocols websocket.io-rpc-v0.1 and
  * cancela.v1, which is the same with two more frames of the server.
  *
- * Any thread. Depends on: base, json, rpc/protocol. Bytes in, frames out, and back; both halves. What
- * a payload means is its procedure's to say (json, text or bytes).
+ * Any thread. Depends on: base, json, rpc/protocol. Bytes in, frames out, and back; both halves.
+ * What a payload means is its procedure's to say (json, text or bytes).
  *
  *     Notify   (both ways)          01 | u8 name_len | name (UTF-8) | payload
  *     Request  (client -> server)   02 | u32 id | u8 name_len | name | payload
@@ -36,7 +36,7 @@ enum cla_frame_kind {
 
 /* Sets of kinds: what each half may be sent. */
 #define CLA_FRAME_SET(kind) (1U << (kind))
-#define CLA_FRAME_TO_SERVER                                             \
+#define CLA_FRAME_TO_SERVER                                               \
     (CLA_FRAME_SET(CLA_FRAME_NOTIFY) | CLA_FRAME_SET(CLA_FRAME_REQUEST) | \
      CLA_FRAME_SET(CLA_FRAME_RESET))
 #define CLA_FRAME_TO_CLIENT_V0_1 \

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "mem_fault.h"
 #include "rpc/frame.h"
 #include "socket_gate.h"
 
@@ -244,6 +245,56 @@ static void a_socket_that_offers_no_frames_is_refused_at_their_path(void **state
     assert_int_equal(client_take(&c, true).status, 400);
 }
 
+/* Two calls, one of which is reset, and a third; plain sends, for the socket may be gone by now. */
+static void converse(const struct cla_buf *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (send(c.fd, bytes[i].p, bytes[i].n, MSG_NOSIGNAL) < 0)
+            return;
+        gate_turns(&gate);
+    }
+}
+
+/* Returns false once no allocation was left to fail. */
+static bool run_short_of_memory(long n, const struct cla_buf *bytes, size_t count)
+{
+    struct socket_frame frame;
+    unsigned answers = 0;
+    bool failed;
+
+    gate_init(&gate);
+    open_socket();
+    mem_fault_after(n);
+    converse(bytes, count);
+    failed = mem_fault.failed;
+    mem_fault_off();
+    while ((frame = socket_take(&c)).opcode == CLA_WS_BINARY)
+        answers++;
+    assert_true(answers == 2 || (failed && c.ended));
+    client_close(&c);
+    gate_fini(&gate);
+    return failed;
+}
+
+static void each_call_is_answered_or_the_socket_closed_whichever_allocation_fails(void **state)
+{
+    struct cla_buf bytes[4] = {{0}};
+    long n = 0, live;
+
+    add_frame(&bytes[0], CLA_FRAME_REQUEST, 1, "echo", "[1]");
+    add_frame(&bytes[1], CLA_FRAME_REQUEST, 2, "hold", "");
+    add_frame(&bytes[2], CLA_FRAME_RESET, 2, "", "");
+    add_frame(&bytes[3], CLA_FRAME_REQUEST, 3, "nope", "");
+    live = mem_fault.live;
+    while (run_short_of_memory(n, bytes, CLA_ARRAY_LEN(bytes))) {
+        assert_int_equal(mem_fault.live, live);
+        n++;
+    }
+    assert_true(n > 2);
+    for (size_t i = 0; i < CLA_ARRAY_LEN(bytes); i++)
+        cla_buf_fini(&bytes[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +311,7 @@ int main(void)
         TEST(a_frame_that_is_none_closes_and_cancels),
         TEST(what_comes_behind_a_broken_frame_is_not_looked_at),
         TEST(a_socket_that_offers_no_frames_is_refused_at_their_path),
+        cmocka_unit_test(each_call_is_answered_or_the_socket_closed_whichever_allocation_fails),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

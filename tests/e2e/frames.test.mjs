@@ -387,6 +387,19 @@ describe('limits', async () => {
     assert.equal((await client.json('stats')).late_resets, before.late_resets + 1);
   });
 
+  test('a client that takes nothing is closed with 1013, and its calls are cancelled', async (t) => {
+    const own = await start('frames.lua', ['--write-timeout', '200ms']);
+    t.after(() => own.stop());
+    const client = await dial(t, own);
+    client.socket.pause();
+    client.start('wait', 'starved');
+    // Kernels hold up to tcp_rmem + tcp_wmem for a reader that is slow: 36 MiB on some machines.
+    for (let i = 0; i < 24; i++) client.start('big', String(2 << 20));
+    await own.log(/on_cancel starved slow_consumer/);
+    client.socket.resume();
+    assert.equal((await client.end()).code, 1013);
+  });
+
   test('a drain answers what runs, then closes with 1001', async (t) => {
     const own = await start('frames.lua');
     const client = await dial(t, own);

@@ -37,6 +37,7 @@ return cancela.app {
         text_of_nothing = text(function() end),
         text_of_bytes = text(function() return "\xff" end),
         text_of_table = text(function() return {} end),
+        big = text(function(bytes) return ("x"):rep(math.tointeger(bytes)) end),
         bytes = cancela.procedure { payload = "bytes", run = function(data) return data:reverse() end },
         brief = cancela.procedure { timeout = 0.05, run = function() cancela.sleep(60) end },
         wait = text(watched(function() cancela.sleep(60) end)),

@@ -5,6 +5,7 @@ import { after, describe, test } from 'node:test';
 import WebSocket from 'ws';
 import { ERROR, RESPONSE, V0_1, V1, ConnectionLost, dial, requestFrame, resetFrame } from './lib/frames.mjs';
 import { start } from './lib/gateway.mjs';
+import { skip } from './lib/load.mjs';
 import { open } from './lib/raw.mjs';
 import { call } from './lib/rpc.mjs';
 import { connect, upgradeText } from './lib/ws.mjs';
@@ -108,7 +109,9 @@ for (const protocol of [V0_1, V1]) {
     });
 
     for (const procedure of ['wait', 'compute', 'manual']) {
-      test(`case 90: a reset of a call that is in ${procedure} is silent, and cancels it`, async (t) => {
+      // ThreadSanitizer holds back the signals that end code that computes.
+      const out = procedure === 'compute' && skip;
+      test(`case 90: a reset of a call that is in ${procedure} is silent, and cancels it`, { skip: out }, async (t) => {
         const client = await dial(t, gateway, { protocol });
         const label = `${protocol} reset ${procedure}`;
         const aborter = new AbortController();

@@ -1,32 +1,73 @@
 -- What happens to a call when its client goes away, resets it, or its deadline passes: the await it is
 -- in raises, its <close> variables run, and they may await too.
+--
+-- Besides JSON-RPC it serves the binary frames of websocket.io-rpc-v0.1 at /socket, as the published
+-- page of that protocol calls it. Procedures with payload = "text" or "bytes" take and return a string:
+-- a frame carries it as it is; JSON has it as ["hello"].
 local cancela = require "cancela"
 local bank = require "bank"
 
+local clients = {} -- that are connected: a table of this script, so for one worker (the default)
+
+-- Takes three seconds. Nothing is to be cleaned up, so nothing needs to be written for it: when the call
+-- is cancelled, sleep() raises and the procedure is left.
+local long_running_task = cancela.procedure {
+  summary = "Takes three seconds and answers 'done!'",
+  payload = "text",
+  timeout = 10, -- seconds; the client may ask for less
+  run = function()
+    cancela.sleep(3)
+    return "done!"
+  end,
+}
+
 return cancela.app {
+  on_connect = function(client)
+    clients[client] = true
+  end,
+
+  on_disconnect = function(client)
+    clients[client] = nil
+  end,
+
   procedures = {
-    -- The address of the client. The call object says who calls, and what for.
-    myip = function(_, call)
-      return (call.peer:gsub(":%d+$", ""))
-    end,
+    -- The address of the client, "ip:port". The call object says who calls, and what for.
+    myip = cancela.procedure {
+      payload = "text",
+      run = function(_, call)
+        return call.peer
+      end,
+    },
 
-    -- Params are a table: {"text": "hello"} or ["hello"].
-    uppercase = function(params)
-      local text = params.text or params[1]
-      if type(text) ~= "string" then
-        cancela.error { code = "invalid_argument", message = "text must be a string" }
-      end
-      return text:upper()
-    end,
+    uppercase = cancela.procedure {
+      payload = "text",
+      run = function(text)
+        return text:upper()
+      end,
+    },
 
-    -- Takes three seconds. Nothing is to be cleaned up, so nothing needs to be written for it: when the
-    -- call is cancelled, sleep() raises and the procedure is left.
-    long_running_task = cancela.procedure {
-      summary = "Takes three seconds and answers 'done!'",
-      timeout = 10, -- seconds; the client may ask for less
-      run = function()
-        cancela.sleep(3)
-        return "done!"
+    long_running_task = long_running_task,
+    long_runing_task = long_running_task, -- as the published page spells it
+
+    -- Notify "ping" is answered by a notify "pong" with the same bytes.
+    ping = cancela.procedure {
+      payload = "bytes",
+      run = function(data, call)
+        if call.client then
+          call.client:notify("pong", data)
+        end
+      end,
+    },
+
+    -- Tells everyone. A subtask each, so that a slow reader holds up nobody else.
+    broadcast = cancela.procedure {
+      payload = "bytes",
+      run = function(data)
+        cancela.group(function(group)
+          for client in pairs(clients) do
+            group:spawn(client.notify, client, "message", data)
+          end
+        end)
       end,
     },
 

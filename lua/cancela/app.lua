@@ -6,7 +6,7 @@ local core = require "cancela.core"
 
 local app = {}
 
----@alias cancela.Run fun(params: table, call: cancela.Call): any
+---@alias cancela.Run fun(params: table|string, call: cancela.Call): any
 
 --- A subset of JSON Schema (draft 2020-12). Anything else in it is an error when the script loads.
 ---@class cancela.Schema
@@ -57,6 +57,8 @@ local app = {}
 ---@field cancel? "abort"|"manual" abort, the default: awaits raise; manual: it decides from its token until grace ends
 ---@field params? cancela.Schema checked before `run`; its type is "object" if it names none, else "object" or "array"
 ---@field result? cancela.Schema for readers, not checked; {type = "array"}: an empty table is sent as []
+---@field payload? "json"|"text"|"bytes" json, the default: params are a table; text, bytes: they, and the result,
+--- are a string, which binary frames carry as it is and JSON as ["text"], bytes in base64
 
 ---@class cancela.Procedure: cancela.ProcedureSpec
 
@@ -188,6 +190,7 @@ local procedure_options = {
   result = result_spec,
   preemptible = is "boolean",
   cancel = one_of("abort", "manual"),
+  payload = one_of("json", "text", "bytes"),
 }
 
 local function info_spec(value)
@@ -279,6 +282,9 @@ app.check = check
 ---@return cancela.Procedure
 function app.procedure(spec)
   check("cancela.procedure", spec, procedure_options, "run")
+  if spec.params and (spec.payload or "json") ~= "json" then
+    error(("cancela.procedure: params declares a table, but payload = '%s' is a string"):format(spec.payload), 2)
+  end
   return setmetatable(copy(spec), Procedure)
 end
 
@@ -308,6 +314,7 @@ local function entry(name, procedure)
     keep_nulls = procedure.nulls == "keep",
     preemptible = procedure.preemptible or false,
     manual = procedure.cancel == "manual",
+    payload = procedure.payload,
     array_result = procedure.result ~= nil and procedure.result.type == "array",
     params = procedure.params and declared(name, params_text, procedure.params, "params"),
     result = procedure.result and declared(name, schema_text, procedure.result, "result"),

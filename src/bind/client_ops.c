@@ -15,6 +15,7 @@
 #include "gateway/socket_in.h"
 #include "gateway/socket_out.h"
 #include "gateway/worker.h"
+#include "rpc/frame.h"
 #include "rpc/jsonrpc.h"
 #include "task/op.h"
 
@@ -139,15 +140,22 @@ static int send_message(lua_State *L, enum cla_ws_kind kind)
     return cla_op_await(L);
 }
 
+/* How a client without a handler calls, for people. */
+static const char *language_of(const struct cla_socket *socket)
+{
+    return cla_socket_framed(socket) ? "binary frames" : "JSON-RPC";
+}
+
 /* Leaves client and message on the stack. */
 static enum cla_ws_kind check_message(lua_State *L)
 {
     static const char *const names[] = {"text", "binary", NULL};
+    const struct cla_socket *socket = cla_client_check(L);
     struct cla_slice message;
     enum cla_ws_kind kind;
 
-    if (cla_client_check(L)->route == NULL)
-        luaL_error(L, "this client speaks JSON-RPC: use client:notify()");
+    if (socket->route == NULL)
+        luaL_error(L, "this client speaks %s: use client:notify()", language_of(socket));
     message.p = luaL_checklstring(L, 2, &message.n);
     kind = luaL_checkoption(L, 3, "text", names) == 0 ? CLA_WS_KIND_TEXT : CLA_WS_KIND_BINARY;
     if (kind == CLA_WS_KIND_TEXT && !cla_utf8_valid(message))
@@ -197,42 +205,73 @@ static int write_params(lua_State *L, int index, struct cla_buf *params,
     return rc == 0 ? cla_buf_push(params, ']') : rc;
 }
 
-/* Stack: client, event, data. Replaces the last two by the text of the notification. */
-static void encode_notification(lua_State *L)
+/* Appends the notification that is to carry the data at index 3 as a JSON-RPC text. */
+static int write_text(lua_State *L, struct cla_slice event, struct cla_buf *to,
+                      struct cla_json_encode_fault *fault)
 {
-    struct cla_buf *text = &cla_script_of(L)->scratch, params = {0};
+    struct cla_buf params = {0};
+    int rc = write_params(L, 3, &params, fault);
+
+    if (rc == 0)
+        rc = cla_jsonrpc_request(to, cla_slice(NULL, 0), event, cla_buf_slice(&params));
+    cla_buf_fini(&params);
+    return rc;
+}
+
+/* As write_text(), as a binary frame: a string is its payload as it is, another value as JSON. */
+static int write_frame(lua_State *L, struct cla_slice event, struct cla_buf *to,
+                       struct cla_json_encode_fault *fault)
+{
+    const struct cla_json_encode_opts opts = {.max_depth = cla_script_of(L)->json_depth,
+                                              .root = "data"};
+    struct cla_frame frame = {.kind = CLA_FRAME_NOTIFY, .name = event};
+    int rc;
+
+    if (lua_type(L, 3) == LUA_TSTRING)
+        frame.payload.p = lua_tolstring(L, 3, &frame.payload.n);
+    rc = cla_frame_write(to, &frame);
+    if (rc == 0 && lua_type(L, 3) != LUA_TSTRING && !lua_isnil(L, 3))
+        rc = cla_json_codec_write(L, 3, to, &opts, fault);
+    return rc;
+}
+
+/* Stack: client, event, data. Replaces the last two by the notification; returns its kind of
+ * message.
+ */
+static enum cla_ws_kind encode_notification(lua_State *L)
+{
+    const struct cla_socket *socket = cla_client_check(L);
+    struct cla_buf *message = &cla_script_of(L)->scratch;
     struct cla_json_encode_fault fault = {.message = "out of memory"};
     struct cla_slice event;
     int rc;
 
-    if (cla_client_check(L)->route != NULL)
+    if (socket->route != NULL)
         luaL_error(L, "this client has a handler of its own: use socket:send()");
     event.p = luaL_checklstring(L, 2, &event.n);
     lua_settop(L, 3);
-    rc = write_params(L, 3, &params, &fault);
-    text->n = 0;
-    if (rc == 0)
-        rc = cla_jsonrpc_request(text, cla_slice(NULL, 0), event, cla_buf_slice(&params));
-    cla_buf_fini(&params);
+    message->n = 0;
+    rc = (cla_socket_framed(socket) ? write_frame : write_text)(L, event, message, &fault);
     if (rc == -CLA_EUTF8)
         luaL_argerror(L, 2, "the name of an event must be UTF-8");
+    if (rc == -CLA_ELIMIT)
+        luaL_argerror(L, 2, "the name of an event takes at most 255 bytes in binary frames");
     if (rc != 0)
         luaL_error(L, "client:notify: %s", fault.message);
     lua_settop(L, 1);
-    lua_pushlstring(L, text->p, text->n);
+    lua_pushlstring(L, message->p, message->n);
+    return cla_socket_framed(socket) ? CLA_WS_KIND_BINARY : CLA_WS_KIND_TEXT;
 }
 
 /* notify(event, data) -> true, or nil and "closed". Awaits room. */
 static int l_notify(lua_State *L)
 {
-    encode_notification(L);
-    return send_message(L, CLA_WS_KIND_TEXT);
+    return send_message(L, encode_notification(L));
 }
 
 static int l_notify_op(lua_State *L)
 {
-    encode_notification(L);
-    push_send_op(L, CLA_WS_KIND_TEXT);
+    push_send_op(L, encode_notification(L));
     return 1;
 }
 
@@ -339,7 +378,7 @@ static struct cla_socket *check_readable(lua_State *L)
     struct cla_socket *socket = cla_client_check(L);
 
     if (socket->inbox == NULL)
-        luaL_error(L, "this client speaks JSON-RPC: its messages are calls");
+        luaL_error(L, "this client speaks %s: its messages are calls", language_of(socket));
     if (!socket->route->streams)
         luaL_error(L, "this socket's messages go to on_message");
     return socket;

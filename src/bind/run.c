@@ -13,6 +13,7 @@
 #include "bind/error.h"
 #include "bind/json_codec.h"
 #include "bind/params.h"
+#include "bind/payload.h"
 #include "bind/socket_jobs.h"
 #include "task/await.h"
 #include "task/watchdog.h"
@@ -44,7 +45,9 @@ static void push_params(lua_State *L, const struct cla_call *call, struct cla_sl
         .skip_meta = call->params_meta,
     };
 
-    if (text.n == 0)
+    if (call->procedure->payload != CLA_PAYLOAD_JSON)
+        cla_payload_push(L, call);
+    else if (text.n == 0)
         lua_newtable(L);
     else if (cla_json_codec_push(L, text, &opts, &fault) != 0)
         luaL_error(L, "params: %s", fault.message); /* only memory: the text was checked */
@@ -86,11 +89,26 @@ static int after_body(lua_State *L, int status, lua_KContext context)
     return lua_gettop(L);
 }
 
+static int call_body(lua_State *L, struct cla_call *call)
+{
+    int arguments;
+
+    lua_settop(L, 0);
+    arguments = push_body(L, call);
+    lua_callk(L, arguments, 1, 0, after_body);
+    return after_body(L, LUA_OK, 0);
+}
+
+/* The body of a call whose params may be refused: by an error as the body's own. */
+static int run_body(lua_State *L)
+{
+    return call_body(L, lua_touserdata(L, 1));
+}
+
 /* authorize returned: nil and false refuse; true admits; any other value is the identity. */
 static int after_authorize(lua_State *L, int status, lua_KContext context)
 {
     struct cla_call *call = (struct cla_call *)context;
-    int arguments;
 
     (void)status;
     if (!lua_toboolean(L, -1))
@@ -98,10 +116,7 @@ static int after_authorize(lua_State *L, int status, lua_KContext context)
     (void)cla_await_check(L); /* the body of a cancelled call does not begin */
     if (!lua_isboolean(L, -1))
         cla_call_set_identity(L, call);
-    lua_settop(L, 0);
-    arguments = push_body(L, call);
-    lua_callk(L, arguments, 1, 0, after_body);
-    return after_body(L, LUA_OK, 0);
+    return call_body(L, call);
 }
 
 /* authorize raised: a typed error and a Cancel go on; anything else must not look like a yes. */
@@ -119,12 +134,13 @@ static int run_authorized(lua_State *L)
 static int enter(struct cla_task *task, lua_State *L)
 {
     struct cla_call *call = task->owner;
+    bool authorize = script_of_call(call)->authorize != LUA_NOREF;
 
     call->begun = true;
     luaL_checkstack(L, 8, NULL);
-    if (script_of_call(call)->authorize == LUA_NOREF)
+    if (!authorize && call->procedure->payload == CLA_PAYLOAD_JSON)
         return push_body(L, call);
-    lua_pushcfunction(L, run_authorized);
+    lua_pushcfunction(L, authorize ? run_authorized : run_body);
     lua_pushlightuserdata(L, call);
     return 1;
 }
@@ -153,21 +169,30 @@ static int write_document(const struct cla_script *script, struct cla_buf *buf,
     return cla_buf_add(buf, cla_buf_slice(&script->document));
 }
 
-static void send_result(struct cla_call *call, lua_State *L, int index)
+static int write_result(struct cla_call *call, lua_State *L, int index, struct cla_buf *buf,
+                        struct cla_json_encode_fault *fault)
 {
-    struct cla_buf *buf = cla_call_result_begin(call);
-    struct cla_json_encode_fault fault;
     const struct cla_json_encode_opts opts = {
         .max_depth = script_of_call(call)->json_depth,
         .top_array = procedure_of(call)->array_result,
         .root = "result",
     };
+
+    if (call->procedure->payload != CLA_PAYLOAD_JSON)
+        return cla_payload_write(L, index, call, buf, fault);
+    return cla_json_codec_write(L, index, buf, &opts, fault);
+}
+
+static void send_result(struct cla_call *call, lua_State *L, int index)
+{
+    struct cla_buf *buf = cla_call_result_begin(call);
+    struct cla_json_encode_fault fault;
     int rc = 0;
 
     if (buf != NULL && procedure_of(call)->discovers)
         rc = write_document(script_of_call(call), buf, &fault);
     else if (buf != NULL)
-        rc = cla_json_codec_write(L, index, buf, &opts, &fault);
+        rc = write_result(call, L, index, buf, &fault);
     if (rc == 0) {
         cla_call_result_end(call);
         return;

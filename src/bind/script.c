@@ -190,6 +190,18 @@ static char *text_member(lua_State *L, const char *name)
     return copy;
 }
 
+/* As the Lua half names them. */
+static enum cla_payload payload_member(lua_State *L)
+{
+    static const char *const names[] = {"json", "text", "bytes", NULL};
+    enum cla_payload payload;
+
+    lua_getfield(L, -1, "payload");
+    payload = (enum cla_payload)luaL_checkoption(L, -1, names[0], names);
+    lua_pop(L, 1);
+    return payload;
+}
+
 /* Takes the procedure on top of the stack: {name, run, timeout, read_only, …}, checked by Lua. */
 static void take_one(struct cla_script *script, lua_State *L)
 {
@@ -200,6 +212,7 @@ static void take_one(struct cla_script *script, lua_State *L)
     script->procedure_count++;
     p->summary = text_member(L, "summary");
     p->base.read_only = flag(L, "read_only");
+    p->base.payload = payload_member(L);
     p->keep_nulls = flag(L, "keep_nulls");
     p->array_result = flag(L, "array_result");
     p->preemptible = flag(L, "preemptible");

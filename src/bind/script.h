@@ -67,7 +67,7 @@ struct cla_script_options {
     unsigned json_depth, max_detached;
     bool expose_errors;
     struct cla_store *store; /* of cancela.shared; lives longer than the script */
-    bool discover;                                 /* answer rpc.discover */
+    bool discover;           /* answer rpc.discover */
     uint64_t call_timeout_ns, max_call_timeout_ns; /* what it tells */
     const char *version;
 };

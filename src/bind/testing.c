@@ -133,8 +133,10 @@ static int push_outcome(lua_State *L, struct test_call *t)
     const struct cla_code_info *info = cla_code_info(t->error.code);
 
     lua_pushboolean(L, !t->failed);
-    if (t->reply.n == 0 || cla_slice_eq(cla_buf_slice(&t->reply), CLA_LIT("null")) ||
-        cla_json_codec_push(L, cla_buf_slice(&t->reply), &opts, &fault) != 0)
+    if (t->request.raw && !t->failed && t->call.request_id.n > 0)
+        lua_pushlstring(L, t->reply.p, t->reply.n);
+    else if (t->reply.n == 0 || cla_slice_eq(cla_buf_slice(&t->reply), CLA_LIT("null")) ||
+             cla_json_codec_push(L, cla_buf_slice(&t->reply), &opts, &fault) != 0)
         lua_pushnil(L);
     if (!t->failed)
         return 2;
@@ -188,8 +190,19 @@ static bool duration_arg(lua_State *L, int index, uint64_t *ns)
     return true;
 }
 
-/* app:call(name, params as JSON, timeout, cancel_after, notification) -> ok, value, code, message,
- * number. Awaits. */
+/* Strings are for procedures that take text or bytes, which go there as in binary frames. */
+static void choose_form(lua_State *L, struct test_call *t, bool string)
+{
+    const struct cla_procedure *procedure = t->call.procedure;
+    bool json = procedure == NULL || procedure->payload == CLA_PAYLOAD_JSON;
+
+    if (json && string && procedure != NULL)
+        luaL_error(L, "app:call: params must be a table: '%s' takes JSON", t->call.name.p);
+    t->request.raw = !json && (string || t->call.params.n == 0);
+}
+
+/* app:call(name, params as JSON or a string, timeout, cancel_after, notification, string) -> ok,
+ * value, code, message, number. Awaits. */
 static int l_call(lua_State *L)
 {
     struct app *app = luaL_checkudata(L, 1, APP);
@@ -209,6 +222,7 @@ static int l_call(lua_State *L)
     t->call.params = params;
     t->call.request_id = lua_toboolean(L, 6) ? cla_slice(NULL, 0) : CLA_LIT("1");
     t->call.procedure = app->env.app->ops->find(app->env.app, name);
+    choose_form(L, t, lua_toboolean(L, 7));
     cla_call_set_deadline(&t->call, has_timeout, timeout / CLA_NS_PER_MS);
     cla_call_start(&t->call);
     if (t->released)

@@ -12,11 +12,19 @@ struct cla_app;
 struct cla_call;
 struct cla_socket;
 
+/* What a procedure takes and returns. */
+enum cla_payload {
+    CLA_PAYLOAD_JSON,
+    CLA_PAYLOAD_TEXT,  /* UTF-8; in JSON one positional string */
+    CLA_PAYLOAD_BYTES, /* any; in JSON one positional string of base64 */
+};
+
 /* What the gateway knows of a procedure; embedded in the app's own struct. */
 struct cla_procedure {
     struct cla_slice name; /* dotted: "chat.join" */
     uint64_t timeout_ns;   /* 0: the server's call_timeout */
     bool read_only;        /* may be called by GET */
+    enum cla_payload payload;
 };
 
 /* Where a handler of the script takes WebSockets; embedded in the app's own struct. */

@@ -53,6 +53,7 @@ struct cla_request {
     struct cla_certificate *certificate;     /* the client's, verified; NULL: none */
     struct cla_slice head;                   /* the raw HTTP head; empty: none. For call.headers */
     const struct cla_rpc_protocol *protocol; /* what it is answered in */
+    bool raw;                                /* text and bytes stand as they are, not in JSON */
     uint64_t received_ns;                    /* on the loop's clock: when its first byte was read */
     struct cla_socket *socket;               /* the WebSocket it came by; NULL: HTTP */
 };
@@ -84,7 +85,7 @@ struct cla_call {
     const struct cla_procedure *procedure; /* NULL: no such procedure */
     struct cla_slice name;                 /* of the procedure, or as asked for */
     struct cla_slice request_id;           /* the client's, raw JSON; empty: a notification */
-    struct cla_slice params;               /* raw JSON; empty: none */
+    struct cla_slice params;               /* raw JSON, or as request->raw says; empty: none */
     struct cla_link link;                  /* in the sink's list of calls */
     struct cla_writer writer;              /* the app's, while its result waits for room */
     uint64_t id;                           /* the gateway's own; 0: not started */
@@ -99,6 +100,7 @@ struct cla_call {
     bool indexed;      /* in a cla_call_index */
     bool params_meta;  /* params hold a member _meta that is not the script's */
     bool result_begun; /* result_begin was called: reply_mark counts */
+    bool silent;       /* it was reset where resets are not answered */
 };
 
 /* Sets up what calls share, from the settings. Log lines go to 'log_buf', which the owner flushes
@@ -130,7 +132,8 @@ void cla_call_start(struct cla_call *call);
  * read what went before, and writer->on_room will be called. Then look again. */
 bool cla_call_wait_room(struct cla_call *call, struct cla_writer *writer);
 
-/* The buffer for the result's JSON text; NULL: the reply is not wanted (any more). */
+/* The buffer for the result's JSON text, or as request->raw says; NULL: the reply is not wanted
+ * (any more). */
 struct cla_buf *cla_call_result_begin(struct cla_call *call);
 
 /* The result is complete: the call COMPLETED. Only while OPEN. */

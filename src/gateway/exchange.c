@@ -5,6 +5,7 @@
 #include "gateway/conn.h"
 #include "gateway/exchange_answer.h"
 #include "gateway/exchange_pool.h"
+#include "gateway/exchange_start.h"
 #include "gateway/proxy.h"
 #include "gateway/socket_out.h"
 #include "gateway/worker.h"
@@ -253,7 +254,7 @@ bool cla_exchange_judge(struct cla_exchange *x)
     return true;
 }
 
-static void start_request(struct cla_exchange *x, const struct cla_rpc_request *request)
+void cla_exchange_start_request(struct cla_exchange *x, const struct cla_rpc_request *request)
 {
     struct cla_app *app = x->worker->env.app;
     const struct cla_call *live = find_live(x, request->id);
@@ -308,7 +309,7 @@ static void on_request(void *arg, const struct cla_rpc_request *request)
     else if (request->kind == CLA_RPC_NOTIFY && cla_slice_starts(request->method, CLA_LIT("$/")))
         run_protocol_notification(x, request);
     else
-        start_request(x, request);
+        cla_exchange_start_request(x, request);
 }
 
 /* Returns 0, or -CLA_ENOMEM: a socket's text that will not be answered. */
@@ -332,27 +333,41 @@ static int run_jsonrpc(struct cla_exchange *x)
     return 0;
 }
 
-int cla_exchange_run_text(struct cla_socket *socket, struct cla_slice text, uint64_t received_ns)
+struct cla_exchange *cla_exchange_of_message(struct cla_socket *socket,
+                                             const struct cla_rpc_protocol *protocol,
+                                             struct cla_slice first, struct cla_slice second,
+                                             uint64_t received_ns)
 {
     struct cla_worker *worker = socket->conn->worker;
     struct cla_exchange *x = cla_exchange_pool_take(worker);
 
     if (x == NULL)
-        return -CLA_ENOMEM;
+        return NULL;
     reset(x, worker);
-    if (cla_buf_add(&x->body, text) != 0) {
+    if (cla_buf_reserve(&x->body, first.n + second.n) != 0) {
         cla_exchange_pool_put(x);
-        return -CLA_ENOMEM;
+        return NULL;
     }
+    (void)cla_buf_add(&x->body, first);
+    (void)cla_buf_add(&x->body, second);
     x->request = (struct cla_request){.peer = socket->peer,
                                       .certificate = cla_certificate_ref(socket->certificate),
                                       .head = cla_socket_head(socket),
-                                      .protocol = &cla_jsonrpc_protocol,
+                                      .protocol = protocol,
+                                      .raw = protocol->raw,
                                       .received_ns = received_ns,
                                       .socket = socket};
     x->socket = x->origin = cla_socket_hold(socket);
     cla_list_push(&socket->texts, &x->of_socket);
-    return run_jsonrpc(x);
+    return x;
+}
+
+int cla_exchange_run_text(struct cla_socket *socket, struct cla_slice text, uint64_t received_ns)
+{
+    struct cla_exchange *x = cla_exchange_of_message(socket, &cla_jsonrpc_protocol, text,
+                                                     cla_slice(NULL, 0), received_ns);
+
+    return x != NULL ? run_jsonrpc(x) : -CLA_ENOMEM;
 }
 
 static void answer_unary_error(struct cla_exchange *x, enum cla_code code, int status,

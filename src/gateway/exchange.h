@@ -1,5 +1,5 @@
-/* One request and its answer: an HTTP request, or a text message of a WebSocket, whose texts run
- * beside each other and are answered as they end.
+/* One request and its answer: an HTTP request, or a message of a WebSocket, whose messages (called
+ * texts here: most are) run beside each other and are answered as they end.
  *
  * Worker thread. Depends on: gateway/call, gateway/route, http, rpc.
  *

@@ -103,7 +103,7 @@ static void result_rollback(struct cla_call *call)
 
 static bool reply_wanted(const struct cla_exchange *x, const struct cla_call *call)
 {
-    return call->request_id.n > 0 && !cla_exchange_let_go(x);
+    return call->request_id.n > 0 && !call->silent && !cla_exchange_let_go(x);
 }
 
 static struct cla_buf *result_begin(struct cla_call *call)

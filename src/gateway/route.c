@@ -189,7 +189,7 @@ static void find_jsonrpc(struct cla_route *route, const struct cla_http_head *he
     }
 }
 
-/* A path of the script's WebSocket handlers. */
+/* A path of the script's WebSocket handlers, or that of binary frames. */
 static void find_socket(struct cla_route *route, const struct cla_http_head *head)
 {
     route->allow = "GET";
@@ -288,6 +288,11 @@ void cla_route_find(struct cla_route *route, const struct cla_http_head *head,
     } else if ((route->socket = rules->app->ops->find_socket(rules->app, target.path)) != NULL) {
         route->path = target.path;
         route->query = target.query;
+        find_socket(route, head);
+    } else if (cla_slice_eq(target.path, CLA_LIT("/socket"))) {
+        route->path = target.path;
+        route->query = target.query;
+        route->framed = true;
         find_socket(route, head);
     } else {
         refuse(route, 404, "nothing here: procedures are called at /rpc");

@@ -15,7 +15,7 @@ enum cla_route_kind {
     CLA_ROUTE_JSONRPC,   /* POST /rpc: the body is a JSON-RPC text */
     CLA_ROUTE_UNARY,     /* POST /rpc/NAME: the body is the params */
     CLA_ROUTE_GET,       /* GET /rpc/NAME: the query holds the params */
-    CLA_ROUTE_WEBSOCKET, /* GET with an upgrade, of /rpc or of a handler's path */
+    CLA_ROUTE_WEBSOCKET, /* GET with an upgrade, of /rpc, /socket or a handler's path */
 };
 
 struct cla_route {
@@ -26,7 +26,8 @@ struct cla_route {
     enum cla_code code;                    /* REFUSE with unary_error */
     const char *allow;                     /* the methods there are; NULL: nothing is there */
     const struct cla_procedure *procedure; /* UNARY, GET */
-    const struct cla_socket_route *socket; /* WEBSOCKET: of a handler; NULL: JSON-RPC */
+    const struct cla_socket_route *socket; /* WEBSOCKET: of a handler; NULL: for calls */
+    bool framed;                           /* WEBSOCKET: for calls in binary frames only */
     struct cla_slice path;                 /* WEBSOCKET; points into the head */
     struct cla_slice query;                /* GET, WEBSOCKET; points into the head */
     struct cla_slice origin;               /* of a page that is to be told that it may call; else

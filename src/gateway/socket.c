@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "gateway/access.h"
 #include "gateway/conn.h"
+#include "gateway/exchange_frame.h"
 #include "gateway/socket_in.h"
 #include "gateway/socket_out.h"
 #include "gateway/worker.h"
@@ -20,12 +21,20 @@
 
 /* --- Events of the protocol. --- */
 
+/* A JSON text is one in either kind of message, and so is a frame. */
+static int take_message(struct cla_socket *socket, enum cla_ws_kind kind, struct cla_slice message)
+{
+    if (socket->route != NULL)
+        return cla_socket_in_put(socket, kind, message);
+    if (cla_socket_framed(socket))
+        return cla_exchange_frame_run(socket, message, socket->conn->read_ns);
+    return cla_exchange_run_text(socket, message, socket->conn->read_ns);
+}
+
 static void on_message(void *arg, enum cla_ws_kind kind, struct cla_slice message)
 {
     struct cla_socket *socket = arg;
-    int rc = socket->route != NULL /* a JSON text is one in either kind of message */
-                 ? cla_socket_in_put(socket, kind, message)
-                 : cla_exchange_run_text(socket, message, socket->conn->read_ns);
+    int rc = take_message(socket, kind, message);
 
     socket->fed += MESSAGE_BYTES + (unsigned)message.n;
     if (socket->fed >= SHARE_BYTES)
@@ -308,6 +317,15 @@ static void count_late_reset(struct cla_socket *socket, struct cla_slice id)
         socket->worker->env.app->late_resets++;
 }
 
+/* In frames nothing is sent for a call that was reset, and its id is free at once, though its end
+ * may be long in coming. */
+static void silence(struct cla_socket *socket, struct cla_call *call)
+{
+    call->silent = true;
+    call->indexed = false;
+    cla_call_index_remove(&socket->calls, call);
+}
+
 void cla_socket_reset(struct cla_socket *socket, struct cla_slice id)
 {
     static const char why[] = "too many calls were reset (resets_per_second)";
@@ -318,6 +336,8 @@ void cla_socket_reset(struct cla_socket *socket, struct cla_slice id)
         count_late_reset(socket, id);
         return;
     }
+    if (cla_socket_framed(socket))
+        silence(socket, call);
     cla_call_cancel(call, CLA_CANCEL_RESET, cla_slice(NULL, 0));
     if (socket->conn == NULL || !cla_ws_conn_writable(&socket->ws) || !resets_too_often(socket))
         return; /* the answer may have been the end of the connection */

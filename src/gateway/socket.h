@@ -1,5 +1,5 @@
-/* A connection that has become a WebSocket: it speaks JSON-RPC, one text a message, or belongs to a
- * handler of the script.
+/* A connection that has become a WebSocket: it makes calls, in JSON-RPC, one text a message, or in
+ * binary frames (rpc/frame.h), or belongs to a handler of the script.
  *
  * Worker thread. Depends on: ws, gateway/exchange, gateway/conn.
  *
@@ -7,9 +7,9 @@
  *     |                                                                             ^
  *     +-- cla_socket_refuse(), or the client has gone ------------------------------+
  *
- * JSON-RPC: texts run beside each other; each is answered, in one frame, as soon as its calls have
- * ended. A handler takes its messages from a queue (gateway/socket_in.h). The connection owns the
- * socket until it closes; texts, the script's jobs and the script's objects hold it longer. */
+ * Calls: messages run beside each other; each is answered, in one message, as soon as its calls
+ * have ended. A handler takes its messages from a queue (gateway/socket_in.h). The connection owns
+ * the socket until it closes; texts, the script's jobs and the script's objects hold it longer. */
 #ifndef CLA_GATEWAY_SOCKET_H
 #define CLA_GATEWAY_SOCKET_H
 
@@ -30,7 +30,8 @@ enum cla_socket_state {
 struct cla_socket {
     struct cla_worker *worker;
     struct cla_conn *conn;                /* NULL before the 101, and once it is gone */
-    const struct cla_socket_route *route; /* of the handler; NULL: JSON-RPC */
+    const struct cla_socket_route *route; /* of the handler; NULL: it makes calls */
+    const struct cla_rpc_protocol *rpc;   /* of its calls */
     struct cla_exchange *upgrade;         /* the request, while ASKED */
     struct cla_ws_conn ws;
     struct cla_link texts;          /* exchanges not yet answered */
@@ -38,7 +39,7 @@ struct cla_socket {
     struct cla_link judge;          /* in worker->judge, or in none */
     struct cla_link writers;        /* who waits for room */
     struct cla_call_index calls;    /* that have an id, not released */
-    struct cla_socket_inbox *inbox; /* messages for the handler; NULL: JSON-RPC */
+    struct cla_socket_inbox *inbox; /* messages for the handler; NULL: it makes calls */
     struct cla_socket_data data;    /* what scripts keep here */
     struct cla_buf head;            /* of the upgrade request, then path, peer and subprotocol */
     struct cla_buf fields;          /* of the answer 101, while ASKED */
@@ -72,7 +73,13 @@ static inline struct cla_slice cla_socket_head(const struct cla_socket *socket)
 /* Sets up the protocol with what the handshake agreed on. For cla_socket_new(). */
 void cla_socket_agree(struct cla_socket *socket, const struct cla_ws_agreed *agreed);
 
-/* Makes the socket that the upgrade request 'exchange' asks for, on 'route' (NULL: JSON-RPC).
+/* True if its calls are binary frames. */
+static inline bool cla_socket_framed(const struct cla_socket *socket)
+{
+    return socket->route == NULL && socket->rpc->raw;
+}
+
+/* Makes the socket that the upgrade request 'exchange' asks for, on 'route' (NULL: for calls).
  * 'fields' gets the field lines of a refusal. Returns 0 and '*out', ASKED, with one reference; else
  * the status to refuse with and one line in '*why'. */
 int cla_socket_new(struct cla_socket **out, struct cla_exchange *exchange,

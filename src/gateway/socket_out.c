@@ -110,10 +110,12 @@ void cla_socket_pong(struct cla_socket *socket, struct cla_slice payload)
 
 void cla_socket_answer(struct cla_socket *socket, struct cla_slice reply, bool lost)
 {
+    enum cla_ws_kind kind = cla_socket_framed(socket) ? CLA_WS_KIND_BINARY : CLA_WS_KIND_TEXT;
+
     if (socket->state != CLA_SOCKET_OPEN)
         return;
     if (lost || (reply.n > 0 && may_force(socket, reply.n) &&
-                 cla_socket_send(socket, CLA_WS_KIND_TEXT, reply) == -CLA_ENOMEM))
+                 cla_socket_send(socket, kind, reply) == -CLA_ENOMEM))
         cla_socket_close(socket, CLA_WS_INTERNAL, CLA_LIT("out of memory"), CLA_CANCEL_LIMIT);
     else if (socket->worker->env.draining)
         cla_socket_drain(socket);

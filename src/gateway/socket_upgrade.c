@@ -9,6 +9,8 @@
 #include "gateway/conn.h"
 #include "gateway/socket_in.h"
 #include "gateway/worker.h"
+#include "rpc/frame.h"
+#include "rpc/jsonrpc.h"
 #include "ws/handshake.h"
 
 /* Where the value of a field goes that the handshake reads. */
@@ -68,24 +70,44 @@ static int read_request(struct cla_slice head, struct cla_ws_request *request,
     return 0;
 }
 
-/* Returns 0 or the status to refuse with. '*accept' may borrow from 'route'. */
-static int accept_request(struct cla_worker *worker, struct cla_slice head,
-                          const struct cla_socket_route *route, struct cla_ws_accept *accept,
-                          const char **why)
+/* The subprotocols of calls: those of frames first. */
+static const struct cla_slice rpc_protocols[] = {
+    {CLA_FRAME_V0_1, sizeof CLA_FRAME_V0_1 - 1},
+    {CLA_FRAME_V1, sizeof CLA_FRAME_V1 - 1},
+    {"jsonrpc", 7},
+};
+#define FRAME_PROTOCOLS 2
+
+static void offer_protocols(struct cla_ws_offer *offer, const struct cla_route *route)
 {
-    static const struct cla_slice jsonrpc[] = {{"jsonrpc", 7}};
-    const struct cla_ws_offer offer = {.protocols = route != NULL ? route->protocols : jsonrpc,
-                                       .protocol_count = route != NULL ? route->protocol_count : 1,
-                                       .deflate = worker->ws.deflate};
+    offer->protocols = rpc_protocols;
+    offer->protocol_count = CLA_ARRAY_LEN(rpc_protocols);
+    if (route->framed)
+        offer->protocol_count = FRAME_PROTOCOLS;
+    if (route->socket == NULL)
+        return;
+    offer->protocols = route->socket->protocols;
+    offer->protocol_count = route->socket->protocol_count;
+}
+
+/* Returns 0 or the status to refuse with. '*accept' may borrow from the route. */
+static int accept_request(struct cla_worker *worker, const struct cla_exchange_http *http,
+                          struct cla_ws_accept *accept, const char **why)
+{
+    struct cla_ws_offer offer = {.deflate = worker->ws.deflate};
     struct cla_ws_request request;
     struct cla_buf joined = {0};
     int status = 503;
 
+    offer_protocols(&offer, &http->route);
     *why = "out of memory";
-    if (read_request(head, &request, &joined) == 0)
+    if (read_request(cla_buf_slice(&http->head), &request, &joined) == 0)
         status = cla_ws_handshake_read(&request, &offer, accept, why);
     cla_buf_fini(&joined);
-    return status;
+    if (status != 0 || !http->route.framed || accept->protocol.n > 0)
+        return status;
+    *why = "offer the subprotocol " CLA_FRAME_V0_1 " or " CLA_FRAME_V1;
+    return 400;
 }
 
 /* The socket outlives the request and the connection, so it has copies. */
@@ -132,6 +154,9 @@ static int fill(struct cla_socket *socket, struct cla_exchange *exchange,
         cla_ws_handshake_answer(&socket->fields, accept) != 0 ||
         (socket->route != NULL && cla_socket_in_open(socket) != 0))
         return -CLA_ENOMEM;
+    socket->rpc = cla_frame_protocol(accept->protocol);
+    if (socket->rpc == NULL)
+        socket->rpc = &cla_jsonrpc_protocol;
     socket->certificate = cla_certificate_ref(exchange->request.certificate);
     cla_socket_agree(socket, &accept->agreed);
     return 0;
@@ -142,8 +167,7 @@ int cla_socket_new(struct cla_socket **out, struct cla_exchange *exchange,
 {
     struct cla_ws_accept accept;
     struct cla_socket *socket;
-    int status =
-        accept_request(exchange->worker, cla_buf_slice(&exchange->http->head), route, &accept, why);
+    int status = accept_request(exchange->worker, exchange->http, &accept, why);
 
     if (status == 426)
         (void)cla_buf_add(fields, CLA_LIT(CLA_WS_UPGRADE_REQUIRED));

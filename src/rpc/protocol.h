@@ -18,6 +18,7 @@ struct cla_rpc_error {
 struct cla_rpc_protocol {
     const char *name;    /* for logs and call.protocol */
     bool status_of_code; /* over HTTP an error has its code's status; false: always 200 */
+    bool raw;            /* payloads of text and of bytes stand as they are; false: in JSON */
 
     /* Appends what stands before the result's JSON text. To roll back, set buf->n to what it was.
      * 'id' is raw JSON, and not looked at where the protocol has none.

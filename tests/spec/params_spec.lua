@@ -190,3 +190,13 @@ describe("rpc.discover", function()
     assert.equal("rpc.discover", asked)
   end)
 end)
+
+describe("declared params of a procedure of text or bytes", function()
+  it("are refused, for what it takes is a string", function()
+    for _, payload in ipairs { "text", "bytes" } do
+      assert.error_matches(function() app({ type = "object" }, { payload = payload }) end,
+        "params declares a table, but payload = '" .. payload .. "' is a string")
+    end
+    app({ type = "object" }, { payload = "json" })
+  end)
+end)

@@ -84,7 +84,7 @@ describe("app:call", function()
       ["timeout must be a number of seconds of at least 0"] = { "echo", {}, { timeout = -1 } },
       ["cancel_after must be a number of seconds of at least 0"] = { "echo", {}, { cancel_after = "1" } },
       ["notification must be a boolean"] = { "echo", {}, { notification = 1 } },
-      ["params must be a table, not a number"] = { "echo", 5 },
+      ["params must be a table or a string, not a number"] = { "echo", 5 },
       ["takes a table of options, not a number"] = { "echo", {}, 5 },
     } do
       local _, e = pcall(function()

@@ -37,22 +37,24 @@ local call_options = {
   end,
 }
 
----Calls a procedure as a client does: params and result go through JSON. Awaits the end of the call
----and of its clean-up. Returns the result, or nil and the error that the client would see.
+---Calls a procedure as a client does: params and result go through JSON, but for the string that a
+---procedure with payload = "text" or "bytes" takes. Awaits the end of the call and of its clean-up.
+---Returns the result, or nil and the error that the client would see.
 ---@param name string dotted
----@param params? table
+---@param params? table|string
 ---@param options? cancela.testing.Options
 ---@return any result
 ---@return cancela.testing.Error? error
 function App:call(name, params, options)
   options = options or {}
   app.check("app:call", options, call_options)
-  if params ~= nil and type(params) ~= "table" then
-    error(("app:call: params must be a table, not a %s"):format(type(params)), 2)
+  local is_string = type(params) == "string"
+  if params ~= nil and not is_string and type(params) ~= "table" then
+    error(("app:call: params must be a table or a string, not a %s"):format(type(params)), 2)
   end
-  local text = params ~= nil and cancela.json.encode(params) or ""
+  local text = is_string and params or params and cancela.json.encode(params) or ""
   local ok, value, code, message, number = self.core:call(name, text, options.timeout, options.cancel_after,
-    options.notification)
+    options.notification, is_string)
   if ok then
     return value
   end

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "mem_fault.h"
 #include "rpc/connect.h"
+#include "rpc/frame.h"
 #include "rpc/jsonrpc.h"
 
 static const struct cla_rpc_error typed = {
@@ -49,6 +50,29 @@ static int write_request_within(struct cla_buf *buf)
     return cla_jsonrpc_request_within(buf, CLA_LIT("1"), typed.message, typed.data, 7);
 }
 
+static int write_frame(struct cla_buf *buf)
+{
+    const struct cla_frame frame = {
+        .kind = CLA_FRAME_REQUEST, .name = typed.message, .payload = typed.data};
+
+    return cla_frame_write(buf, &frame);
+}
+
+static int write_frame_begin(struct cla_buf *buf)
+{
+    return cla_frame_v0_1_protocol.reply_begin(buf, CLA_LIT("1"));
+}
+
+static int write_frame_error(struct cla_buf *buf)
+{
+    return cla_frame_v0_1_protocol.error(buf, CLA_LIT("1"), &typed);
+}
+
+static int write_frame_error_v1(struct cla_buf *buf)
+{
+    return cla_frame_v1_protocol.error(buf, CLA_LIT("1"), &typed);
+}
+
 /* A full buffer with one byte in it, so that every append needs memory. */
 static void check(int (*write)(struct cla_buf *buf))
 {
@@ -76,6 +100,10 @@ static void writers_that_fail_append_nothing(void **state)
     check(write_connect_error);
     check(write_request);
     check(write_request_within);
+    check(write_frame);
+    check(write_frame_begin);
+    check(write_frame_error);
+    check(write_frame_error_v1);
 }
 
 static void count_text(void *arg, const struct cla_rpc_text *text)

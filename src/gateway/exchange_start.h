@@ -1,0 +1,21 @@
+/* How an exchange of a WebSocket's message begins. Private to gateway/exchange.
+ *
+ * Worker thread. Depends on: gateway/exchange, rpc/jsonrpc. */
+#ifndef CLA_GATEWAY_EXCHANGE_START_H
+#define CLA_GATEWAY_EXCHANGE_START_H
+
+#include "gateway/exchange.h"
+#include "rpc/jsonrpc.h"
+
+/* Takes an exchange for a message that has arrived on 'socket'. Its body becomes 'first' and then
+ * 'second'. NULL: out of memory. */
+struct cla_exchange *cla_exchange_of_message(struct cla_socket *socket,
+                                             const struct cla_rpc_protocol *protocol,
+                                             struct cla_slice first, struct cla_slice second,
+                                             uint64_t received_ns);
+
+/* Starts a call or notification, whose slices lie in the body but for the method, or answers that
+ * it cannot be started. */
+void cla_exchange_start_request(struct cla_exchange *x, const struct cla_rpc_request *request);
+
+#endif

@@ -21,9 +21,13 @@ struct entry {
     char bytes[]; /* of the key, then of the value */
 };
 
+struct slot {
+    struct entry *first;
+};
+
 struct shard {
     pthread_mutex_t lock;
-    struct entry **slots; /* NULL: none yet */
+    struct slot *slots; /* NULL: none yet */
     size_t count, slot_count;
     size_t swept; /* the slot that was looked at last for what has expired */
 };
@@ -90,7 +94,7 @@ static void drop(struct cla_store *store, struct shard *shard, struct entry **at
 
 static void sweep_slot(struct cla_store *store, struct shard *shard, size_t slot, uint64_t now_ns)
 {
-    struct entry **at = &shard->slots[slot];
+    struct entry **at = &shard->slots[slot].first;
 
     while (*at != NULL) {
         if ((*at)->expires_ns <= now_ns)
@@ -117,7 +121,7 @@ static void sweep_all(struct cla_store *store, uint64_t now_ns)
 /* Where the item of 'key' is, or would be; the shard has slots. */
 static struct entry **find(const struct shard *shard, struct cla_slice key, uint64_t h)
 {
-    struct entry **at = &shard->slots[h / SHARDS & (shard->slot_count - 1)];
+    struct entry **at = &shard->slots[h / SHARDS & (shard->slot_count - 1)].first;
 
     while (*at != NULL &&
            ((*at)->hash != h || !cla_slice_eq(cla_slice((*at)->bytes, (*at)->key_n), key)))
@@ -158,22 +162,22 @@ int cla_store_get(struct cla_store *store, struct cla_slice key, uint64_t now_ns
 static void make_room(struct shard *shard)
 {
     size_t count = shard->slot_count > 0 ? 2 * shard->slot_count : SLOTS_AT_FIRST;
-    struct entry **slots;
+    struct slot *slots;
 
     if (shard->slots != NULL && shard->count < shard->slot_count)
         return;
     slots = cla_mem_zalloc(count * sizeof *slots);
     if (slots == NULL)
         return;
-    for (size_t i = 0; i < shard->slot_count; i++) {
+    for (size_t i = 0; shard->slots != NULL && i < shard->slot_count; i++) {
         struct entry *entry, *next;
 
-        for (entry = shard->slots[i]; entry != NULL; entry = next) {
+        for (entry = shard->slots[i].first; entry != NULL; entry = next) {
             size_t to = entry->hash / SHARDS & (count - 1);
 
             next = entry->next;
-            entry->next = slots[to];
-            slots[to] = entry;
+            entry->next = slots[to].first;
+            slots[to].first = entry;
         }
     }
     cla_mem_free(shard->slots);

@@ -139,7 +139,11 @@ describe("cancela.shared", function()
   end)
 
   it("works while the script loads", function()
-    local f = assert(load("local shared = require('cancela').shared shared.set('loaded', 1) return (shared.get('loaded'))"))
+    local f = assert(load [[
+      local shared = require("cancela").shared
+      shared.set("loaded", 1)
+      return (shared.get("loaded"))
+    ]])
     assert.equal(1, f())
   end)
 end)

@@ -26,12 +26,21 @@ static void give_up(struct cla_coro *coro)
     lua_pop(L, 1);
 }
 
+/* But for those in use: a subtask may run one while others of its call are given up. */
 static void give_up_all(struct cla_link *coros)
 {
-    struct cla_link *link;
+    struct cla_link in_use, *link;
 
-    while ((link = cla_list_pop(coros)) != NULL)
-        give_up(CLA_CONTAINER(link, struct cla_coro, link));
+    cla_list_init(&in_use);
+    while ((link = cla_list_pop(coros)) != NULL) {
+        struct cla_coro *coro = CLA_CONTAINER(link, struct cla_coro, link);
+
+        if (coro->task != NULL)
+            cla_list_push(&in_use, link);
+        else
+            give_up(coro);
+    }
+    cla_list_move(coros, &in_use);
 }
 
 static void give_to(struct cla_coro *coro, struct cla_task *owner)

@@ -2,6 +2,7 @@
  * Scripts have two more functions:
  *
  *     alarm()    computes for 2.5 ms, then the watchdog's signal comes
+ *     signal()   only the signal
  *     pass(ms)   the virtual time goes on */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,6 +39,12 @@ static int l_alarm(lua_State *L)
     return raise(CLA_WATCHDOG_SIGNAL);
 }
 
+static int l_signal(lua_State *L)
+{
+    (void)L;
+    return raise(CLA_WATCHDOG_SIGNAL);
+}
+
 static int l_pass(lua_State *L)
 {
     fixture_on(L)->loop.virtual_ns += (uint64_t)luaL_checkinteger(L, 1) * FIXTURE_MS;
@@ -50,6 +57,7 @@ static int open_fixture(void **state)
     coro_fixture_functions(fixture.vm->L);
     lua_register(fixture.vm->L, "alarm", l_alarm);
     lua_register(fixture.vm->L, "pass", l_pass);
+    lua_register(fixture.vm->L, "signal", l_signal);
     cla_preempt_attach(fixture.sched);
     *state = &fixture;
     return 0;
@@ -402,6 +410,31 @@ static void given_up_with_all_that_is_inside(void **state)
     assert_int_equal(f->sched->live, 0);
 }
 
+/* What closes the coroutines that a call has abandoned is given up; a subtask of the call, which
+ * goes on, has one of them in use. */
+static void coroutine_in_use_elsewhere_outlives_those_that_are_given_up(void **state)
+{
+    struct fixture *f = *state;
+    struct body parent, child;
+
+    fixture_start(
+        f, &parent,
+        "local abandoned = wrap(function()\n"
+        "  local _ <close> = closing(function() while true do pass(300) signal() end end)\n"
+        "  yield()\n"
+        "end)\n"
+        "abandoned() sleep(1)",
+        0);
+    fixture_step(f);
+    child = (struct body){.fixture = f, .status = -1};
+    child.source = "wrap(function() sleep(5000) note('slept') end)()";
+    child.task = cla_task_get(f->sched);
+    cla_task_start(child.task, &fixture_ops, &child, &parent.task->root, parent.task, CLA_NEVER);
+    fixture_run(f);
+    assert_int_equal(f->sched->counters.given_up, 1);
+    assert_int_equal(child.status, LUA_OK);
+}
+
 /* --- Signals. --- */
 
 static pthread_t stormed;
@@ -512,6 +545,7 @@ int main(void)
         TEST(given_up_while_it_computes_it_closes_what_it_has_in_a_few_instructions),
         TEST(what_others_keep_from_running_until_grace_is_over_is_not_given_up),
         TEST(given_up_with_all_that_is_inside),
+        TEST(coroutine_in_use_elsewhere_outlives_those_that_are_given_up),
         TEST(signals_for_nothing_change_nothing),
         TEST(signal_where_no_task_runs_is_nothing),
         TEST(watchdog_ends_slices_by_itself),

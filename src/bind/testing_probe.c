@@ -63,8 +63,7 @@ static lua_Integer count_timers(const struct cla_timer *timer)
     return n;
 }
 
-/* References in the registry, but for those of idle tasks (each has one, and one of its root) and
- * of scopes that are kept. What is free there is a number. */
+/* References in the registry, but for those of idle tasks and of scopes that are kept. What is free there is a number. */
 static lua_Integer count_refs(lua_State *L)
 {
     const struct cla_sched *sched = cla_sched_of(L);
@@ -74,7 +73,7 @@ static lua_Integer count_refs(lua_State *L)
         n += lua_rawgeti(L, LUA_REGISTRYINDEX, i) != LUA_TNUMBER;
         lua_pop(L, 1);
     }
-    return n - 2 * (lua_Integer)sched->pooled - (lua_Integer)sched->scopes_kept;
+    return n - (lua_Integer)sched->pooled - (lua_Integer)sched->scopes_kept;
 }
 
 static void set(lua_State *L, const char *name, lua_Integer value)

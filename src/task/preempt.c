@@ -87,11 +87,25 @@ static uint64_t used_ns(void)
     return (uint64_t)t.tv_sec * CLA_NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-/* The first look at a run sees nothing used yet. */
+/* What had been used when somebody first looked at this run: itself, or the watchdog; else 'now'.
+ */
+static uint64_t first_look_ns(const struct cla_preempt *p, uint64_t now)
+{
+    uint64_t first;
+
+    if (p->began_ns != 0)
+        return p->began_ns;
+    if (atomic_load_explicit(&p->first_pulse, memory_order_acquire) !=
+        atomic_load_explicit(&p->pulse, memory_order_relaxed))
+        return now;
+    first = atomic_load_explicit(&p->first_used_ns, memory_order_relaxed);
+    return first < now ? first : now;
+}
+
 static void charge(struct cla_task *task)
 {
     struct cla_preempt *p = &task->sched->preempt;
-    uint64_t now = used_ns(), ns = p->began_ns != 0 ? now - p->began_ns : 0;
+    uint64_t now = used_ns(), ns = now - first_look_ns(p, now);
 
     p->began_ns = now;
     p->hold_ns += ns;

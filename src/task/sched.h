@@ -11,6 +11,7 @@
 #include <lua.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "base/histogram.h"
 #include "base/log.h"
@@ -67,6 +68,7 @@ struct cla_watched {
     struct cla_watchdog *watchdog; /* NULL: it is not */
     struct cla_link link;
     pthread_t thread;
+    clockid_t clock;        /* of its processor time */
     atomic_bool busy;       /* it is about to run Lua, or does */
     unsigned pulse, checks; /* at the last look */
     unsigned stuck;         /* looks at which nothing had changed */
@@ -78,13 +80,15 @@ struct cla_watched {
 
 /* Of task/preempt.h. */
 struct cla_preempt {
-    atomic_uint pulse;             /* odd while Lua runs; another number for each run */
-    atomic_uint checks;            /* looks at what a run does, at its slices' ends */
-    volatile sig_atomic_t expired; /* the slice of what runs is over */
-    volatile unsigned missed;      /* signals that found a hook set, since the last look */
-    lua_State *volatile enforced;  /* the hook of this coroutine is one of instructions */
-    uint64_t began_ns;             /* processor time when the slice began; 0: nobody looked */
-    uint64_t hold_ns;              /* used since the last await; 0: less than a slice */
+    atomic_uint pulse;       /* odd while Lua runs; another number for each run */
+    atomic_uint first_pulse; /* of the run that the watchdog saw last for the first time … */
+    atomic_uint_fast64_t first_used_ns; /* … and the thread's processor time then */
+    atomic_uint checks;                 /* looks at what a run does, at its slices' ends */
+    volatile sig_atomic_t expired;      /* the slice of what runs is over */
+    volatile unsigned missed;           /* signals that found a hook set, since the last look */
+    lua_State *volatile enforced;       /* the hook of this coroutine is one of instructions */
+    uint64_t began_ns;                  /* processor time when the slice began; 0: nobody looked */
+    uint64_t hold_ns;                   /* used since the last await; 0: less than a slice */
     uint64_t hold_limit_ns, cpu_limit_ns; /* 0: none */
     char seen[128];                       /* where it was at the last end of a slice … */
     volatile uint64_t seen_serial;        /* … the task of this number */

@@ -89,6 +89,19 @@ void cla_watchdog_answer(struct cla_sched *sched)
 
 /* --- The thread. --- */
 
+/* A run is seen for the first time: what its thread has used by now is what it is charged from. */
+static void note_begin(struct cla_preempt *p, const struct cla_watched *w, unsigned pulse)
+{
+    struct timespec t;
+
+    if (clock_gettime(w->clock, &t) != 0)
+        return;
+    atomic_store_explicit(&p->first_used_ns,
+                          (uint64_t)t.tv_sec * CLA_NS_PER_S + (uint64_t)t.tv_nsec,
+                          memory_order_relaxed);
+    atomic_store_explicit(&p->first_pulse, pulse, memory_order_release);
+}
+
 /* True if it is at work. */
 static bool look_at(struct cla_watchdog *watchdog, struct cla_watched *w)
 {
@@ -107,6 +120,8 @@ static bool look_at(struct cla_watchdog *watchdog, struct cla_watched *w)
         (void)pthread_kill(w->thread, CLA_WATCHDOG_SIGNAL);
     }
     w->checks = checks;
+    if (pulse != w->pulse && pulse % 2 == 1)
+        note_begin(p, w, pulse);
     if (pulse == w->pulse && !same)
         return atomic_load_explicit(&w->busy, memory_order_seq_cst);
     w->pulse = pulse;
@@ -173,6 +188,19 @@ static void block_signal(void)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
 }
 
+/* Without any signal: one for the process would find no handler here once it is about to end. */
+static int start_thread(struct cla_watchdog *watchdog)
+{
+    sigset_t all, before;
+    int rc;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(&watchdog->thread, NULL, run, watchdog);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
 int cla_watchdog_start(struct cla_watchdog **out, struct cla_log *log)
 {
     struct cla_watchdog *watchdog = cla_mem_zalloc(sizeof *watchdog);
@@ -184,7 +212,7 @@ int cla_watchdog_start(struct cla_watchdog **out, struct cla_log *log)
     cla_list_init(&watchdog->watched);
     pthread_mutex_init(&watchdog->lock, NULL);
     (void)sem_init(&watchdog->wake, 0, 0);
-    if (pthread_create(&watchdog->thread, NULL, run, watchdog) != 0) {
+    if (start_thread(watchdog) != 0) {
         cla_mem_free(watchdog);
         return -CLA_EIO;
     }
@@ -214,6 +242,7 @@ void cla_watchdog_watch(struct cla_watchdog *watchdog, struct cla_sched *sched)
     cla_preempt_attach(sched);
     w->watchdog = watchdog;
     w->thread = pthread_self();
+    (void)pthread_getcpuclockid(w->thread, &w->clock);
     w->report_at = STUCK_TICKS;
     pthread_mutex_lock(&watchdog->lock);
     cla_list_push(&watchdog->watched, &w->link);

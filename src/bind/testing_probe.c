@@ -63,7 +63,8 @@ static lua_Integer count_timers(const struct cla_timer *timer)
     return n;
 }
 
-/* References in the registry, but for those of idle tasks and of scopes that are kept. What is free there is a number. */
+/* References in the registry, but for those of idle tasks and of scopes that are kept. What is free
+ * there is a number. */
 static lua_Integer count_refs(lua_State *L)
 {
     const struct cla_sched *sched = cla_sched_of(L);

@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 
+#include "bind/library.h"
 #include "task/compat.h"
 #include "task/coro.h"
 
@@ -35,13 +36,7 @@ static int resumed(lua_State *L, lua_State *co, int n)
     }
     if (n == CLA_CORO_AWAITS)
         return lua_yieldk(L, 0, (lua_KContext)co, resume_k);
-    if (n == CLA_CORO_PASSES)
-        return lua_error(L);
-    if (n == CLA_CORO_CANCELLED)
-        cla_scope_catch(cla_task_on(L), L, 0);
-    lua_pushboolean(L, 0);
-    lua_insert(L, -2);
-    return 2;
+    return cla_coro_return_error(L, n);
 }
 
 static int resume_k(lua_State *L, int status, lua_KContext context)
@@ -153,16 +148,6 @@ static int l_traceback(lua_State *L)
     return 1;
 }
 
-/* Replaces a function of a library by one that has it for an upvalue. */
-static void wrap(lua_State *L, const char *library, const char *name, lua_CFunction function)
-{
-    lua_getglobal(L, library);
-    lua_getfield(L, -1, name);
-    lua_pushcclosure(L, function, 1);
-    lua_setfield(L, -2, name);
-    lua_pop(L, 1);
-}
-
 static const luaL_Reg functions[] = {
     {"create", l_create},      {"resume", l_resume},      {"wrap", l_wrap},
     {"close", cla_coro_close}, {"yield", cla_coro_yield}, {NULL, NULL},
@@ -173,6 +158,6 @@ void cla_coroutine_open(lua_State *L)
     lua_getglobal(L, "coroutine");
     luaL_setfuncs(L, functions, 0);
     lua_pop(L, 1);
-    wrap(L, "coroutine", "status", l_status);
-    wrap(L, "debug", "traceback", l_traceback);
+    cla_library_wrap(L, "coroutine", "status", l_status);
+    cla_library_wrap(L, "debug", "traceback", l_traceback);
 }

@@ -7,6 +7,7 @@
 
 #include <lauxlib.h>
 
+#include "bind/library.h"
 #include "task/coro.h"
 
 /* What a protected call was entered in: bits of its context. Those above are sched->raises. */
@@ -187,27 +188,6 @@ static int l_dofile(lua_State *L)
     return dofile_k(L, 0, 0);
 }
 
-/* Replaces a function of a library by one that has it for an upvalue. */
-static void wrap(lua_State *L, const char *library, const char *name, lua_CFunction function)
-{
-    lua_getglobal(L, library);
-    lua_getfield(L, -1, name);
-    lua_pushcclosure(L, function, 1);
-    lua_setfield(L, -2, name);
-    lua_pop(L, 1);
-}
-
-static void set_in(lua_State *L, const char *library, const char *name, lua_CFunction function)
-{
-    lua_getglobal(L, library);
-    if (function != NULL)
-        lua_pushcfunction(L, function);
-    else
-        lua_pushnil(L);
-    lua_setfield(L, -2, name);
-    lua_pop(L, 1);
-}
-
 static const luaL_Reg globals[] = {
     {"pcall", l_pcall},   {"xpcall", l_xpcall}, {"error", l_error},
     {"assert", l_assert}, {"dofile", l_dofile}, {NULL, NULL},
@@ -218,10 +198,10 @@ void cla_protect_open(lua_State *L)
     lua_pushglobaltable(L);
     luaL_setfuncs(L, globals, 0);
     lua_pop(L, 1);
-    wrap(L, LUA_GNAME, "load", l_load);
-    wrap(L, LUA_GNAME, "loadfile", l_loadfile);
+    cla_library_wrap(L, LUA_GNAME, "load", l_load);
+    cla_library_wrap(L, LUA_GNAME, "loadfile", l_loadfile);
     replace_searcher(L);
-    set_in(L, "debug", "sethook", NULL);
-    set_in(L, "os", "exit", NULL);
-    set_in(L, "os", "setlocale", NULL);
+    cla_library_remove(L, "debug", "sethook");
+    cla_library_remove(L, "os", "exit");
+    cla_library_remove(L, "os", "setlocale");
 }

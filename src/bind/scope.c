@@ -18,6 +18,21 @@ static void put_handler(lua_State *L)
     lua_replace(L, 1);
 }
 
+/* Calls the function at 2 in a scope with the time limit at 1; 'k' ends it. */
+static int call_in_time(lua_State *L, const char *what, lua_KFunction k)
+{
+    struct cla_task *task = cla_await_task(L, what);
+    uint64_t limit = cla_args_duration_ns(L, 1);
+    struct cla_scope *scope;
+    lua_KContext context;
+
+    cla_args_function(L, 2);
+    scope = cla_scope_enter(L, task, cla_clock_add(cla_sched_now_ns(task->sched), limit));
+    context = (lua_KContext)scope;
+    put_handler(L);
+    return k(L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, context, k), context);
+}
+
 /* --- timeout(s, fn, …) -> true, … | false, reason --- */
 
 static int timeout_k(lua_State *L, int status, lua_KContext context)
@@ -41,16 +56,7 @@ static int timeout_k(lua_State *L, int status, lua_KContext context)
 
 static int l_timeout(lua_State *L)
 {
-    struct cla_task *task = cla_await_task(L, "use cancela.timeout");
-    uint64_t limit = cla_args_duration_ns(L, 1);
-    struct cla_scope *scope;
-
-    cla_args_function(L, 2);
-    scope = cla_scope_enter(L, task, cla_clock_add(cla_sched_now_ns(task->sched), limit));
-    put_handler(L);
-    return timeout_k(
-        L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, (lua_KContext)scope, timeout_k),
-        (lua_KContext)scope);
+    return call_in_time(L, "use cancela.timeout", timeout_k);
 }
 
 /* --- fail_after(s, fn, …) -> … --- */
@@ -71,16 +77,7 @@ static int fail_after_k(lua_State *L, int status, lua_KContext context)
 
 static int l_fail_after(lua_State *L)
 {
-    struct cla_task *task = cla_await_task(L, "use cancela.fail_after");
-    uint64_t limit = cla_args_duration_ns(L, 1);
-    struct cla_scope *scope;
-
-    cla_args_function(L, 2);
-    scope = cla_scope_enter(L, task, cla_clock_add(cla_sched_now_ns(task->sched), limit));
-    put_handler(L);
-    return fail_after_k(
-        L, lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, (lua_KContext)scope, fail_after_k),
-        (lua_KContext)scope);
+    return call_in_time(L, "use cancela.fail_after", fail_after_k);
 }
 
 /* --- shield(s, fn, …) -> … --- */

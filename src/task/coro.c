@@ -262,6 +262,17 @@ int cla_coro_continue(lua_State *L, lua_State *co)
     return run(L, cla_coro_of(co), 0);
 }
 
+int cla_coro_return_error(lua_State *L, int n)
+{
+    if (n == CLA_CORO_PASSES)
+        return lua_error(L);
+    if (n == CLA_CORO_CANCELLED)
+        cla_scope_catch(cla_task_on(L), L, 0);
+    lua_pushboolean(L, 0);
+    lua_insert(L, -2);
+    return 2;
+}
+
 bool cla_coro_may_await(const struct cla_task *task)
 {
     for (const struct cla_coro *coro = task->coro; coro != NULL; coro = coro->outer) {
@@ -363,13 +374,7 @@ static int closed(lua_State *L, lua_State *co, int n)
         return close_by_reset(L, co); /* over, unless a C module yielded */
     cla_compat_close_thread(co, L);
     lua_settop(co, 0);
-    if (n == CLA_CORO_PASSES)
-        return lua_error(L);
-    if (n == CLA_CORO_CANCELLED)
-        cla_scope_catch(cla_task_on(L), L, 0);
-    lua_pushboolean(L, 0);
-    lua_insert(L, -2);
-    return 2;
+    return cla_coro_return_error(L, n);
 }
 
 static int close_k(lua_State *L, int status, lua_KContext context)

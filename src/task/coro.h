@@ -78,6 +78,10 @@ int cla_coro_resume(lua_State *L, lua_State *co, int n);
 /* The same, in the continuation after CLA_CORO_AWAITS. */
 int cla_coro_continue(lua_State *L, lua_State *co);
 
+/* Ends a function that returns errors, as coroutine.resume does, with the one on top: returns false
+ * and that, or raises it on if 'n', what cla_coro_resume() has returned, says so. */
+int cla_coro_return_error(lua_State *L, int n);
+
 /* A Lua function: yields its arguments. */
 int cla_coro_yield(lua_State *L);
 

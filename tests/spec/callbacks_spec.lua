@@ -1,6 +1,7 @@
 -- Functions registered with token:on_cancel.
 local cancela = require "cancela"
 local testing = require "cancela.testing"
+local memory = require "support.memory"
 
 describe("on_cancel", function()
   local trace
@@ -253,13 +254,8 @@ describe("on_cancel", function()
       for _ = 1, 1000 do
         app:call "p"
       end
-      collectgarbage()
-      collectgarbage()
-      return collectgarbage "count"
     end
-    many()
-    local before = many()
-    assert.is_true(many() - before < 8)
+    assert.is_true(memory.growth(many) < 8)
   end)
 
   it("case 49: on the token of a call that is over registers nothing and keeps nothing", function()

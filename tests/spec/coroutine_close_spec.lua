@@ -1,17 +1,9 @@
 -- The end of coroutines of the script: closed, abandoned, collected.
 local cancela = require "cancela"
 local testing = require "cancela.testing"
+local calls = require "support.calls"
 
-local function closing(fn)
-  return setmetatable({}, { __close = function(_, e) fn(e) end })
-end
-
--- Calls fn as a procedure of its own, which is cancelled after so many seconds if that is given.
-local function call(fn, cancel_after)
-  local result, err = testing.app { p = fn }:call("p", {}, { cancel_after = cancel_after })
-  assert.not_equal("internal", err and err.code, "see the log")
-  return result, err
-end
+local closing, call = calls.closing, calls.call
 
 describe("coroutine.close", function()
   it("lets to-be-closed variables await, newest first, with nil for the error", function()

@@ -1,13 +1,8 @@
 -- Groups, select, channels, and tokens of scripts inside coroutines of the script.
 local cancela = require "cancela"
-local testing = require "cancela.testing"
+local calls = require "support.calls"
 
--- Calls fn as a procedure of its own, which is cancelled after so many seconds if that is given.
-local function call(fn, cancel_after)
-  local result, err = testing.app { p = fn }:call("p", {}, { cancel_after = cancel_after })
-  assert.not_equal("internal", err and err.code, "see the log")
-  return result, err
-end
+local call = calls.call
 
 -- Made while the script loads: it belongs to no call.
 local made = {}

@@ -1,6 +1,7 @@
 -- cancela.group, all and race, and the handles of subtasks.
 local cancela = require "cancela"
 local testing = require "cancela.testing"
+local memory = require "support.memory"
 
 --- Sleeps, then returns the rest.
 local function after(seconds, ...)
@@ -279,13 +280,8 @@ describe("group", function()
         end)
         pcall(cancela.all, cancela.checkpoint, error)
       end
-      collectgarbage()
-      collectgarbage()
-      return collectgarbage "count"
     end
-    many()
-    local before = many()
-    assert.is_true(many() - before < 8)
+    assert.is_true(memory.growth(many) < 8)
   end)
 
   it("takes ten thousand subtasks", function()

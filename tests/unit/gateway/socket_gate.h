@@ -21,6 +21,21 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* Connects the client, as a WebSocket. */
+static inline void socket_gate_open(void)
+{
+    gate_open_worker(&gate);
+    socket_upgrade(&c, &gate);
+}
+
+/* The worker has let the connection go. */
+static inline void socket_gate_require_gone(void)
+{
+    gate_turns(&gate);
+    assert_int_equal(gate.worker.conn_count, 0);
+    assert_int_equal(gate.worker.env.in_flight, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 #endif

@@ -10,23 +10,9 @@
 #define ECHOED(id) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"result\":null}"
 #define HELD(id) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"result\":\"held\"}"
 
-static void open_socket(void)
-{
-    gate_open_worker(&gate);
-    socket_upgrade(&c, &gate);
-}
-
-/* The worker has let the connection go. */
-static void require_gone(void)
-{
-    gate_turns(&gate);
-    assert_int_equal(gate.worker.conn_count, 0);
-    assert_int_equal(gate.worker.env.in_flight, 0);
-}
-
 static void texts_are_answered_as_they_end(void **state)
 {
-    open_socket();
+    socket_gate_open();
     socket_send(&c, SOCKET_CALL("hold", "1"));
     socket_send(&c, SOCKET_CALL("hold", "2"));
     socket_send(&c, SOCKET_CALL("echo", "3"));
@@ -53,7 +39,7 @@ static void texts_behind_the_upgrade_request_are_fed(void **state)
 
 static void notifications_are_not_answered(void **state)
 {
-    open_socket();
+    socket_gate_open();
     socket_send(&c, "{\"jsonrpc\":\"2.0\",\"method\":\"echo\"}");
     socket_send(&c, "{\"jsonrpc\":\"2.0\",\"method\":\"$/anything\"}");
     client_require_nothing(&c);
@@ -64,7 +50,7 @@ static void calls_per_connection_counts_calls_until_they_are_released(void **sta
 {
     gate_set(&gate, "calls_per_connection", "1");
     gate.app.slow_cleanup = true;
-    open_socket();
+    socket_gate_open();
     socket_send(&c, SOCKET_CALL("hold", "1"));
     socket_send(&c, SOCKET_CANCEL("1"));
     socket_require_part(&c, "-32800");
@@ -79,7 +65,7 @@ static void calls_per_connection_counts_calls_until_they_are_released(void **sta
 static void resets_per_second_admits_as_many_at_once_and_more_after_a_while(void **state)
 {
     gate_set(&gate, "resets_per_second", "20");
-    open_socket();
+    socket_gate_open();
     for (int i = 0; i < 20; i++) {
         socket_send(&c, SOCKET_CALL("hold", "1"));
         socket_send(&c, SOCKET_CANCEL("1"));
@@ -101,7 +87,7 @@ static void resets_per_second_admits_as_many_at_once_and_more_after_a_while(void
 static void more_than_resets_per_second_closes_and_cancels_the_rest(void **state)
 {
     gate_set(&gate, "resets_per_second", "2");
-    open_socket();
+    socket_gate_open();
     socket_send(&c, SOCKET_CALL("hold", "0"));
     for (int i = 0; i < 2; i++) {
         socket_send(&c, SOCKET_CALL("hold", "1"));
@@ -119,7 +105,7 @@ static void more_than_resets_per_second_closes_and_cancels_the_rest(void **state
     assert_int_equal(gate.app.kind, CLA_CANCEL_LIMIT);
     assert_int_equal(gate.worker.env.in_flight, 0);
     client_close(&c);
-    require_gone();
+    socket_gate_require_gone();
 }
 
 static void message_bytes_admits_just_so_many(void **state)
@@ -128,7 +114,7 @@ static void message_bytes_admits_just_so_many(void **state)
 
     memset(text + strlen(text), ' ', sizeof text - 1 - strlen(text));
     gate_set(&gate, "message_bytes", "256");
-    open_socket();
+    socket_gate_open();
     socket_send_frame(&c, CLA_WS_TEXT, text, 256);
     socket_require(&c, ECHOED("1"));
     socket_send_frame(&c, CLA_WS_TEXT, text, 257);
@@ -154,7 +140,7 @@ static void send_in_frames(unsigned n)
 static void message_fragments_admits_just_so_many(void **state)
 {
     gate_set(&gate, "message_fragments", "3");
-    open_socket();
+    socket_gate_open();
     send_in_frames(3);
     socket_require(&c, ECHOED("1"));
     send_in_frames(4);
@@ -166,7 +152,7 @@ static void many_texts_at_once_take_turns_with_those_of_others(void **state)
     struct cla_buf texts = {0};
     struct client other;
 
-    open_socket();
+    socket_gate_open();
     socket_upgrade(&other, &gate);
     for (int i = 0; i < 250; i++)
         socket_frame(&texts, CLA_WS_TEXT, SOCKET_CALL("hold", "null"),
@@ -191,7 +177,7 @@ static void what_a_burst_of_texts_left_is_given_back_when_it_is_quiet(void **sta
     struct cla_buf texts = {0};
     char text[96];
 
-    open_socket();
+    socket_gate_open();
     for (int i = 0; i < 200; i++) {
         snprintf(text, sizeof text, "{\"jsonrpc\":\"2.0\",\"id\":%d,\"method\":\"hold\"}", i);
         socket_frame(&texts, CLA_WS_TEXT, text, strlen(text));
@@ -212,32 +198,32 @@ static void what_a_burst_of_texts_left_is_given_back_when_it_is_quiet(void **sta
 
 static void the_peers_close_cancels_and_is_answered(void **state)
 {
-    open_socket();
+    socket_gate_open();
     socket_send(&c, SOCKET_CALL("hold", "1"));
     socket_send_frame(&c, CLA_WS_CLOSE, "\x03\xe8", 2);
     assert_int_equal(gate.app.kind, CLA_CANCEL_DISCONNECT);
     socket_require_close(&c, CLA_WS_NORMAL);
     client_require_end(&c);
     client_close(&c);
-    require_gone();
+    socket_gate_require_gone();
 }
 
 static void calls_may_clean_up_longer_than_their_socket_lives(void **state)
 {
     gate.app.slow_cleanup = true;
-    open_socket();
+    socket_gate_open();
     socket_send(&c, SOCKET_CALL("hold", "1"));
     client_close(&c);
     assert_int_equal(gate.worker.conn_count, 0);
     assert_int_equal(gate.app.over_n, 1);
     assert_int_equal(gate.app.over[0]->request->head.n, strlen(SOCKET_UPGRADE "\r\n"));
     gate.app.slow_cleanup = false;
-    require_gone();
+    socket_gate_require_gone();
 }
 
 static void a_broken_frame_closes_with_its_code_and_cancels(void **state)
 {
-    open_socket();
+    socket_gate_open();
     socket_send(&c, SOCKET_CALL("hold", "1"));
     client_send_bytes(&c, "\x81\x00", 2); /* not masked */
     socket_require_close(&c, CLA_WS_PROTOCOL);
@@ -247,7 +233,7 @@ static void a_broken_frame_closes_with_its_code_and_cancels(void **state)
 
 static void nothing_is_read_behind_our_own_close(void **state)
 {
-    open_socket();
+    socket_gate_open();
     gate_post(&gate, CLA_MESSAGE_DRAIN);
     socket_require_close(&c, CLA_WS_GOING_AWAY);
     socket_send(&c, SOCKET_CALL("echo", "1"));
@@ -257,7 +243,7 @@ static void nothing_is_read_behind_our_own_close(void **state)
 
 static void a_drain_closes_when_the_last_text_is_answered(void **state)
 {
-    open_socket();
+    socket_gate_open();
     socket_send(&c, SOCKET_CALL("hold", "1"));
     gate_post(&gate, CLA_MESSAGE_DRAIN);
     client_require_nothing(&c);
@@ -269,7 +255,7 @@ static void a_drain_closes_when_the_last_text_is_answered(void **state)
 
 static void silence_is_asked_about_and_more_silence_is_a_disconnect(void **state)
 {
-    open_socket();
+    socket_gate_open();
     socket_send(&c, SOCKET_CALL("hold", "1"));
     gate_pass(&gate, 29999);
     client_require_nothing(&c);
@@ -279,12 +265,12 @@ static void silence_is_asked_about_and_more_silence_is_a_disconnect(void **state
     assert_int_equal(gate.app.cancels, 0);
     gate_pass(&gate, 1);
     assert_int_equal(gate.app.kind, CLA_CANCEL_DISCONNECT);
-    require_gone();
+    socket_gate_require_gone();
 }
 
 static void a_pong_is_enough_to_stay(void **state)
 {
-    open_socket();
+    socket_gate_open();
     for (int i = 0; i < 3; i++) {
         gate_pass(&gate, 30000);
         assert_int_equal(socket_take(&c).opcode, CLA_WS_PING);
@@ -297,7 +283,7 @@ static void a_pong_is_enough_to_stay(void **state)
 
 static void writing_to_a_silent_peer_is_no_sign_of_life(void **state)
 {
-    open_socket();
+    socket_gate_open();
     socket_send(&c, SOCKET_CALL("hold", "1"));
     gate_pass(&gate, 20000);
     gate_answer(&gate, 0);
@@ -340,7 +326,7 @@ static void send_blindly(const char *text)
  * the cancel in it never starts. */
 static void case_17_a_cancel_behind_a_result_that_is_not_sent_yet_is_late(void **state)
 {
-    open_socket();
+    socket_gate_open();
     socket_send(&c, SOCKET_CALL("hold", "1"));
     gate_answer(&gate, 0); /* written at the end of the next turn, which reads first */
     send_blindly(SOCKET_CANCEL("1"));
@@ -355,7 +341,7 @@ static void a_slow_reader_may_be_closed_by_a_text_that_is_being_read(void **stat
     char id[1100], text[4096];
 
     gate_set(&gate, "out_bytes", "1KiB");
-    open_socket();
+    socket_gate_open();
     client_narrow(&c);
     memset(id, 'i', sizeof id);
     id[0] = id[sizeof id - 2] = '"';

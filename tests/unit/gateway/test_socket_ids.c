@@ -10,23 +10,9 @@
 
 #define HELD(id) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"result\":\"held\"}"
 
-static void open_socket(void)
-{
-    gate_open_worker(&gate);
-    socket_upgrade(&c, &gate);
-}
-
-/* The worker has let the connection go. */
-static void require_gone(void)
-{
-    gate_turns(&gate);
-    assert_int_equal(gate.worker.conn_count, 0);
-    assert_int_equal(gate.worker.env.in_flight, 0);
-}
-
 static void a_cancel_resets_its_call_only_and_is_answered_once(void **state)
 {
-    open_socket();
+    socket_gate_open();
     socket_send(&c, SOCKET_CALL("hold", "1"));
     socket_send(&c, SOCKET_CALL("hold", "2"));
     socket_send(&c, SOCKET_CANCEL("2"));
@@ -40,7 +26,7 @@ static void a_cancel_resets_its_call_only_and_is_answered_once(void **state)
 
 static void a_cancel_of_what_was_never_there_is_not_late(void **state)
 {
-    open_socket();
+    socket_gate_open();
     socket_send(&c, SOCKET_CANCEL("1"));
     socket_send(&c, SOCKET_CALL("hold", "1"));
     socket_send(&c, SOCKET_CANCEL("2"));
@@ -53,7 +39,7 @@ static void a_cancel_of_what_was_never_there_is_not_late(void **state)
 
 static void a_live_id_is_refused_without_settling_the_first_call(void **state)
 {
-    open_socket();
+    socket_gate_open();
     socket_send(&c, SOCKET_CALL("hold", "1"));
     socket_send(&c, SOCKET_CALL("hold", "1"));
     socket_require_part(&c, "\"id\":null,\"error\":{\"code\":-32600,");
@@ -81,7 +67,7 @@ static void an_id_may_come_again_behind_a_call_that_ends_at_once(void **state)
     static const char *const texts[] = {SOCKET_CALL("echo", "1"), SOCKET_CALL("echo", "1"),
                                         SOCKET_CALL("echo", "2"), SOCKET_CALL("echo", "1")};
 
-    open_socket();
+    socket_gate_open();
     send_together(texts, CLA_ARRAY_LEN(texts));
     socket_require(&c, ECHOED("1"));
     socket_require(&c, ECHOED("2"));
@@ -94,7 +80,7 @@ static void case_19_a_cancel_before_its_request_is_nothing(void **state)
 {
     static const char *const texts[] = {SOCKET_CANCEL("1"), SOCKET_CALL("echo", "1")};
 
-    open_socket();
+    socket_gate_open();
     send_together(texts, CLA_ARRAY_LEN(texts));
     socket_require(&c, ECHOED("1"));
     client_require_nothing(&c);
@@ -105,7 +91,7 @@ static void case_19_a_cancel_before_its_request_is_nothing(void **state)
 static void case_22_a_second_call_of_an_id_outlives_the_clean_up_of_the_first(void **state)
 {
     gate.app.slow_cleanup = true;
-    open_socket();
+    socket_gate_open();
     socket_send(&c, SOCKET_CALL("hold", "7"));
     socket_send(&c, SOCKET_CANCEL("7"));
     socket_require_part(&c, "\"id\":7,\"error\":{\"code\":-32800,");
@@ -125,7 +111,7 @@ static void case_23_a_client_that_counts_past_its_end_is_refused_the_live_id_onl
 {
     char text[64], want[64];
 
-    open_socket();
+    socket_gate_open();
     socket_send(&c, SOCKET_CALL("hold", "3"));
     for (uint32_t id = UINT32_MAX - 5; id != 6; id++) {
         snprintf(text, sizeof text, "{\"jsonrpc\":\"2.0\",\"id\":%u,\"method\":\"echo\"}", id);
@@ -145,7 +131,7 @@ static void an_id_may_not_come_again_behind_a_call_that_waits(void **state)
     static const char *const texts[] = {SOCKET_CALL("hold", "1"), SOCKET_CALL("echo", "1"),
                                         SOCKET_CALL("echo", "1")};
 
-    open_socket();
+    socket_gate_open();
     send_together(texts, CLA_ARRAY_LEN(texts));
     socket_require_part(&c, "\"id\":null,\"error\":{\"code\":-32600");
     socket_require_part(&c, "\"id\":null,\"error\":{\"code\":-32600");
@@ -159,7 +145,7 @@ static void a_cancel_ends_the_first_of_two_with_one_id(void **state)
     static const char *const texts[] = {SOCKET_CALL("hold", "1"), SOCKET_CALL("echo", "1"),
                                         SOCKET_CANCEL("1")};
 
-    open_socket();
+    socket_gate_open();
     send_together(texts, CLA_ARRAY_LEN(texts));
     socket_require_part(&c, "-32800");
     socket_require(&c, ECHOED("1"));
@@ -187,7 +173,7 @@ static void a_call_that_waits_for_its_id_is_dropped_when_the_answer_to_another_c
                                         SOCKET_CALL("hold", "2"), SOCKET_CALL("hold", "2")};
 
     gate_set(&gate, "out_bytes", "1KiB");
-    open_socket();
+    socket_gate_open();
     gate.app.waits = true;
     send_together(texts, CLA_ARRAY_LEN(texts));
     leave_no_room();
@@ -205,7 +191,7 @@ static void a_call_that_waits_for_its_id_is_dropped_with_the_connection(void **s
     static const char *const texts[] = {SOCKET_CALL("hold", "1"), SOCKET_CALL("hold", "1")};
     struct cla_buf bytes = {0};
 
-    open_socket();
+    socket_gate_open();
     for (size_t i = 0; i < CLA_ARRAY_LEN(texts); i++)
         socket_frame(&bytes, CLA_WS_TEXT, texts[i], strlen(texts[i]));
     socket_frame(&bytes, CLA_WS_CLOSE, "\x03\xe8", 2);
@@ -214,12 +200,12 @@ static void a_call_that_waits_for_its_id_is_dropped_with_the_connection(void **s
     socket_require_close(&c, CLA_WS_NORMAL);
     assert_int_equal(gate.app.started, 1);
     client_close(&c);
-    require_gone();
+    socket_gate_require_gone();
 }
 
 static void null_names_no_call_and_may_come_again(void **state)
 {
-    open_socket();
+    socket_gate_open();
     socket_send(&c, SOCKET_CALL("hold", "null"));
     socket_send(&c, SOCKET_CALL("hold", "null"));
     assert_int_equal(gate.app.started, 2);

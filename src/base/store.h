@@ -31,8 +31,8 @@ enum cla_store_verdict {
 typedef enum cla_store_verdict cla_store_fn(void *arg, const struct cla_store_item *old,
                                             struct cla_store_item *fresh);
 
-/* Makes an empty store for so many bytes, keys and what it needs for itself included. Returns 0 or
- * -CLA_ENOMEM. */
+/* Makes an empty store for so many bytes, keys and 48 bytes for each item included, but not the
+ * tables that find them (8 to 16 bytes an item). Returns 0 or -CLA_ENOMEM. */
 int cla_store_new(struct cla_store **out, size_t bytes);
 
 /* Frees all. NULL is fine. */

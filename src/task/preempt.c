@@ -195,7 +195,8 @@ void cla_preempt_end(struct cla_task *task)
     if (p->began_ns == 0)
         return;
     charge(task);
-    check_cpu(cla_task_top(task));
+    if (task->state != CLA_TASK_RUNNING) /* else its body has ended, and what came of it counts */
+        check_cpu(cla_task_top(task));
     if (task->state != CLA_TASK_SLICED)
         task->computed_ns = 0;
     if (task->state != CLA_TASK_SLICED || task->preemptible)

@@ -323,6 +323,19 @@ static void processor_time_adds_up_over_awaits(void **state)
     assert_true(body.own_cancel);
 }
 
+/* What counts is settled: nothing registered for its cancellation is to run any more. */
+static void task_that_has_ended_is_not_cancelled_for_what_it_used_last(void **state)
+{
+    struct fixture *f = *state;
+    struct body body;
+
+    f->sched->preempt.cpu_limit_ns = CLA_NS_PER_MS;
+    fixture_start(f, &body, BURN "for i = 1, 5 do burn() end return 'done'", 0);
+    fixture_run(f);
+    assert_string_equal(body.text, "done");
+    assert_int_equal(body.cancels, 0);
+}
+
 static void less_processor_time_than_the_limit_is_fine(void **state)
 {
     struct fixture *f = *state;
@@ -540,6 +553,7 @@ int main(void)
         TEST(computing_for_less_than_the_limit_between_awaits_is_no_hold),
         TEST(preemptible_task_holds_nobody_up),
         TEST(processor_time_adds_up_over_awaits),
+        TEST(task_that_has_ended_is_not_cancelled_for_what_it_used_last),
         TEST(less_processor_time_than_the_limit_is_fine),
         TEST(cleanup_that_computes_for_ever_is_raised_into_when_grace_is_over),
         TEST(given_up_while_it_computes_it_closes_what_it_has_in_a_few_instructions),

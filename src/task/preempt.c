@@ -220,18 +220,16 @@ static void note_where(const struct cla_task *task)
 /* A Cancel is raised only into what has computed for a while: what just runs when the signal comes,
  * on its way to an await, or after a pcall that has caught the Cancel, is left alone. So a signal
  * changes nothing but the time, however many come, and however long others have the processor. */
-static void raise_if_due(lua_State *L, struct cla_task *task, bool enforced)
+static struct cla_scope *scope_to_raise(const struct cla_task *task, bool enforced)
 {
-    struct cla_scope *scope = cla_scope_to_raise(task);
+    return enforced || task->computed_ns >= COMPUTES_NS ? cla_scope_to_raise(task) : NULL;
+}
 
-    if (scope == NULL || (!enforced && task->computed_ns < COMPUTES_NS))
-        return;
-    task->computed_ns = 0;
-    if (cla_scope_grace_over(task)) {
-        task->sched->preempt.enforced = L;
-        lua_sethook(L, on_hook, LUA_MASKCOUNT, ENFORCED_INSTRUCTIONS);
-    }
-    cla_scope_raise(L, scope);
+/* The next instructions of 'L' are its last, unless it ends or awaits with those. */
+static void enforce(struct cla_preempt *p, lua_State *L)
+{
+    p->enforced = L;
+    lua_sethook(L, on_hook, LUA_MASKCOUNT, ENFORCED_INSTRUCTIONS);
 }
 
 static void on_hook(lua_State *L, lua_Debug *ar)
@@ -239,6 +237,7 @@ static void on_hook(lua_State *L, lua_Debug *ar)
     struct cla_sched *sched = cla_sched_of(L);
     struct cla_task *task = sched->current;
     bool enforced = sched->preempt.enforced == L;
+    struct cla_scope *scope;
 
     (void)ar;
     lua_sethook(L, NULL, 0, 0);
@@ -247,7 +246,15 @@ static void on_hook(lua_State *L, lua_Debug *ar)
         return; /* it was set for a run that is over */
     note_where(task);
     cla_preempt_check(task);
-    raise_if_due(L, task, enforced);
+    scope = scope_to_raise(task, enforced);
+    if (scope != NULL) {
+        task->computed_ns = 0;
+        if (cla_scope_grace_over(task))
+            enforce(&sched->preempt, L);
+        if (sched->preempt.enforced == L && !enforced)
+            return; /* it may be the collector of garbage, or the kernel, that took the time */
+        cla_scope_raise(L, scope);
+    }
     if (!lua_isyieldable(L) || !cla_coro_may_await(task))
         return;
     sched->counters.slices++;

@@ -13,8 +13,8 @@
  *
  * A signal that comes late or for nothing ends some slice early, and that is all. Where the task
  * cannot yield (below a comparator of table.sort, say) the hook only raises. Once the grace of a
- * Cancel is over, it stays, and raises again every 1000 instructions, so that each handler which is
- * left gets somewhere, but none computes on. */
+ * Cancel is over, it stays, and raises 1000 instructions later, and every 1000 from then on, so
+ * that each handler which is left gets somewhere, but none computes on. */
 #ifndef CLA_TASK_PREEMPT_H
 #define CLA_TASK_PREEMPT_H
 

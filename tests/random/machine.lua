@@ -18,6 +18,7 @@ local STEPS_MAX = 20000
 local SOON = 1e-6
 -- Code that has computed for less is not raised into.
 local COMPUTES = 0.004
+local ENFORCED_AFTER = 1000
 
 --- How late anything may be: others may have computed meanwhile.
 function machine.late(p, since)
@@ -371,6 +372,8 @@ function machine.compute(ctx, seconds)
   p.busy = p.busy + seconds
   core.computed()
   core.compute(seconds, not alone)
+  for _ = 1, ENFORCED_AFTER do -- where grace is over it is raised into a few instructions later
+  end
   local base = machine.base(ctx)
   local must = seconds >= COMPUTES and base and must_raise(ctx, base, watch.token, cancela.now())
   core.computed() -- from here on it may be cancelled at the end of a slice without being raised into

@@ -62,7 +62,8 @@ local function report(seed, first)
   end
   lines[#lines + 1] = "\nThe smallest program found that does:\n" .. grammar.text(small)
   lines[#lines + 1] = "\nIts trace (seconds, task, event):\n" .. table.concat(again.trace, "\n")
-  lines[#lines + 1] = "\nBroken:\n" .. table.concat(again.problems, "\n")
+  lines[#lines + 1] = "\nBroken:\n" .. (#again.problems > 0 and table.concat(again.problems, "\n")
+    or "none this time: it depends on something else than the program")
   lines[#lines + 1] = ("\nRepeat it with: scripts/test random --seed %d"):format(seed)
   return table.concat(lines, "\n")
 end

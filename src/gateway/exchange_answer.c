@@ -144,10 +144,10 @@ static bool wait_room(struct cla_call *call, struct cla_writer *writer)
     if (x->origin == NULL)
         return false;
     if (call->state == CLA_CALL_OPEN && x->socket != NULL &&
-        !cla_socket_take_turn(x->socket, writer))
+        !cla_writers_take_turn(&x->socket->writers, writer))
         return true;
     if (call->state != CLA_CALL_OPEN || !call->begun)
-        cla_socket_pass(x->origin); /* it does not write now */
+        cla_writers_pass(&x->origin->writers); /* it does not write now */
     return false;
 }
 

@@ -25,6 +25,11 @@ bool cla_log_level_by_name(struct cla_slice name, enum cla_log_level *level)
     return false;
 }
 
+const char *cla_log_level_name(enum cla_log_level level)
+{
+    return names[level];
+}
+
 /* The time to the millisecond; most lines share it with the one before. */
 static void refresh_stamp(struct cla_log *log)
 {

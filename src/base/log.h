@@ -33,6 +33,9 @@ struct cla_log {
 /* The level called 'name' ("debug" … "off"). Returns false if there is none. */
 bool cla_log_level_by_name(struct cla_slice name, enum cla_log_level *level);
 
+/* Its name: "debug". */
+const char *cla_log_level_name(enum cla_log_level level);
+
 /* True if a line of 'level' would be written: ask before building a costly one. */
 static inline bool cla_log_wants(const struct cla_log *log, enum cla_log_level level)
 {

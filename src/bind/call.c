@@ -134,7 +134,7 @@ static void p_protocol(lua_State *L, struct cla_call *call)
 static void p_generation(lua_State *L, struct cla_call *call)
 {
     (void)call;
-    lua_pushinteger(L, (lua_Integer)cla_script_of(L)->generation);
+    lua_pushinteger(L, (lua_Integer)cla_script_of(L)->app.generation);
 }
 
 static void p_identity(lua_State *L, struct cla_call *call)

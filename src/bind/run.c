@@ -427,6 +427,48 @@ static void cancel(struct cla_app *app, struct cla_call *call, enum cla_cancel_k
         cla_scope_cancel(&task->root, kind, message);
 }
 
+static void end_grace(struct cla_app *app, struct cla_call *call)
+{
+    struct cla_task *task = call->task;
+
+    (void)app;
+    if (task != NULL && task->root.due && !task->root.grace_over)
+        cla_scope_expire(&task->root);
+}
+
+static enum cla_app_phase phase_of(const struct cla_call *call, const struct cla_task *task)
+{
+    if (call->state != CLA_CALL_OPEN)
+        return CLA_APP_CLEANING_UP;
+    if (!call->begun)
+        return CLA_APP_QUEUED;
+    if (task->state == CLA_TASK_RUNNING || task->state == CLA_TASK_SLICED)
+        return CLA_APP_COMPUTING;
+    return task->state == CLA_TASK_READY ? CLA_APP_READY : CLA_APP_WAITING;
+}
+
+static void view(struct cla_app *app, const struct cla_call *call, struct cla_app_view *view)
+{
+    const struct cla_task *task = call->task;
+
+    *view = (struct cla_app_view){.phase = CLA_APP_CLEANING_UP,
+                                  .deadline_ns = call->deadline_ns,
+                                  .generation = app->generation,
+                                  .where = "?"};
+    if (task == NULL)
+        return;
+    view->phase = phase_of(call, task);
+    view->cpu_ns = task->cpu_ns;
+    view->deadline_ns = task->root.token.deadline_ns;
+    if (task->begun)
+        cla_task_where(task, view->where, sizeof view->where);
+}
+
+static uint64_t memory(struct cla_app *app)
+{
+    return cla_vm_memory(script_of(app)->vm);
+}
+
 static void enter_thread(struct cla_app *app)
 {
     struct cla_script *script = script_of(app);
@@ -490,6 +532,9 @@ const struct cla_app_ops cla_run_app_ops = {
     .find = find,
     .start = start,
     .cancel = cancel,
+    .end_grace = end_grace,
+    .view = view,
+    .memory = memory,
     .find_socket = cla_socket_jobs_find,
     .connect = cla_socket_jobs_connect,
     .open = cla_socket_jobs_open,

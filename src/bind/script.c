@@ -43,7 +43,7 @@ int cla_script_new(struct cla_script **out, const struct cla_script_options *opt
     script->call_timeout_ns = options->call_timeout_ns;
     script->max_call_timeout_ns = options->max_call_timeout_ns;
     script->stream_idle_timeout_ns = options->stream_idle_timeout_ns;
-    script->generation = 1;
+    script->app.generation = 1;
     if (cla_vm_new(&script->vm, options->loop, options->log, options->vm_memory, options->grace_ns,
                    &cla_token_sched_ops) != 0)
         goto free_script;
@@ -84,7 +84,7 @@ int cla_script_new_beside(struct cla_script **out, const struct cla_script *scri
     beside->call_timeout_ns = script->call_timeout_ns;
     beside->max_call_timeout_ns = script->max_call_timeout_ns;
     beside->stream_idle_timeout_ns = script->stream_idle_timeout_ns;
-    beside->generation = script->generation;
+    beside->app.generation = script->app.generation;
     *out = beside;
     return 0;
 }

@@ -55,7 +55,6 @@ struct cla_script {
     bool discovers;                                /* the setting discover */
     uint64_t call_timeout_ns, max_call_timeout_ns; /* for the document */
     uint64_t stream_idle_timeout_ns;
-    uint64_t generation;
     struct cla_buf scratch; /* JSON of an error's data */
 };
 

@@ -350,12 +350,17 @@ static struct cla_call *find_call(struct cla_worker *worker, uint64_t id)
     return NULL;
 }
 
-static void kill_call(struct cla_worker *worker, uint64_t id)
+bool cla_worker_kill(struct cla_worker *worker, uint64_t id, bool now)
 {
     struct cla_call *call = find_call(worker, id);
+    struct cla_app *app = worker->env.app;
 
-    if (call != NULL)
-        cla_call_cancel(call, CLA_CANCEL_KILLED, cla_slice(NULL, 0));
+    if (call == NULL || call->id == 0)
+        return false;
+    cla_call_cancel(call, CLA_CANCEL_KILLED, cla_slice(NULL, 0));
+    if (now)
+        app->ops->end_grace(app, call);
+    return true;
 }
 
 void cla_worker_on_message(void *arg, struct cla_message *message)
@@ -375,9 +380,11 @@ void cla_worker_on_message(void *arg, struct cla_message *message)
             cancel_all(worker);
         abandon(worker);
         break;
-    case CLA_MESSAGE_KILL:
-        kill_call(worker, message->call);
+    case CLA_MESSAGE_LOG_LEVEL:
+        worker->env.log->level = (enum cla_log_level)message->count;
         break;
+    case CLA_MESSAGE_SURVEY: /* the server's, which knows who asks */
+    case CLA_MESSAGE_SURVEYED:
     case CLA_MESSAGE_DRAINED:
         break; /* for the control thread */
     }

@@ -98,6 +98,10 @@ void cla_worker_conn_gone(struct cla_worker *worker);
 /* The Date line, fresh to the second. Borrowed until the next call. */
 struct cla_slice cla_worker_date(struct cla_worker *worker);
 
+/* Cancels the call with that number (killed), with 'now' without the grace of clean-up. Returns
+ * false if there is none. Also while its code computes. */
+bool cla_worker_kill(struct cla_worker *worker, uint64_t id, bool now);
+
 /* A message from the control thread: a cla_mailbox_cb; 'arg' is the worker. */
 void cla_worker_on_message(void *arg, struct cla_message *message);
 

@@ -30,6 +30,9 @@ static bool last_request(const struct cla_conn *conn, const struct cla_exchange 
             conn->requests + 1 >= worker->requests_per_connection);
 }
 
+/* With 415: which types and which encodings are taken (RFC 9110 section 12.5.3). */
+#define TYPES_WANTED "Accept-Post: application/json\r\nAccept-Encoding: identity\r\n"
+
 /* The lines that are not in every response: Upgrade, with 426; Allow, with the answer to OPTIONS
  * and with 405 (RFC 9110 section 15.5.6), and those for pages of other sites. */
 static struct cla_slice more_fields(struct cla_worker *worker, const struct cla_exchange *exchange)
@@ -43,6 +46,8 @@ static struct cla_slice more_fields(struct cla_worker *worker, const struct cla_
         (void)cla_buf_add(fields, CLA_LIT(CLA_WS_UPGRADE_REQUIRED));
     if (options || exchange->status == 405)
         (void)cla_buf_printf(fields, "Allow: %s\r\n", route->allow);
+    if (exchange->status == 415)
+        (void)cla_buf_add(fields, CLA_LIT(TYPES_WANTED));
     if (route->origin.n > 0)
         (void)cla_origin_fields(fields, route->origin, options ? route->allow : NULL);
     return cla_buf_slice(fields);

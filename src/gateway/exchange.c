@@ -7,6 +7,7 @@
 #include "gateway/exchange_pool.h"
 #include "gateway/exchange_start.h"
 #include "gateway/proxy.h"
+#include "gateway/route_query.h"
 #include "gateway/socket_out.h"
 #include "gateway/worker.h"
 #include "rpc/connect.h"
@@ -26,7 +27,7 @@ void cla_exchange_maybe_put(struct cla_exchange *x)
 static const struct cla_rpc_protocol *protocol_of(const struct cla_route *route)
 {
     if (route->kind == CLA_ROUTE_UNARY || route->kind == CLA_ROUTE_GET || route->unary_error)
-        return &cla_connect_protocol;
+        return route->connect ? &cla_connect_client_protocol : &cla_connect_protocol;
     return &cla_jsonrpc_protocol;
 }
 

@@ -1,7 +1,7 @@
 #include "gateway/route.h"
 
-#include "base/base64.h"
 #include "gateway/origin.h"
+#include "gateway/route_query.h"
 #include "http/url.h"
 #include "rpc/timeout.h"
 
@@ -17,6 +17,15 @@ static void refuse_unary(struct cla_route *route, int status, enum cla_code code
     refuse(route, status, why);
     route->unary_error = true;
     route->code = code;
+}
+
+/* Of a procedure that the path names, with an error object. */
+static void refuse_call(struct cla_route *route, int status, enum cla_code code, const char *why)
+{
+    if (route->procedure != NULL)
+        refuse_unary(route, status, code, why);
+    else
+        refuse(route, status, why);
 }
 
 /* The header fields that matter here, of all that a head may hold. */
@@ -77,16 +86,25 @@ static bool is_json(struct cla_slice content_type)
     return true;
 }
 
+static bool is_identity(struct cla_slice encoding)
+{
+    return encoding.n == 0 || cla_slice_eq_nocase(encoding, CLA_LIT("identity"));
+}
+
+/* Connect has an unknown encoding be 'unimplemented', and an unknown type 415. */
 static bool check_body(struct cla_route *route, const struct cla_http_head *head,
                        const struct fields *fields)
 {
-    if (fields->content_encoding.n > 0 &&
-        !cla_slice_eq_nocase(fields->content_encoding, CLA_LIT("identity"))) {
-        refuse(route, 415, "Content-Encoding is not supported: send the JSON as it is");
+    bool unary = route->kind == CLA_ROUTE_UNARY;
+
+    if (!is_identity(fields->content_encoding)) {
+        refuse_call(route, unary ? 501 : 415, CLA_CODE_UNIMPLEMENTED,
+                    "Content-Encoding is not supported: send the JSON as it is (identity)");
         return false;
     }
-    if ((head->has_body || route->kind == CLA_ROUTE_JSONRPC) && !is_json(head->content_type)) {
-        refuse(route, 415, "send Content-Type: application/json (use curl --json)");
+    if ((head->has_body || !unary) && !is_json(head->content_type)) {
+        refuse_call(route, 415, CLA_CODE_UNIMPLEMENTED,
+                    "send Content-Type: application/json (use curl --json)");
         return false;
     }
     return true;
@@ -166,10 +184,8 @@ static void read_timeout(struct cla_route *route, const struct fields *fields)
         cla_rpc_timeout_header(fields->connect_timeout, fields->grpc_timeout, &route->timeout_ms);
 
     route->has_timeout = rc == 0;
-    if (rc == -CLA_EINVAL && route->procedure != NULL)
-        refuse_unary(route, 400, CLA_CODE_INVALID_ARGUMENT, why);
-    else if (rc == -CLA_EINVAL)
-        refuse(route, 400, why);
+    if (rc == -CLA_EINVAL)
+        refuse_call(route, 400, CLA_CODE_INVALID_ARGUMENT, why);
 }
 
 static void find_jsonrpc(struct cla_route *route, const struct cla_http_head *head,
@@ -201,6 +217,17 @@ static void find_socket(struct cla_route *route, const struct cla_http_head *hea
         route->kind = CLA_ROUTE_WEBSOCKET;
 }
 
+static void find_get(struct cla_route *route, const struct fields *fields)
+{
+    struct cla_route_fault fault;
+
+    route->kind = CLA_ROUTE_GET;
+    if (cla_route_query_check(route->query, &route->connect, &fault) == 0)
+        read_timeout(route, fields);
+    else
+        refuse_unary(route, fault.status, fault.code, fault.why);
+}
+
 static void find_method(struct cla_route *route, const struct cla_http_head *head,
                         const struct fields *fields)
 {
@@ -214,12 +241,11 @@ static void find_method(struct cla_route *route, const struct cla_http_head *hea
         if (check_body(route, head, fields))
             read_timeout(route, fields);
     } else if (read_only && (head->method == CLA_HTTP_GET || head->method == CLA_HTTP_HEAD)) {
-        route->kind = CLA_ROUTE_GET;
-        read_timeout(route, fields);
+        find_get(route, fields);
     } else {
-        refuse(route, 405,
-               read_only ? "call this procedure with GET or POST"
-                         : "call this procedure with POST (GET needs read_only = true)");
+        refuse_unary(route, 405, CLA_CODE_UNIMPLEMENTED,
+                     read_only ? "call this procedure with GET or POST"
+                               : "call this procedure with POST (GET needs read_only = true)");
     }
 }
 
@@ -248,13 +274,15 @@ static void find_unary(struct cla_route *route, const struct cla_http_head *head
         return;
     }
     if (rc != 0) {
-        refuse(route, 400, "the path holds a malformed percent escape");
+        refuse_unary(route, 400, CLA_CODE_INVALID_ARGUMENT,
+                     "the path holds a malformed percent escape");
         return;
     }
+    route->connect = fields->connect_version.p != NULL;
     route->procedure = app->ops->find(app, cla_buf_slice(name));
     if (route->procedure == NULL)
         refuse_unary(route, 404, CLA_CODE_UNIMPLEMENTED, "no such procedure");
-    else if (fields->connect_version.n > 0 && !cla_slice_eq(fields->connect_version, CLA_LIT("1")))
+    else if (route->connect && !cla_slice_eq(fields->connect_version, CLA_LIT("1")))
         refuse_unary(route, 400, CLA_CODE_INVALID_ARGUMENT, "Connect-Protocol-Version must be 1");
     else
         find_method(route, head, fields);
@@ -297,45 +325,4 @@ void cla_route_find(struct cla_route *route, const struct cla_http_head *head,
     } else {
         refuse(route, 404, "nothing here: procedures are called at /rpc");
     }
-}
-
-struct get_query {
-    struct cla_slice message; /* still encoded */
-    bool base64;
-};
-
-static const char *read_query(struct cla_slice query, struct get_query *out)
-{
-    struct cla_slice name, value;
-
-    while (cla_http_query_next(&query, &name, &value)) {
-        if (cla_slice_eq(name, CLA_LIT("message")))
-            out->message = value;
-        else if (cla_slice_eq(name, CLA_LIT("base64")))
-            out->base64 = cla_slice_eq(value, CLA_LIT("1"));
-        else if (cla_slice_eq(name, CLA_LIT("encoding")) && !cla_slice_eq(value, CLA_LIT("json")))
-            return "encoding must be json";
-        else if (cla_slice_eq(name, CLA_LIT("connect")) && !cla_slice_eq(value, CLA_LIT("v1")))
-            return "connect must be v1";
-    }
-    return NULL;
-}
-
-int cla_route_query_params(struct cla_slice query, struct cla_buf *out, const char **why)
-{
-    struct get_query get = {0};
-    int rc;
-
-    *why = read_query(query, &get);
-    if (*why != NULL)
-        return -CLA_EINVAL;
-    rc = cla_http_percent_decode(out, get.message);
-    if (rc == -CLA_EINVAL)
-        *why = "message holds a malformed percent escape";
-    if (rc == 0 && get.base64) {
-        rc = cla_base64_decode(out);
-        if (rc != 0)
-            *why = "message is not base64";
-    }
-    return rc;
 }

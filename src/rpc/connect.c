@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 
+#include "rpc/protobuf_value.h"
 #include "json/scan.h"
 #include "json/write.h"
 
@@ -15,6 +16,22 @@ const struct cla_rpc_protocol cla_connect_protocol = {
     .status_of_code = true,
     .reply_begin = nothing,
     .reply_end = nothing,
+    .error = cla_connect_error,
+};
+
+static int empty_for_null(struct cla_buf *buf, struct cla_slice id)
+{
+    if (!cla_slice_eq(cla_buf_slice(buf), CLA_LIT("null")))
+        return 0;
+    buf->n = 0;
+    return cla_buf_add(buf, CLA_LIT("{}"));
+}
+
+const struct cla_rpc_protocol cla_connect_client_protocol = {
+    .name = "connect",
+    .status_of_code = true,
+    .reply_begin = nothing,
+    .reply_end = empty_for_null,
     .error = cla_connect_error,
 };
 
@@ -42,13 +59,25 @@ static int add_base64(struct cla_buf *buf, struct cla_slice s)
     return rc;
 }
 
+/* Appends 'data' as a Protobuf message in base64. */
+static int add_message(struct cla_buf *buf, struct cla_slice data)
+{
+    struct cla_buf bytes = {0};
+    int rc = cla_protobuf_value(&bytes, data);
+
+    if (rc == 0)
+        rc = add_base64(buf, cla_buf_slice(&bytes));
+    cla_buf_fini(&bytes);
+    return rc;
+}
+
 static int add_details(struct cla_buf *buf, struct cla_slice data)
 {
     int rc =
-        cla_buf_add(buf, CLA_LIT(",\"details\":[{\"type\":\"cancela.v1.ErrorData\",\"value\":\""));
+        cla_buf_add(buf, CLA_LIT(",\"details\":[{\"type\":\"google.protobuf.Value\",\"value\":\""));
 
     if (rc == 0)
-        rc = add_base64(buf, data);
+        rc = add_message(buf, data);
     if (rc == 0)
         rc = cla_buf_add(buf, CLA_LIT("\",\"debug\":"));
     if (rc == 0)

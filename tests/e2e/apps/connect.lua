@@ -1,0 +1,37 @@
+-- What tests/e2e/connect.test.mjs, connect_client.test.mjs and cors.test.mjs call.
+local cancela = require "cancela"
+local log = cancela.log
+
+local CODES = {
+    "canceled", "unknown", "invalid_argument", "deadline_exceeded", "not_found", "already_exists", "permission_denied",
+    "resource_exhausted", "failed_precondition", "aborted", "out_of_range", "unimplemented", "internal", "unavailable",
+    "data_loss", "unauthenticated",
+}
+
+-- Waits until it is cancelled; logs how.
+local function wait(params, call)
+    call.token:on_cancel(function(reason) log.info(("on_cancel %s %s"):format(params.sentence, reason.kind)) end)
+    local _ <close> = setmetatable({}, { __close = function() log.info("closed " .. params.sentence) end })
+    log.info("started " .. params.sentence)
+    cancela.sleep(60)
+end
+
+return cancela.app {
+    procedures = {
+        codes = function() return CODES end,
+        header = function(params, call) return { value = call.headers[params.name] } end,
+        echo = cancela.procedure { read_only = true, run = function(params) return params end },
+        ["eliza.v1.ElizaService"] = {
+            Say = function(params) return { sentence = "You said: " .. (params.sentence or "") } end,
+            Look = cancela.procedure { read_only = true, run = function(params, call)
+                return { sentence = ("%s by %s"):format(params.sentence, call.headers["content-type"] or "GET") }
+            end },
+            Nothing = function() end,
+            Wait = wait,
+            Fail = function(params)
+                cancela.error { code = params.sentence, message = "as you asked",
+                    data = { user = 7, tags = { "a", "ü" }, ratio = 0.5, ok = true } }
+            end,
+        },
+    },
+}

@@ -1,6 +1,5 @@
 #include "gateway/access.h"
 #include "gateway/conn_time.h"
-#include "gateway/origin.h"
 #include "gateway/socket.h"
 #include "ws/handshake.h"
 
@@ -48,8 +47,8 @@ static struct cla_slice more_fields(struct cla_worker *worker, const struct cla_
         (void)cla_buf_printf(fields, "Allow: %s\r\n", route->allow);
     if (exchange->status == 415)
         (void)cla_buf_add(fields, CLA_LIT(TYPES_WANTED));
-    if (route->origin.n > 0)
-        (void)cla_origin_fields(fields, route->origin, options ? route->allow : NULL);
+    if (worker->rules.origin_count > 0)
+        (void)cla_origin_fields(fields, &route->cors, options ? route->allow : NULL);
     return cla_buf_slice(fields);
 }
 
@@ -74,6 +73,16 @@ void cla_conn_answer(struct cla_conn *conn, const struct cla_exchange *exchange,
         cla_worker_advance_later(conn->worker, conn);
 }
 
+/* A page may read why its request was refused; of the head nothing is known then, or all. */
+static struct cla_slice refusal_fields(struct cla_worker *worker,
+                                       const struct cla_exchange *exchange)
+{
+    worker->scratch.n = 0;
+    if (exchange != NULL && worker->rules.origin_count > 0)
+        (void)cla_origin_fields(&worker->scratch, &exchange->http->route.cors, NULL);
+    return cla_buf_slice(&worker->scratch);
+}
+
 void cla_conn_refuse(struct cla_conn *conn, int status, const char *why)
 {
     struct cla_exchange *exchange = conn->exchange;
@@ -82,15 +91,16 @@ void cla_conn_refuse(struct cla_conn *conn, int status, const char *why)
         .status = status,
         .content_type = "text/plain; charset=utf-8",
         .content_length = text.n,
+        .fields = refusal_fields(conn->worker, exchange),
         .date = cla_worker_date(conn->worker),
         .close = true,
     };
 
     cla_access_refused(&conn->worker->env, cla_conn_peer(conn), status, why);
     conn->exchange = NULL;
+    write_reply(conn, &reply, text);
     if (exchange != NULL)
         cla_exchange_abandon(exchange, CLA_CANCEL_DISCONNECT);
-    write_reply(conn, &reply, text);
 }
 
 void cla_conn_refuse_upgrade(struct cla_conn *conn, int status, const char *why,

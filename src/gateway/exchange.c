@@ -70,7 +70,8 @@ static bool take_head(struct cla_exchange *x, const struct cla_conn *conn,
                    &worker->scratch);
     move_into_copy(&http->route.path, http, head);
     move_into_copy(&http->route.query, http, head);
-    move_into_copy(&http->route.origin, http, head);
+    move_into_copy(&http->route.cors.origin, http, head);
+    move_into_copy(&http->route.cors.headers, http, head);
     return true;
 }
 

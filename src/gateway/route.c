@@ -1,6 +1,5 @@
 #include "gateway/route.h"
 
-#include "gateway/origin.h"
 #include "gateway/route_query.h"
 #include "http/url.h"
 #include "rpc/timeout.h"
@@ -31,6 +30,7 @@ static void refuse_call(struct cla_route *route, int status, enum cla_code code,
 /* The header fields that matter here, of all that a head may hold. */
 struct fields {
     struct cla_slice connect_timeout, grpc_timeout, connect_version, content_encoding, origin;
+    struct cla_slice ask_method, ask_headers, ask_private_network; /* Access-Control-Request-… */
 };
 
 static void take_field(const struct cla_http_field *field, struct cla_slice name,
@@ -62,6 +62,16 @@ static struct fields read_fields(const struct cla_http_head *head)
             break;
         case 24:
             take_field(field, CLA_LIT("connect-protocol-version"), &f.connect_version);
+            break;
+        case 29:
+            take_field(field, CLA_LIT("access-control-request-method"), &f.ask_method);
+            break;
+        case 30:
+            take_field(field, CLA_LIT("access-control-request-headers"), &f.ask_headers);
+            break;
+        case 38:
+            take_field(field, CLA_LIT("access-control-request-private-network"),
+                       &f.ask_private_network);
             break;
         default:
             break;
@@ -159,21 +169,22 @@ static bool host_allowed(struct cla_slice host, const struct cla_route_rules *ru
     return false;
 }
 
-/* Refuses pages of other sites that are not listed; false then. */
+/* False for pages of other sites that are not listed. A private network is for those that are
+ * listed by name: whoever lists all has not thought of it. */
 static bool check_origin(struct cla_route *route, struct cla_slice host,
-                         const struct cla_route_rules *rules, struct cla_slice origin)
+                         const struct cla_route_rules *rules, const struct fields *fields)
 {
-    switch (cla_origin_check(origin, host, rules->origins, rules->origin_count)) {
-    case CLA_ORIGIN_OWN:
-        return true;
-    case CLA_ORIGIN_ALLOWED:
-        route->origin = origin;
-        return true;
-    case CLA_ORIGIN_REFUSED:
-        break;
-    }
-    refuse(route, 403, "the Origin of this page is not allowed: list it in the setting 'origins'");
-    return false;
+    enum cla_origin verdict =
+        cla_origin_check(fields->origin, host, rules->origins, rules->origin_count);
+
+    if (verdict == CLA_ORIGIN_ALLOWED || verdict == CLA_ORIGIN_ANY)
+        route->cors = (struct cla_cors){
+            .origin = fields->origin,
+            .headers = fields->ask_headers,
+            .preflight = fields->ask_method.n > 0,
+            .private_network = verdict == CLA_ORIGIN_ALLOWED &&
+                               cla_slice_eq(fields->ask_private_network, CLA_LIT("true"))};
+    return verdict != CLA_ORIGIN_REFUSED;
 }
 
 static void read_timeout(struct cla_route *route, const struct fields *fields)
@@ -280,7 +291,9 @@ static void find_unary(struct cla_route *route, const struct cla_http_head *head
     }
     route->connect = fields->connect_version.p != NULL;
     route->procedure = app->ops->find(app, cla_buf_slice(name));
-    if (route->procedure == NULL)
+    if (route->procedure == NULL && head->method == CLA_HTTP_OPTIONS && route->cors.preflight)
+        find_jsonrpc(route, head, fields); /* so that the page gets the error of the call itself */
+    else if (route->procedure == NULL)
         refuse_unary(route, 404, CLA_CODE_UNIMPLEMENTED, "no such procedure");
     else if (route->connect && !cla_slice_eq(fields->connect_version, CLA_LIT("1")))
         refuse_unary(route, 400, CLA_CODE_INVALID_ARGUMENT, "Connect-Protocol-Version must be 1");
@@ -295,13 +308,17 @@ void cla_route_find(struct cla_route *route, const struct cla_http_head *head,
     struct cla_http_target target;
     struct fields fields = read_fields(head);
 
+    bool allowed;
+
     *route = (struct cla_route){0};
+    allowed = check_origin(route, head->host, rules, &fields);
     if (cla_http_target_split(head->target, &target) != 0) {
         refuse(route, 400, "malformed request target");
     } else if (loopback && !host_allowed(head->host, rules)) {
         refuse(route, 403, "Host is not a loopback name: list it in the setting 'hosts'");
-    } else if (!check_origin(route, head->host, rules, fields.origin)) {
-        return;
+    } else if (!allowed) {
+        refuse(route, 403,
+               "the Origin of this page is not allowed: list it in the setting 'origins'");
     } else if (cla_slice_eq(target.path, CLA_LIT("/rpc"))) {
         route->path = target.path;
         route->query = target.query;

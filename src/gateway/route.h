@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "gateway/app.h"
+#include "gateway/origin.h"
 #include "http/parser.h"
 
 enum cla_route_kind {
@@ -31,8 +32,7 @@ struct cla_route {
     bool framed;                           /* WEBSOCKET: for calls in binary frames only */
     struct cla_slice path;                 /* WEBSOCKET; points into the head */
     struct cla_slice query;                /* GET, WEBSOCKET; points into the head */
-    struct cla_slice origin;               /* of a page that is to be told that it may call; else
-                                              empty; points into the head */
+    struct cla_cors cors;                  /* its slices point into the head */
     bool has_timeout;                      /* a timeout header was sent */
     uint64_t timeout_ms;                   /* its value */
 };

@@ -40,6 +40,11 @@ static struct send *send_of(struct cla_op *op)
     return CLA_CONTAINER(op, struct send, op);
 }
 
+static struct cla_writers *writers_of(const struct cla_op *op)
+{
+    return &((struct cla_socket *)op->object)->writers;
+}
+
 static void on_room(struct cla_writer *writer)
 {
     cla_op_nudge(&CLA_CONTAINER(writer, struct send, writer)->op);
@@ -63,7 +68,7 @@ static void write_now(struct send *send)
 static bool send_begin(lua_State *L, struct cla_op *op, int at)
 {
     (void)L, (void)at;
-    if (!cla_socket_may_write(op->object))
+    if (!cla_writers_may_write(writers_of(op)))
         return false;
     write_now(send_of(op));
     return true;
@@ -71,7 +76,7 @@ static bool send_begin(lua_State *L, struct cla_op *op, int at)
 
 static void send_enqueue(struct cla_op *op)
 {
-    if (cla_socket_take_turn(op->object, &send_of(op)->writer))
+    if (cla_writers_take_turn(writers_of(op), &send_of(op)->writer))
         cla_op_nudge(op); /* a finalizer has closed the socket since */
 }
 
@@ -79,7 +84,8 @@ static bool send_poll(struct cla_op *op)
 {
     struct send *send = send_of(op);
 
-    if (!cla_list_empty(&send->writer.link) || !cla_socket_take_turn(op->object, &send->writer))
+    if (!cla_list_empty(&send->writer.link) ||
+        !cla_writers_take_turn(writers_of(op), &send->writer))
         return false;
     write_now(send);
     return true;
@@ -94,7 +100,7 @@ static void send_withdraw(struct cla_op *op)
     if (!writer->called)
         return;
     writer->called = false;
-    cla_socket_pass(op->object);
+    cla_writers_pass(writers_of(op));
 }
 
 static int send_push(lua_State *L, struct cla_op *op, int at)
@@ -132,7 +138,7 @@ static int send_message(lua_State *L, enum cla_ws_kind kind)
     struct cla_slice message;
 
     (void)cla_await_check(L);
-    if (cla_socket_may_write(socket)) {
+    if (cla_writers_may_write(&socket->writers)) {
         message.p = lua_tolstring(L, 2, &message.n);
         return push_sent(L, cla_socket_send(socket, kind, message));
     }

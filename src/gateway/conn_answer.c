@@ -19,7 +19,17 @@ static void write_reply(struct cla_conn *conn, const struct cla_http_reply *repl
         cla_worker_flush_later(conn->worker, conn);
 }
 
-static bool last_request(const struct cla_conn *conn, const struct cla_exchange *exchange)
+void cla_conn_answered(struct cla_conn *conn, bool close)
+{
+    conn->exchange = NULL;
+    conn->requests++;
+    if (close)
+        cla_conn_finish(conn);
+    else if (conn->state == CLA_CONN_OPEN && cla_conn_pending(conn) > 0)
+        cla_worker_advance_later(conn->worker, conn);
+}
+
+bool cla_conn_last_request(const struct cla_conn *conn, const struct cla_exchange *exchange)
 {
     const struct cla_worker *worker = conn->worker;
 
@@ -29,8 +39,21 @@ static bool last_request(const struct cla_conn *conn, const struct cla_exchange 
             conn->requests + 1 >= worker->requests_per_connection);
 }
 
+void cla_conn_add_fields(struct cla_buf *fields, const struct cla_exchange *exchange)
+{
+    const struct cla_route *route = &exchange->http->route;
+    bool options = route->kind == CLA_ROUTE_OPTIONS;
+
+    if (exchange->worker->rules.origin_count > 0)
+        (void)cla_origin_fields(fields, &route->cors, options ? route->allow : NULL);
+}
+
 /* With 415: which types and which encodings are taken (RFC 9110 section 12.5.3). */
-#define TYPES_WANTED "Accept-Post: application/json\r\nAccept-Encoding: identity\r\n"
+static void add_types(struct cla_buf *fields, const struct cla_route *route)
+{
+    (void)cla_buf_printf(fields, "Accept-Post: application/json%s\r\nAccept-Encoding: identity\r\n",
+                         route->procedure != NULL ? ", application/connect+json" : "");
+}
 
 /* The lines that are not in every response: Upgrade, with 426; Allow, with the answer to OPTIONS
  * and with 405 (RFC 9110 section 15.5.6), and those for pages of other sites. */
@@ -46,9 +69,8 @@ static struct cla_slice more_fields(struct cla_worker *worker, const struct cla_
     if (options || exchange->status == 405)
         (void)cla_buf_printf(fields, "Allow: %s\r\n", route->allow);
     if (exchange->status == 415)
-        (void)cla_buf_add(fields, CLA_LIT(TYPES_WANTED));
-    if (worker->rules.origin_count > 0)
-        (void)cla_origin_fields(fields, &route->cors, options ? route->allow : NULL);
+        add_types(fields, route);
+    cla_conn_add_fields(fields, exchange);
     return cla_buf_slice(fields);
 }
 
@@ -56,7 +78,7 @@ void cla_conn_answer(struct cla_conn *conn, const struct cla_exchange *exchange,
                      const char *content_type)
 {
     bool body = content_type != NULL && !exchange->http->head_only;
-    bool close = last_request(conn, exchange);
+    bool close = cla_conn_last_request(conn, exchange);
     const struct cla_http_reply reply = {
         .status = exchange->status,
         .content_type = content_type,
@@ -78,8 +100,8 @@ static struct cla_slice refusal_fields(struct cla_worker *worker,
                                        const struct cla_exchange *exchange)
 {
     worker->scratch.n = 0;
-    if (exchange != NULL && worker->rules.origin_count > 0)
-        (void)cla_origin_fields(&worker->scratch, &exchange->http->route.cors, NULL);
+    if (exchange != NULL)
+        cla_conn_add_fields(&worker->scratch, exchange);
     return cla_buf_slice(&worker->scratch);
 }
 

@@ -6,11 +6,13 @@
 #include "gateway/exchange_answer.h"
 #include "gateway/exchange_pool.h"
 #include "gateway/exchange_start.h"
+#include "gateway/exchange_stream.h"
 #include "gateway/proxy.h"
 #include "gateway/route_query.h"
 #include "gateway/socket_out.h"
 #include "gateway/worker.h"
 #include "rpc/connect.h"
+#include "rpc/connect_stream.h"
 #include "rpc/jsonrpc.h"
 
 bool cla_exchange_let_go(const struct cla_exchange *x)
@@ -26,9 +28,17 @@ void cla_exchange_maybe_put(struct cla_exchange *x)
 
 static const struct cla_rpc_protocol *protocol_of(const struct cla_route *route)
 {
+    switch (route->format) {
+    case CLA_ROUTE_CONNECT_STREAM:
+        return &cla_connect_stream_protocol;
+    case CLA_ROUTE_SSE:
+        return &cla_sse_protocol;
+    case CLA_ROUTE_PLAIN:
+        break;
+    }
     if (route->kind == CLA_ROUTE_UNARY || route->kind == CLA_ROUTE_GET || route->unary_error)
         return route->connect ? &cla_connect_client_protocol : &cla_connect_protocol;
-    return &cla_jsonrpc_protocol;
+    return &cla_jsonrpc_http_protocol;
 }
 
 static void reset(struct cla_exchange *x, struct cla_worker *worker)
@@ -256,6 +266,18 @@ bool cla_exchange_judge(struct cla_exchange *x)
     return true;
 }
 
+/* False: out of memory. */
+static bool take_tokens(struct cla_call *call, const struct cla_rpc_options *options)
+{
+    if (options->item_token.n + options->progress_token.n == 0)
+        return true;
+    call->tokens = cla_mem_alloc(sizeof *call->tokens);
+    if (call->tokens == NULL)
+        return false;
+    *call->tokens = (struct cla_call_tokens){options->item_token, options->progress_token};
+    return true;
+}
+
 void cla_exchange_start_request(struct cla_exchange *x, const struct cla_rpc_request *request)
 {
     struct cla_app *app = x->worker->env.app;
@@ -281,6 +303,11 @@ void cla_exchange_start_request(struct cla_exchange *x, const struct cla_rpc_req
     call->params = request->params;
     call->params_meta = request->params_meta;
     set_deadline(x, call, &request->options);
+    if (!take_tokens(call, &request->options)) {
+        cla_exchange_forget_call(x, call);
+        answer_unavailable(x, request->id, "out of memory");
+        return;
+    }
     if (live != NULL)
         postpone(x);
     else
@@ -378,6 +405,10 @@ static void answer_unary_error(struct cla_exchange *x, enum cla_code code, int s
     struct cla_rpc_error error = {.code = code, .message = cla_slice_str(why)};
 
     cla_access_refused(&x->worker->env, x->request.peer, status, why);
+    if (x->request.protocol->stream_type != NULL) {
+        cla_exchange_stream_refuse(x, &error);
+        return;
+    }
     cla_exchange_write_error(x, CLA_LIT("null"), &error);
     x->status = status;
     cla_exchange_answer_calls(x);
@@ -389,9 +420,12 @@ static int read_unary_params(struct cla_exchange *x, struct cla_slice *params, c
 
     if (x->http->route.kind == CLA_ROUTE_GET)
         rc = cla_route_query_params(x->http->route.query, &x->body, why);
-    if (rc == 0)
-        rc = cla_connect_params(cla_buf_slice(&x->body), x->worker->json_depth, params, why);
-    return rc;
+    if (rc != 0)
+        return rc;
+    return (x->http->route.format == CLA_ROUTE_CONNECT_STREAM &&
+                    x->http->route.kind == CLA_ROUTE_UNARY
+                ? cla_connect_stream_params
+                : cla_connect_params)(cla_buf_slice(&x->body), x->worker->json_depth, params, why);
 }
 
 static void run_unary(struct cla_exchange *x)
@@ -415,6 +449,8 @@ static void run_unary(struct cla_exchange *x)
     call->params = params;
     x->unanswered = 1;
     cla_call_set_deadline(call, x->http->route.has_timeout, x->http->route.timeout_ms);
+    if (x->request.protocol->stream_type != NULL)
+        cla_exchange_stream_begin(x);
     cla_call_start(call);
 }
 
@@ -470,6 +506,8 @@ void cla_exchange_abandon(struct cla_exchange *exchange, enum cla_cancel_kind ki
     exchange->conn = NULL;
     exchange->socket = NULL;
     cla_list_remove(&exchange->of_socket);
+    if (exchange->http != NULL)
+        cla_conn_stream_lost(&exchange->http->stream);
     if (exchange->upgrade != NULL)
         cla_socket_forsaken(exchange->upgrade, kind);
     exchange->upgrade = NULL;

@@ -14,6 +14,7 @@
 
 #include "gateway/arrival.h"
 #include "gateway/call.h"
+#include "gateway/conn_stream.h"
 #include "gateway/route.h"
 
 struct cla_conn;
@@ -28,6 +29,7 @@ struct cla_exchange_http {
     bool version_1_0;
     bool head_only; /* HEAD: no body in the response */
     char peer[CLA_PEER_MAX];
+    struct cla_conn_stream stream; /* of a response that goes out in pieces */
 };
 
 struct cla_exchange {

@@ -30,7 +30,9 @@ static void refuse_call(struct cla_route *route, int status, enum cla_code code,
 /* The header fields that matter here, of all that a head may hold. */
 struct fields {
     struct cla_slice connect_timeout, grpc_timeout, connect_version, content_encoding, origin;
+    struct cla_slice stream_encoding;
     struct cla_slice ask_method, ask_headers, ask_private_network; /* Access-Control-Request-… */
+    bool accepts_events;
 };
 
 static void take_field(const struct cla_http_field *field, struct cla_slice name,
@@ -38,6 +40,21 @@ static void take_field(const struct cla_http_field *field, struct cla_slice name
 {
     if (cla_slice_eq_nocase(field->name, name))
         *to = field->value.p != NULL ? field->value : cla_slice("", 0);
+}
+
+/* True for Accept with text/event-stream in its list, whatever its parameters. */
+static bool accepts_events(const struct cla_http_field *field)
+{
+    struct cla_slice list = field->value, item, type;
+
+    if (!cla_slice_eq_nocase(field->name, CLA_LIT("accept")))
+        return false;
+    while (cla_slice_next(&list, ',', &item)) {
+        if (cla_slice_next(&item, ';', &type) &&
+            cla_slice_eq_nocase(type, CLA_LIT("text/event-stream")))
+            return true;
+    }
+    return false;
 }
 
 static struct fields read_fields(const struct cla_http_head *head)
@@ -50,6 +67,7 @@ static struct fields read_fields(const struct cla_http_head *head)
         switch (field->name.n) { /* the lengths sort out nearly all other fields */
         case 6:
             take_field(field, CLA_LIT("origin"), &f.origin);
+            f.accepts_events |= accepts_events(field);
             break;
         case 12:
             take_field(field, CLA_LIT("grpc-timeout"), &f.grpc_timeout);
@@ -62,6 +80,7 @@ static struct fields read_fields(const struct cla_http_head *head)
             break;
         case 24:
             take_field(field, CLA_LIT("connect-protocol-version"), &f.connect_version);
+            take_field(field, CLA_LIT("connect-content-encoding"), &f.stream_encoding);
             break;
         case 29:
             take_field(field, CLA_LIT("access-control-request-method"), &f.ask_method);
@@ -96,6 +115,15 @@ static bool is_json(struct cla_slice content_type)
     return true;
 }
 
+/* A message of Connect's streaming, which has a compression of its own. */
+static bool is_connect_stream(struct cla_slice content_type)
+{
+    struct cla_slice type;
+
+    return cla_slice_next(&content_type, ';', &type) &&
+           cla_slice_eq_nocase(type, CLA_LIT("application/connect+json"));
+}
+
 static bool is_identity(struct cla_slice encoding)
 {
     return encoding.n == 0 || cla_slice_eq_nocase(encoding, CLA_LIT("identity"));
@@ -105,14 +133,20 @@ static bool is_identity(struct cla_slice encoding)
 static bool check_body(struct cla_route *route, const struct cla_http_head *head,
                        const struct fields *fields)
 {
-    bool unary = route->kind == CLA_ROUTE_UNARY;
+    bool call = route->procedure != NULL, stream = route->format == CLA_ROUTE_CONNECT_STREAM;
 
+    if (stream && !is_identity(fields->stream_encoding)) {
+        refuse_unary(
+            route, 501, CLA_CODE_UNIMPLEMENTED,
+            "Connect-Content-Encoding is not supported: send the JSON as it is (identity)");
+        return false;
+    }
     if (!is_identity(fields->content_encoding)) {
-        refuse_call(route, unary ? 501 : 415, CLA_CODE_UNIMPLEMENTED,
+        refuse_call(route, call ? 501 : 415, CLA_CODE_UNIMPLEMENTED,
                     "Content-Encoding is not supported: send the JSON as it is (identity)");
         return false;
     }
-    if ((head->has_body || !unary) && !is_json(head->content_type)) {
+    if ((head->has_body || !call) && !stream && !is_json(head->content_type)) {
         refuse_call(route, 415, CLA_CODE_UNIMPLEMENTED,
                     "send Content-Type: application/json (use curl --json)");
         return false;
@@ -258,6 +292,9 @@ static void find_method(struct cla_route *route, const struct cla_http_head *hea
                      read_only ? "call this procedure with GET or POST"
                                : "call this procedure with POST (GET needs read_only = true)");
     }
+    if (fields->accepts_events && route->format == CLA_ROUTE_PLAIN && !route->unary_error &&
+        head->method != CLA_HTTP_HEAD)
+        route->format = CLA_ROUTE_SSE;
 }
 
 /* Builds the dotted name of /rpc/NAME: slashes and dots name the same path of tables. */
@@ -280,6 +317,8 @@ static void find_unary(struct cla_route *route, const struct cla_http_head *head
 {
     int rc = dotted_name(path, name);
 
+    if (head->method == CLA_HTTP_POST && is_connect_stream(head->content_type))
+        route->format = CLA_ROUTE_CONNECT_STREAM;
     if (rc == -CLA_ENOMEM) {
         refuse(route, 503, "out of memory");
         return;

@@ -19,8 +19,16 @@ enum cla_route_kind {
     CLA_ROUTE_WEBSOCKET, /* GET with an upgrade, of /rpc, /socket or a handler's path */
 };
 
+/* How a procedure at /rpc/NAME answers. */
+enum cla_route_format {
+    CLA_ROUTE_PLAIN,          /* the bare result */
+    CLA_ROUTE_CONNECT_STREAM, /* Connect's server streaming; the params are one message of that */
+    CLA_ROUTE_SSE,            /* server-sent events */
+};
+
 struct cla_route {
     enum cla_route_kind kind;
+    enum cla_route_format format;
     int status;                            /* REFUSE */
     const char *why;                       /* REFUSE: one line for people */
     bool unary_error;                      /* REFUSE: answer with an error object of 'code' */

@@ -17,6 +17,7 @@
 #include "gateway/call_index.h"
 #include "gateway/exchange.h"
 #include "gateway/socket_data.h"
+#include "gateway/writer.h"
 #include "ws/conn.h"
 
 struct cla_socket_inbox;
@@ -37,7 +38,7 @@ struct cla_socket {
     struct cla_link texts;          /* exchanges not yet answered */
     struct cla_link postponed;      /* exchanges whose call's id is that of one not begun */
     struct cla_link judge;          /* in worker->judge, or in none */
-    struct cla_link writers;        /* who waits for room */
+    struct cla_writers writers;     /* who waits for room */
     struct cla_call_index calls;    /* that have an id, not released */
     struct cla_socket_inbox *inbox; /* messages for the handler; NULL: it makes calls */
     struct cla_socket_data data;    /* what scripts keep here */

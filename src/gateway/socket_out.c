@@ -24,42 +24,9 @@ bool cla_socket_has_room(const struct cla_socket *socket)
     return socket->state != CLA_SOCKET_OPEN || waiting(socket->conn) <= socket->worker->out_bytes;
 }
 
-bool cla_socket_may_write(const struct cla_socket *socket)
+bool cla_socket_room_for(const struct cla_writers *writers)
 {
-    return cla_socket_has_room(socket) && cla_list_empty(&socket->writers);
-}
-
-bool cla_socket_take_turn(struct cla_socket *socket, struct cla_writer *writer)
-{
-    bool called = writer->called;
-
-    writer->called = false;
-    if (called ? cla_socket_has_room(socket) : cla_socket_may_write(socket))
-        return true;
-    if (called) /* something that could not wait has taken the room */
-        cla_list_push_front(&socket->writers, &writer->link);
-    else
-        cla_list_push(&socket->writers, &writer->link);
-    return false;
-}
-
-static bool call_next(struct cla_socket *socket)
-{
-    struct cla_link *link = cla_list_pop(&socket->writers);
-    struct cla_writer *writer;
-
-    if (link == NULL)
-        return false;
-    writer = CLA_CONTAINER(link, struct cla_writer, link);
-    writer->called = true;
-    writer->on_room(writer);
-    return true;
-}
-
-void cla_socket_pass(struct cla_socket *socket)
-{
-    if (cla_socket_has_room(socket))
-        (void)call_next(socket);
+    return cla_socket_has_room(CLA_CONTAINER(writers, const struct cla_socket, writers));
 }
 
 void cla_socket_drained(struct cla_socket *socket)
@@ -67,10 +34,9 @@ void cla_socket_drained(struct cla_socket *socket)
     socket->pinged_ns = cla_loop_now_ns(socket->worker->loop); /* none saw the ping before now */
     socket->forced_n = 0;
     if (socket->state == CLA_SOCKET_OPEN)
-        cla_socket_pass(socket);
+        cla_writers_pass(&socket->writers);
     else
-        while (call_next(socket))
-            continue;
+        cla_writers_release(&socket->writers);
 }
 
 int cla_socket_send(struct cla_socket *socket, enum cla_ws_kind kind, struct cla_slice message)
@@ -80,7 +46,7 @@ int cla_socket_send(struct cla_socket *socket, enum cla_ws_kind kind, struct cla
     if (socket->state != CLA_SOCKET_OPEN)
         return -CLA_ECLOSED;
     rc = cla_ws_conn_send(&socket->ws, cla_socket_out(socket), kind, message);
-    cla_socket_pass(socket);
+    cla_writers_pass(&socket->writers);
     return rc;
 }
 

@@ -16,15 +16,8 @@
 /* True if there is room, or nobody to write to. */
 bool cla_socket_has_room(const struct cla_socket *socket);
 
-/* True if one who has not waited may write now: there is room, and nobody waits. */
-bool cla_socket_may_write(const struct cla_socket *socket);
-
-/* Asks for a turn to write. True: it has it, and must write or call cla_socket_pass(). False: it
- * waits, in order, until writer->on_room. */
-bool cla_socket_take_turn(struct cla_socket *socket, struct cla_writer *writer);
-
-/* Calls the next who waits, if there is room. */
-void cla_socket_pass(struct cla_socket *socket);
+/* The same, for socket->writers, where who writes on it waits for room. */
+bool cla_socket_room_for(const struct cla_writers *writers);
 
 /* Everything was written, or the socket is OVER: who waits may go on. For the connection. */
 void cla_socket_drained(struct cla_socket *socket);

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "gateway/conn.h"
 #include "gateway/socket_in.h"
+#include "gateway/socket_out.h"
 #include "gateway/worker.h"
 #include "rpc/frame.h"
 #include "rpc/jsonrpc.h"
@@ -142,7 +143,7 @@ static struct cla_socket *new_socket(struct cla_exchange *exchange,
     cla_list_init(&socket->texts);
     cla_list_init(&socket->postponed);
     cla_list_init(&socket->judge);
-    cla_list_init(&socket->writers);
+    cla_writers_init(&socket->writers, cla_socket_room_for);
     return socket;
 }
 

@@ -11,12 +11,17 @@ static int nothing(struct cla_buf *buf, struct cla_slice id)
     return 0;
 }
 
+static const char no_items[] =
+    "this procedure streams: call it with Content-Type: application/connect+json, or "
+    "with Accept: text/event-stream";
+
 const struct cla_rpc_protocol cla_connect_protocol = {
     .name = "connect",
     .status_of_code = true,
     .reply_begin = nothing,
     .reply_end = nothing,
     .error = cla_connect_error,
+    .no_items = no_items,
 };
 
 static int empty_for_null(struct cla_buf *buf, struct cla_slice id)
@@ -33,6 +38,7 @@ const struct cla_rpc_protocol cla_connect_client_protocol = {
     .reply_begin = nothing,
     .reply_end = empty_for_null,
     .error = cla_connect_error,
+    .no_items = no_items,
 };
 
 /* Appends bytes[0..n), n from 1 to 3, as the n + 1 digits of base64 that they need. */

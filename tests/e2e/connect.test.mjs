@@ -40,11 +40,11 @@ describe('a request', () => {
   });
 
   test('of another content type is 415, and is told which there is', async () => {
-    for (const type of ['application/proto', 'application/connect+json', 'text/plain', 'application/json; charset=latin1',
+    for (const type of ['application/proto', 'application/connect+proto', 'text/plain', 'application/json; charset=latin1',
       'application/grpc-web+json']) {
       const answer = await say({ 'content-type': type });
       assert.match(messageOf(answer, 415, 'unimplemented'), /application\/json/);
-      assert.equal(answer.headers.get('accept-post'), 'application/json');
+      assert.equal(answer.headers.get('accept-post'), 'application/json, application/connect+json');
     }
     const { status, headers } = await ask('/rpc', { body: 'x', headers: { 'content-type': 'text/plain' } });
     assert.deepEqual([status, headers.get('accept-post')], [415, 'application/json']);

@@ -289,18 +289,18 @@ static void writers_get_their_turns_in_order(void **state)
     socket = open_feed();
     fill(socket);
     for (int i = 0; i < 3; i++)
-        assert_false(cla_socket_take_turn(socket, &w[i].base));
+        assert_false(cla_writers_take_turn(&socket->writers, &w[i].base));
     drain();
     assert_int_equal(w[0].calls, 1);
     assert_int_equal(w[1].calls, 0);
-    assert_false(cla_socket_may_write(socket)); /* who comes now is behind those */
-    assert_true(cla_socket_take_turn(socket, &w[0].base));
+    assert_false(cla_writers_may_write(&socket->writers)); /* who comes now is behind those */
+    assert_true(cla_writers_take_turn(&socket->writers, &w[0].base));
     assert_int_equal(cla_socket_send(socket, CLA_WS_KIND_TEXT, CLA_LIT("x")), 0);
     assert_int_equal(w[1].calls, 1);
-    cla_list_remove(&w[2].base.link); /* its wait is cancelled */
-    cla_socket_pass(socket);          /* and the other, whose turn it is, wants it no more */
+    cla_list_remove(&w[2].base.link);   /* its wait is cancelled */
+    cla_writers_pass(&socket->writers); /* and the other, whose turn it is, wants it no more */
     assert_int_equal(w[2].calls, 0);
-    assert_true(cla_socket_may_write(socket));
+    assert_true(cla_writers_may_write(&socket->writers));
 }
 
 static void a_writer_whose_room_was_taken_stays_first(void **state)
@@ -311,11 +311,11 @@ static void a_writer_whose_room_was_taken_stays_first(void **state)
     gate_set(&gate, "out_bytes", "1KiB");
     socket = open_feed();
     fill(socket);
-    assert_false(cla_socket_take_turn(socket, &w[0].base));
-    assert_false(cla_socket_take_turn(socket, &w[1].base));
+    assert_false(cla_writers_take_turn(&socket->writers, &w[0].base));
+    assert_false(cla_writers_take_turn(&socket->writers, &w[1].base));
     drain();
     fill(socket);
-    assert_false(cla_socket_take_turn(socket, &w[0].base));
+    assert_false(cla_writers_take_turn(&socket->writers, &w[0].base));
     drain();
     assert_int_equal(w[0].calls, 2);
     cla_list_remove(&w[1].base.link);
@@ -329,11 +329,11 @@ static void the_end_of_the_socket_wakes_all_writers(void **state)
     gate_set(&gate, "out_bytes", "1KiB");
     socket = cla_socket_hold(open_feed());
     fill(socket);
-    assert_false(cla_socket_take_turn(socket, &w[0].base));
-    assert_false(cla_socket_take_turn(socket, &w[1].base));
+    assert_false(cla_writers_take_turn(&socket->writers, &w[0].base));
+    assert_false(cla_writers_take_turn(&socket->writers, &w[1].base));
     client_close(&c);
     assert_int_equal(w[0].calls + w[1].calls, 2);
-    assert_true(cla_socket_take_turn(socket, &w[0].base));
+    assert_true(cla_writers_take_turn(&socket->writers, &w[0].base));
     assert_int_equal(cla_socket_send(socket, CLA_WS_KIND_TEXT, CLA_LIT("x")), -CLA_ECLOSED);
     cla_socket_release(socket);
 }

@@ -99,6 +99,74 @@ describe('a request', () => {
   });
 });
 
+describe('a stream', () => {
+  const COUNT = '/rpc/eliza.v1.ElizaService/Count', CONNECT = { 'content-type': 'application/connect+json' };
+  const enveloped = (text, flags = 0) => {
+    const head = Buffer.from([flags, 0, 0, 0, 0]);
+    head.writeUInt32BE(Buffer.byteLength(text), 1);
+    return Buffer.concat([head, Buffer.from(text)]);
+  };
+
+  // Resolves to {status, type, frames: [[flags, value]]}.
+  async function stream(path, body, headers = CONNECT) {
+    const response = await fetch(gateway.url + path, { method: 'POST', body, headers });
+    const bytes = Buffer.from(await response.arrayBuffer()), frames = [];
+    for (let at = 0; at < bytes.length;) {
+      const end = at + 5 + bytes.readUInt32BE(at + 1);
+      frames.push([bytes[at], JSON.parse(bytes.toString('utf8', at + 5, end))]);
+      at = end;
+    }
+    return { status: response.status, type: response.headers.get('content-type'), frames };
+  }
+
+  // Requires that the stream is nothing but an error, and gives its message.
+  function messageAtEnd({ status, type, frames }, code) {
+    assert.deepEqual([status, type, frames.length], [200, 'application/connect+json', 1]);
+    assert.deepEqual([frames[0][0], frames[0][1].error.code], [2, code]);
+    return frames[0][1].error.message;
+  }
+
+  test('is 200 and enveloped messages, the last with flag 2', async () => {
+    const { status, type, frames } = await stream(COUNT, enveloped('{"sentence":"x","count":2}'));
+    assert.deepEqual([status, type], [200, 'application/connect+json']);
+    assert.deepEqual(frames, [[0, { sentence: 'x', count: 1 }], [0, { sentence: 'x', count: 2 }], [2, {}]]);
+  });
+
+  test('ends with its error, behind its items', async () => {
+    const { status, frames } = await stream(COUNT, enveloped('{"sentence":"fails","count":1}'));
+    assert.deepEqual([status, frames.length, frames[1][0]], [200, 2, 2]);
+    assert.deepEqual([frames[1][1].error.code, frames[1][1].error.details[0].debug], ['data_loss', { at: 1 }]);
+  });
+
+  test('is 200 for errors before it begins, too', async () => {
+    messageAtEnd(await stream('/rpc/eliza.v1.ElizaService/Shout', enveloped('{}')), 'unimplemented');
+    messageAtEnd(await stream(COUNT, enveloped('{}'), { ...CONNECT, 'connect-timeout-ms': '0' }), 'deadline_exceeded');
+    messageAtEnd(await stream(COUNT, enveloped('{}'), { ...CONNECT, 'connect-timeout-ms': 'x' }), 'invalid_argument');
+    messageAtEnd(await stream(COUNT, enveloped('{}'), { ...CONNECT, 'connect-protocol-version': '2' }), 'invalid_argument');
+    messageAtEnd(await stream(COUNT, enveloped('{')), 'invalid_argument');
+    for (const body of ['', '\0\0\0', enveloped('{}').subarray(0, 6), Buffer.concat([enveloped('{}'), enveloped('{}')])]) {
+      messageAtEnd(await stream(COUNT, body), 'invalid_argument');
+    }
+  });
+
+  test('in an encoding that is not supported is unimplemented', async () => {
+    const said = { ...CONNECT, 'connect-content-encoding': 'gzip' };
+    assert.match(messageAtEnd(await stream(COUNT, enveloped('{}', 1), said), 'unimplemented'), /identity/);
+    assert.match(messageAtEnd(await stream(COUNT, enveloped('{}'), { ...CONNECT, 'content-encoding': 'gzip' }), 'unimplemented'), /identity/);
+    messageAtEnd(await stream(COUNT, enveloped('{}', 1)), 'invalid_argument');
+  });
+
+  test('of a procedure that does not stream is its result', async () => {
+    assert.deepEqual((await stream(SAY, enveloped('{"sentence":"hi"}'))).frames, [[0, { sentence: 'You said: hi' }], [2, {}]]);
+  });
+
+  test('is not for those who ask for one message, who are told so', async () => {
+    const message = messageOf(await ask(COUNT, { body: '{"sentence":"x","count":2}' }), 400, 'failed_precondition');
+    assert.match(message, /application\/connect\+json/);
+    messageOf(await ask(COUNT, { method: 'GET' }), 400, 'failed_precondition');
+  });
+});
+
 describe('a result of nothing', () => {
   const nothing = (headers) => ask('/rpc/eliza.v1.ElizaService/Nothing', { body: '{}', headers });
 

@@ -16,6 +16,19 @@ local function wait(params, call)
     cancela.sleep(60)
 end
 
+-- Items 1, 2, …; logs how it ended.
+local function count(params, call)
+    call.token:on_cancel(function(reason) log.info(("on_cancel %s %s"):format(params.sentence, reason.kind)) end)
+    local _ <close> = setmetatable({}, { __close = function() log.info("closed " .. params.sentence) end })
+    for i = 1, params.count or math.huge do
+        call:send { sentence = params.sentence, count = i }
+        if not params.count then cancela.sleep(0.005) end
+    end
+    if params.sentence == "fails" then
+        cancela.error { code = "data_loss", message = "the rest is lost", data = { at = params.count } }
+    end
+end
+
 return cancela.app {
     procedures = {
         codes = function() return CODES end,
@@ -28,6 +41,8 @@ return cancela.app {
             end },
             Nothing = function() end,
             Wait = wait,
+            Count = cancela.procedure { stream = true, read_only = true, run = count },
+            Endless = cancela.procedure { stream = true, run = count },
             Fail = function(params)
                 cancela.error { code = params.sentence, message = "as you asked",
                     data = { user = 7, tags = { "a", "ü" }, ratio = 0.5, ok = true } }

@@ -405,6 +405,8 @@ static void answer_unary_error(struct cla_exchange *x, enum cla_code code, int s
     struct cla_rpc_error error = {.code = code, .message = cla_slice_str(why)};
 
     cla_access_refused(&x->worker->env, x->request.peer, status, why);
+    if (x->http->route.format == CLA_ROUTE_SSE)
+        x->request.protocol = &cla_connect_protocol; /* EventSource looks at the status */
     if (x->request.protocol->stream_type != NULL) {
         cla_exchange_stream_refuse(x, &error);
         return;
@@ -443,14 +445,14 @@ static void run_unary(struct cla_exchange *x)
         answer_unary_error(x, CLA_CODE_INVALID_ARGUMENT, 400, why);
         return;
     }
+    if (x->request.protocol->stream_type != NULL && !cla_exchange_stream_begin(x))
+        return;
     call = new_call(x, CLA_LIT("null")); /* the first: it is part of the exchange */
     call->procedure = x->http->route.procedure;
     call->name = call->procedure->name;
     call->params = params;
     x->unanswered = 1;
     cla_call_set_deadline(call, x->http->route.has_timeout, x->http->route.timeout_ms);
-    if (x->request.protocol->stream_type != NULL)
-        cla_exchange_stream_begin(x);
     cla_call_start(call);
 }
 

@@ -19,9 +19,15 @@ static struct cla_slice more_fields(const struct cla_exchange *x)
     return cla_buf_slice(fields);
 }
 
-void cla_exchange_stream_begin(struct cla_exchange *x)
+bool cla_exchange_stream_begin(struct cla_exchange *x)
 {
+    x->reading = true;
     cla_conn_stream_begin(x, x->request.protocol->stream_type, more_fields(x));
+    x->reading = false;
+    if (x->conn != NULL)
+        return true;
+    cla_exchange_maybe_put(x);
+    return false;
 }
 
 /* Nil is no item. */
@@ -66,10 +72,9 @@ void cla_exchange_stream_end(struct cla_exchange *x)
 
 void cla_exchange_stream_refuse(struct cla_exchange *x, const struct cla_rpc_error *error)
 {
-    x->reading = true;
-    cla_exchange_stream_begin(x);
+    if (!cla_exchange_stream_begin(x))
+        return;
     cla_exchange_write_error(x, CLA_LIT("null"), error);
-    x->reading = false;
     cla_exchange_stream_end(x);
 }
 

@@ -10,8 +10,8 @@
 
 #include "gateway/exchange.h"
 
-/* Begins to answer over HTTP in pieces. */
-void cla_exchange_stream_begin(struct cla_exchange *x);
+/* Begins to answer over HTTP in pieces. False: there was no memory, and the exchange is over. */
+bool cla_exchange_stream_begin(struct cla_exchange *x);
 
 /* Answers over HTTP in one piece: 'error', before there was a call. */
 void cla_exchange_stream_refuse(struct cla_exchange *x, const struct cla_rpc_error *error);

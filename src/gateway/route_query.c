@@ -3,25 +3,25 @@
 #include "base/base64.h"
 #include "http/url.h"
 
-static int fault(struct cla_route_fault *to, int status, enum cla_code code, const char *why)
+static int refuse(struct cla_route_fault *to, int status, enum cla_code code, const char *why)
 {
     *to = (struct cla_route_fault){status, code, why};
     return -CLA_EINVAL;
 }
 
-int cla_route_query_check(struct cla_slice query, bool *connect, struct cla_route_fault *to)
+int cla_route_query_check(struct cla_slice query, bool *connect, struct cla_route_fault *fault)
 {
     struct cla_slice name, value;
 
     while (cla_http_query_next(&query, &name, &value)) {
         if (cla_slice_eq(name, CLA_LIT("encoding")) && !cla_slice_eq(value, CLA_LIT("json")))
-            return fault(to, 415, CLA_CODE_UNIMPLEMENTED, "encoding must be json");
+            return refuse(fault, 415, CLA_CODE_UNIMPLEMENTED, "encoding must be json");
         if (cla_slice_eq(name, CLA_LIT("compression")) && value.n > 0 &&
             !cla_slice_eq(value, CLA_LIT("identity")))
-            return fault(to, 501, CLA_CODE_UNIMPLEMENTED,
-                         "compression is not supported: send the message as it is (identity)");
+            return refuse(fault, 501, CLA_CODE_UNIMPLEMENTED,
+                          "compression is not supported: send the message as it is (identity)");
         if (cla_slice_eq(name, CLA_LIT("connect")) && !cla_slice_eq(value, CLA_LIT("v1")))
-            return fault(to, 400, CLA_CODE_INVALID_ARGUMENT, "connect must be v1");
+            return refuse(fault, 400, CLA_CODE_INVALID_ARGUMENT, "connect must be v1");
         *connect = *connect || cla_slice_eq(name, CLA_LIT("connect"));
     }
     return 0;

@@ -242,6 +242,35 @@ describe('a page in Chromium', { skip }, () => {
     assert.ok(names.includes('date'), names.join());
   });
 
+  test('streams: with EventSource, and with fetch, which it aborts', async () => {
+    const events = await page.evaluate((url) => new Promise((resolve) => {
+      const source = new EventSource(url), heard = [];
+      for (const type of ['message', 'progress', 'end']) {
+        source.addEventListener(type, ({ data }) => {
+          heard.push([type, JSON.parse(data)]);
+          if (type !== 'end') return;
+          source.close();
+          resolve(heard);
+        });
+      }
+      source.onerror = () => resolve([...heard, 'error']);
+    }), `${proxy.url}/rpc/watch?message=${encodeURIComponent('{"n":1}')}`);
+    assert.deepEqual(events, [['progress', { done: 1 }], ['message', { n: 1, text: 'two\nlines' }], ['message', 'done!'], ['end', {}]]);
+    const name = await page.evaluate(async (url) => {
+      const controller = new AbortController(), json = '{"sentence":"streamed page"}';
+      const response = await fetch(url, {
+        method: 'POST', body: `\0\0\0\0${String.fromCharCode(json.length)}${json}`, signal: controller.signal,
+        headers: { 'Content-Type': 'application/connect+json', 'Connect-Protocol-Version': '1' },
+      });
+      const reader = response.body.getReader();
+      await reader.read();
+      controller.abort();
+      return reader.read().catch((error) => error.name);
+    }, `${proxy.url}/rpc/eliza.v1.ElizaService/Endless`);
+    assert.equal(name, 'AbortError');
+    await server.log(/on_cancel streamed page disconnect/);
+  });
+
   test('does not get an answer to a request with credentials', async () => {
     assert.deepEqual(await ask(page, SAY, { credentials: 'include' }), { failed: 'TypeError' });
   });

@@ -32,6 +32,17 @@ end
 return cancela.app {
     procedures = {
         codes = function() return CODES end,
+        -- Lines, progress and items by turns, then a result or an error.
+        watch = cancela.procedure { stream = true, read_only = true, run = function(params, call)
+            for i = 1, params.n do
+                call:progress { done = i / params.n }
+                call:send { n = i, text = "two\nlines" }
+            end
+            if params.fails then
+                cancela.error { code = "aborted", message = "as you asked", data = { n = params.n } }
+            end
+            return "done!"
+        end },
         header = function(params, call) return { value = call.headers[params.name] } end,
         echo = cancela.procedure { read_only = true, run = function(params) return params end },
         ["eliza.v1.ElizaService"] = {

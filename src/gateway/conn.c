@@ -140,13 +140,12 @@ static void on_end(void *arg)
         cla_conn_refuse(conn, 503, "out of memory");
 }
 
-/* It will be refused, but by what it says of its page. */
+/* It will be refused, in the form that it asks for. */
 static void on_too_large(void *arg, const struct cla_http_head *head)
 {
     struct cla_conn *conn = arg;
 
-    if (conn->worker->rules.origin_count > 0)
-        conn->exchange = cla_exchange_get(conn, head, conn->received_ns);
+    conn->exchange = cla_exchange_get(conn, head, conn->received_ns);
 }
 
 const struct cla_http_events cla_conn_http_events = {on_head, on_body, on_end, on_too_large};

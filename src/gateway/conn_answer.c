@@ -1,6 +1,7 @@
 #include "gateway/access.h"
 #include "gateway/conn_time.h"
 #include "gateway/socket.h"
+#include "rpc/connect.h"
 #include "ws/handshake.h"
 
 static void write_reply(struct cla_conn *conn, const struct cla_http_reply *reply,
@@ -105,13 +106,40 @@ static struct cla_slice refusal_fields(struct cla_worker *worker,
     return cla_buf_slice(&worker->scratch);
 }
 
+static enum cla_code code_of(int status)
+{
+    switch (status) {
+    case 408:
+        return CLA_CODE_DEADLINE_EXCEEDED;
+    case 413:
+        return CLA_CODE_RESOURCE_EXHAUSTED;
+    case 503:
+        return CLA_CODE_UNAVAILABLE;
+    default:
+        return CLA_CODE_INVALID_ARGUMENT;
+    }
+}
+
+/* Writes the refusal of a call as an error object; false: a line of text is wanted. */
+static bool write_error(struct cla_buf *to, const struct cla_exchange *exchange, int status,
+                        const char *why)
+{
+    const struct cla_rpc_error error = {.code = code_of(status), .message = cla_slice_str(why)};
+
+    return exchange != NULL && exchange->http->route.kind == CLA_ROUTE_UNARY &&
+           exchange->http->route.format != CLA_ROUTE_CONNECT_STREAM &&
+           cla_connect_error(to, cla_slice(NULL, 0), &error) == 0;
+}
+
 void cla_conn_refuse(struct cla_conn *conn, int status, const char *why)
 {
     struct cla_exchange *exchange = conn->exchange;
-    struct cla_slice text = cla_slice_str(why);
+    struct cla_buf error = {0};
+    bool object = write_error(&error, exchange, status, why);
+    struct cla_slice text = object ? cla_buf_slice(&error) : cla_slice_str(why);
     const struct cla_http_reply reply = {
         .status = status,
-        .content_type = "text/plain; charset=utf-8",
+        .content_type = object ? "application/json" : "text/plain; charset=utf-8",
         .content_length = text.n,
         .fields = refusal_fields(conn->worker, exchange),
         .date = cla_worker_date(conn->worker),
@@ -121,6 +149,7 @@ void cla_conn_refuse(struct cla_conn *conn, int status, const char *why)
     cla_access_refused(&conn->worker->env, cla_conn_peer(conn), status, why);
     conn->exchange = NULL;
     write_reply(conn, &reply, text);
+    cla_buf_fini(&error);
     if (exchange != NULL)
         cla_exchange_abandon(exchange, CLA_CANCEL_DISCONNECT);
 }

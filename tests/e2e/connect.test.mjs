@@ -93,6 +93,23 @@ describe('a request', () => {
     messageOf(await ask('/rpc/eliza.v1.ElizaService/Shout', { body: '{}' }), 404, 'unimplemented');
   });
 
+  test('whose body is too large or too slow is told so in an error object', async (t) => {
+    const small = await start('connect.lua', ['--body-bytes', '100', '--body-timeout', '50ms']);
+    t.after(() => small.hangUp().stop());
+    const send = async (lines, body) => {
+      const raw = await open(t, small);
+      raw.send(`POST ${SAY} HTTP/1.1\r\nHost: ${small.address}\r\nContent-Type: application/json\r\n${lines}\r\n\r\n${body}`);
+      const answer = await raw.response();
+      const { code, message } = JSON.parse(answer.body);
+      assert.deepEqual([answer.headers.get('content-type'), answer.headers.get('connection')], ['application/json', 'close']);
+      return [answer.status, code, message];
+    };
+    const large = [413, 'resource_exhausted', 'the body is larger than 100 bytes'];
+    assert.deepEqual(await send('Content-Length: 101', ''), large);
+    assert.deepEqual(await send('Transfer-Encoding: chunked', `65\r\n${'x'.repeat(101)}\r\n`), large);
+    assert.deepEqual(await send('Content-Length: 9', '{'), [408, 'deadline_exceeded', 'the body took too long (body_timeout)']);
+  });
+
   test('whose body is no message is an invalid argument', async () => {
     messageOf(await say({}, '{"sentence":'), 400, 'invalid_argument');
     messageOf(await say({}, '"hi"'), 400, 'invalid_argument');

@@ -84,10 +84,11 @@ describe('unary', () => {
     assert.deepEqual(said.map(({ sentence }) => sentence), Array.from({ length: 100 }, (_, i) => `You said: ${i}`));
   });
 
-  test('makes a code of a status without an error object', async (t) => {
-    const small = await start('connect.lua', ['--body-bytes', '100']);
-    t.after(() => small.hangUp().stop());
-    assert.equal(coded(await failure(client(small).say({ sentence: 'x'.repeat(200) }))), 'Unknown');
+  test('is told of what is too large, and makes a code of a status without an error object', async (t) => {
+    const small = await start('connect.lua', ['--body-bytes', '100', '--head-bytes', '1KiB']);
+    t.after(() => small.stop());
+    assert.equal(coded(await failure(client(small).say({ sentence: 'x'.repeat(200) }))), 'ResourceExhausted');
+    assert.equal(coded(await failure(client(small).say({}, { headers: { 'x-large': 'x'.repeat(1024) } }))), 'Unknown');
     const forbidden = failure(client(small).say({}, { headers: { origin: 'https://page.example' } }));
     assert.equal(coded(await forbidden), 'PermissionDenied');
   });

@@ -129,7 +129,7 @@ static void on_message_end(void *arg)
     client->complete = true;
 }
 
-static const struct cla_http_events http_events = {on_head, on_body, on_message_end};
+static const struct cla_http_events http_events = {on_head, on_body, on_message_end, NULL};
 
 /* True if it answers our request. An error about a request that the server could not read has no
  * id to go by. */

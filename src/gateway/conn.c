@@ -140,7 +140,15 @@ static void on_end(void *arg)
         cla_conn_refuse(conn, 503, "out of memory");
 }
 
-const struct cla_http_events cla_conn_http_events = {on_head, on_body, on_end};
+/* It will be refused, in the form that it asks for. */
+static void on_too_large(void *arg, const struct cla_http_head *head)
+{
+    struct cla_conn *conn = arg;
+
+    conn->exchange = cla_exchange_get(conn, head, conn->received_ns);
+}
+
+const struct cla_http_events cla_conn_http_events = {on_head, on_body, on_end, on_too_large};
 
 /* Parsers are large, and most connections quiet: one is held only while it has something in it. */
 static void lend_parser(struct cla_conn *conn)

@@ -1,7 +1,7 @@
 #include "gateway/access.h"
 #include "gateway/conn_time.h"
-#include "gateway/origin.h"
 #include "gateway/socket.h"
+#include "rpc/connect.h"
 #include "ws/handshake.h"
 
 static void write_reply(struct cla_conn *conn, const struct cla_http_reply *reply,
@@ -45,8 +45,15 @@ void cla_conn_add_fields(struct cla_buf *fields, const struct cla_exchange *exch
     const struct cla_route *route = &exchange->http->route;
     bool options = route->kind == CLA_ROUTE_OPTIONS;
 
-    if (route->origin.n > 0)
-        (void)cla_origin_fields(fields, route->origin, options ? route->allow : NULL);
+    if (exchange->worker->rules.origin_count > 0)
+        (void)cla_origin_fields(fields, &route->cors, options ? route->allow : NULL);
+}
+
+/* With 415: which types and which encodings are taken (RFC 9110 section 12.5.3). */
+static void add_types(struct cla_buf *fields, const struct cla_route *route)
+{
+    (void)cla_buf_printf(fields, "Accept-Post: application/json%s\r\nAccept-Encoding: identity\r\n",
+                         route->procedure != NULL ? ", application/connect+json" : "");
 }
 
 /* The lines that are not in every response: Upgrade, with 426; Allow, with the answer to OPTIONS
@@ -62,6 +69,8 @@ static struct cla_slice more_fields(struct cla_worker *worker, const struct cla_
         (void)cla_buf_add(fields, CLA_LIT(CLA_WS_UPGRADE_REQUIRED));
     if (options || exchange->status == 405)
         (void)cla_buf_printf(fields, "Allow: %s\r\n", route->allow);
+    if (exchange->status == 415)
+        add_types(fields, route);
     cla_conn_add_fields(fields, exchange);
     return cla_buf_slice(fields);
 }
@@ -87,23 +96,62 @@ void cla_conn_answer(struct cla_conn *conn, const struct cla_exchange *exchange,
         cla_worker_advance_later(conn->worker, conn);
 }
 
+/* A page may read why its request was refused; of the head nothing is known then, or all. */
+static struct cla_slice refusal_fields(struct cla_worker *worker,
+                                       const struct cla_exchange *exchange)
+{
+    worker->scratch.n = 0;
+    if (exchange != NULL)
+        cla_conn_add_fields(&worker->scratch, exchange);
+    return cla_buf_slice(&worker->scratch);
+}
+
+static enum cla_code code_of(int status)
+{
+    switch (status) {
+    case 408:
+        return CLA_CODE_DEADLINE_EXCEEDED;
+    case 413:
+        return CLA_CODE_RESOURCE_EXHAUSTED;
+    case 503:
+        return CLA_CODE_UNAVAILABLE;
+    default:
+        return CLA_CODE_INVALID_ARGUMENT;
+    }
+}
+
+/* Writes the refusal of a call as an error object; false: a line of text is wanted. */
+static bool write_error(struct cla_buf *to, const struct cla_exchange *exchange, int status,
+                        const char *why)
+{
+    const struct cla_rpc_error error = {.code = code_of(status), .message = cla_slice_str(why)};
+
+    return exchange != NULL && exchange->http->route.kind == CLA_ROUTE_UNARY &&
+           exchange->http->route.format != CLA_ROUTE_CONNECT_STREAM &&
+           cla_connect_error(to, cla_slice(NULL, 0), &error) == 0;
+}
+
 void cla_conn_refuse(struct cla_conn *conn, int status, const char *why)
 {
     struct cla_exchange *exchange = conn->exchange;
-    struct cla_slice text = cla_slice_str(why);
+    struct cla_buf error = {0};
+    bool object = write_error(&error, exchange, status, why);
+    struct cla_slice text = object ? cla_buf_slice(&error) : cla_slice_str(why);
     const struct cla_http_reply reply = {
         .status = status,
-        .content_type = "text/plain; charset=utf-8",
+        .content_type = object ? "application/json" : "text/plain; charset=utf-8",
         .content_length = text.n,
+        .fields = refusal_fields(conn->worker, exchange),
         .date = cla_worker_date(conn->worker),
         .close = true,
     };
 
     cla_access_refused(&conn->worker->env, cla_conn_peer(conn), status, why);
     conn->exchange = NULL;
+    write_reply(conn, &reply, text);
+    cla_buf_fini(&error);
     if (exchange != NULL)
         cla_exchange_abandon(exchange, CLA_CANCEL_DISCONNECT);
-    write_reply(conn, &reply, text);
 }
 
 void cla_conn_refuse_upgrade(struct cla_conn *conn, int status, const char *why,

@@ -8,6 +8,7 @@
 #include "gateway/exchange_start.h"
 #include "gateway/exchange_stream.h"
 #include "gateway/proxy.h"
+#include "gateway/route_query.h"
 #include "gateway/socket_out.h"
 #include "gateway/worker.h"
 #include "rpc/connect.h"
@@ -36,7 +37,7 @@ static const struct cla_rpc_protocol *protocol_of(const struct cla_route *route)
         break;
     }
     if (route->kind == CLA_ROUTE_UNARY || route->kind == CLA_ROUTE_GET || route->unary_error)
-        return &cla_connect_protocol;
+        return route->connect ? &cla_connect_client_protocol : &cla_connect_protocol;
     return &cla_jsonrpc_http_protocol;
 }
 
@@ -79,7 +80,8 @@ static bool take_head(struct cla_exchange *x, const struct cla_conn *conn,
                    &worker->scratch);
     move_into_copy(&http->route.path, http, head);
     move_into_copy(&http->route.query, http, head);
-    move_into_copy(&http->route.origin, http, head);
+    move_into_copy(&http->route.cors.origin, http, head);
+    move_into_copy(&http->route.cors.headers, http, head);
     return true;
 }
 

@@ -1,7 +1,6 @@
 #include "gateway/route.h"
 
-#include "base/base64.h"
-#include "gateway/origin.h"
+#include "gateway/route_query.h"
 #include "http/url.h"
 #include "rpc/timeout.h"
 
@@ -19,10 +18,20 @@ static void refuse_unary(struct cla_route *route, int status, enum cla_code code
     route->code = code;
 }
 
+/* Of a procedure that the path names, with an error object. */
+static void refuse_call(struct cla_route *route, int status, enum cla_code code, const char *why)
+{
+    if (route->procedure != NULL)
+        refuse_unary(route, status, code, why);
+    else
+        refuse(route, status, why);
+}
+
 /* The header fields that matter here, of all that a head may hold. */
 struct fields {
     struct cla_slice connect_timeout, grpc_timeout, connect_version, content_encoding, origin;
     struct cla_slice stream_encoding;
+    struct cla_slice ask_method, ask_headers, ask_private_network; /* Access-Control-Request-… */
     bool accepts_events;
 };
 
@@ -73,6 +82,16 @@ static struct fields read_fields(const struct cla_http_head *head)
             take_field(field, CLA_LIT("connect-protocol-version"), &f.connect_version);
             take_field(field, CLA_LIT("connect-content-encoding"), &f.stream_encoding);
             break;
+        case 29:
+            take_field(field, CLA_LIT("access-control-request-method"), &f.ask_method);
+            break;
+        case 30:
+            take_field(field, CLA_LIT("access-control-request-headers"), &f.ask_headers);
+            break;
+        case 38:
+            take_field(field, CLA_LIT("access-control-request-private-network"),
+                       &f.ask_private_network);
+            break;
         default:
             break;
         }
@@ -110,21 +129,26 @@ static bool is_identity(struct cla_slice encoding)
     return encoding.n == 0 || cla_slice_eq_nocase(encoding, CLA_LIT("identity"));
 }
 
+/* Connect has an unknown encoding be 'unimplemented', and an unknown type 415. */
 static bool check_body(struct cla_route *route, const struct cla_http_head *head,
                        const struct fields *fields)
 {
-    if (route->format == CLA_ROUTE_CONNECT_STREAM && !is_identity(fields->stream_encoding)) {
-        refuse_unary(route, 501, CLA_CODE_UNIMPLEMENTED,
-                     "Connect-Content-Encoding is not supported: send the JSON as it is");
+    bool call = route->procedure != NULL, stream = route->format == CLA_ROUTE_CONNECT_STREAM;
+
+    if (stream && !is_identity(fields->stream_encoding)) {
+        refuse_unary(
+            route, 501, CLA_CODE_UNIMPLEMENTED,
+            "Connect-Content-Encoding is not supported: send the JSON as it is (identity)");
         return false;
     }
     if (!is_identity(fields->content_encoding)) {
-        refuse(route, 415, "Content-Encoding is not supported: send the JSON as it is");
+        refuse_call(route, call ? 501 : 415, CLA_CODE_UNIMPLEMENTED,
+                    "Content-Encoding is not supported: send the JSON as it is (identity)");
         return false;
     }
-    if ((head->has_body || route->kind == CLA_ROUTE_JSONRPC) && !is_json(head->content_type) &&
-        route->format != CLA_ROUTE_CONNECT_STREAM) {
-        refuse(route, 415, "send Content-Type: application/json (use curl --json)");
+    if ((head->has_body || !call) && !stream && !is_json(head->content_type)) {
+        refuse_call(route, 415, CLA_CODE_UNIMPLEMENTED,
+                    "send Content-Type: application/json (use curl --json)");
         return false;
     }
     return true;
@@ -179,21 +203,22 @@ static bool host_allowed(struct cla_slice host, const struct cla_route_rules *ru
     return false;
 }
 
-/* Refuses pages of other sites that are not listed; false then. */
+/* False for pages of other sites that are not listed. A private network is for those that are
+ * listed by name: whoever lists all has not thought of it. */
 static bool check_origin(struct cla_route *route, struct cla_slice host,
-                         const struct cla_route_rules *rules, struct cla_slice origin)
+                         const struct cla_route_rules *rules, const struct fields *fields)
 {
-    switch (cla_origin_check(origin, host, rules->origins, rules->origin_count)) {
-    case CLA_ORIGIN_OWN:
-        return true;
-    case CLA_ORIGIN_ALLOWED:
-        route->origin = origin;
-        return true;
-    case CLA_ORIGIN_REFUSED:
-        break;
-    }
-    refuse(route, 403, "the Origin of this page is not allowed: list it in the setting 'origins'");
-    return false;
+    enum cla_origin verdict =
+        cla_origin_check(fields->origin, host, rules->origins, rules->origin_count);
+
+    if (verdict == CLA_ORIGIN_ALLOWED || verdict == CLA_ORIGIN_ANY)
+        route->cors = (struct cla_cors){
+            .origin = fields->origin,
+            .headers = fields->ask_headers,
+            .preflight = fields->ask_method.n > 0,
+            .private_network = verdict == CLA_ORIGIN_ALLOWED &&
+                               cla_slice_eq(fields->ask_private_network, CLA_LIT("true"))};
+    return verdict != CLA_ORIGIN_REFUSED;
 }
 
 static void read_timeout(struct cla_route *route, const struct fields *fields)
@@ -204,10 +229,8 @@ static void read_timeout(struct cla_route *route, const struct fields *fields)
         cla_rpc_timeout_header(fields->connect_timeout, fields->grpc_timeout, &route->timeout_ms);
 
     route->has_timeout = rc == 0;
-    if (rc == -CLA_EINVAL && route->procedure != NULL)
-        refuse_unary(route, 400, CLA_CODE_INVALID_ARGUMENT, why);
-    else if (rc == -CLA_EINVAL)
-        refuse(route, 400, why);
+    if (rc == -CLA_EINVAL)
+        refuse_call(route, 400, CLA_CODE_INVALID_ARGUMENT, why);
 }
 
 static void find_jsonrpc(struct cla_route *route, const struct cla_http_head *head,
@@ -239,6 +262,17 @@ static void find_socket(struct cla_route *route, const struct cla_http_head *hea
         route->kind = CLA_ROUTE_WEBSOCKET;
 }
 
+static void find_get(struct cla_route *route, const struct fields *fields)
+{
+    struct cla_route_fault fault;
+
+    route->kind = CLA_ROUTE_GET;
+    if (cla_route_query_check(route->query, &route->connect, &fault) == 0)
+        read_timeout(route, fields);
+    else
+        refuse_unary(route, fault.status, fault.code, fault.why);
+}
+
 static void find_method(struct cla_route *route, const struct cla_http_head *head,
                         const struct fields *fields)
 {
@@ -252,12 +286,11 @@ static void find_method(struct cla_route *route, const struct cla_http_head *hea
         if (check_body(route, head, fields))
             read_timeout(route, fields);
     } else if (read_only && (head->method == CLA_HTTP_GET || head->method == CLA_HTTP_HEAD)) {
-        route->kind = CLA_ROUTE_GET;
-        read_timeout(route, fields);
+        find_get(route, fields);
     } else {
-        refuse(route, 405,
-               read_only ? "call this procedure with GET or POST"
-                         : "call this procedure with POST (GET needs read_only = true)");
+        refuse_unary(route, 405, CLA_CODE_UNIMPLEMENTED,
+                     read_only ? "call this procedure with GET or POST"
+                               : "call this procedure with POST (GET needs read_only = true)");
     }
     if (fields->accepts_events && route->format == CLA_ROUTE_PLAIN && !route->unary_error &&
         head->method != CLA_HTTP_HEAD)
@@ -291,13 +324,17 @@ static void find_unary(struct cla_route *route, const struct cla_http_head *head
         return;
     }
     if (rc != 0) {
-        refuse(route, 400, "the path holds a malformed percent escape");
+        refuse_unary(route, 400, CLA_CODE_INVALID_ARGUMENT,
+                     "the path holds a malformed percent escape");
         return;
     }
+    route->connect = fields->connect_version.p != NULL;
     route->procedure = app->ops->find(app, cla_buf_slice(name));
-    if (route->procedure == NULL)
+    if (route->procedure == NULL && head->method == CLA_HTTP_OPTIONS && route->cors.preflight)
+        find_jsonrpc(route, head, fields); /* so that the page gets the error of the call itself */
+    else if (route->procedure == NULL)
         refuse_unary(route, 404, CLA_CODE_UNIMPLEMENTED, "no such procedure");
-    else if (fields->connect_version.n > 0 && !cla_slice_eq(fields->connect_version, CLA_LIT("1")))
+    else if (route->connect && !cla_slice_eq(fields->connect_version, CLA_LIT("1")))
         refuse_unary(route, 400, CLA_CODE_INVALID_ARGUMENT, "Connect-Protocol-Version must be 1");
     else
         find_method(route, head, fields);
@@ -310,13 +347,17 @@ void cla_route_find(struct cla_route *route, const struct cla_http_head *head,
     struct cla_http_target target;
     struct fields fields = read_fields(head);
 
+    bool allowed;
+
     *route = (struct cla_route){0};
+    allowed = check_origin(route, head->host, rules, &fields);
     if (cla_http_target_split(head->target, &target) != 0) {
         refuse(route, 400, "malformed request target");
     } else if (loopback && !host_allowed(head->host, rules)) {
         refuse(route, 403, "Host is not a loopback name: list it in the setting 'hosts'");
-    } else if (!check_origin(route, head->host, rules, fields.origin)) {
-        return;
+    } else if (!allowed) {
+        refuse(route, 403,
+               "the Origin of this page is not allowed: list it in the setting 'origins'");
     } else if (cla_slice_eq(target.path, CLA_LIT("/rpc"))) {
         route->path = target.path;
         route->query = target.query;
@@ -340,45 +381,4 @@ void cla_route_find(struct cla_route *route, const struct cla_http_head *head,
     } else {
         refuse(route, 404, "nothing here: procedures are called at /rpc");
     }
-}
-
-struct get_query {
-    struct cla_slice message; /* still encoded */
-    bool base64;
-};
-
-static const char *read_query(struct cla_slice query, struct get_query *out)
-{
-    struct cla_slice name, value;
-
-    while (cla_http_query_next(&query, &name, &value)) {
-        if (cla_slice_eq(name, CLA_LIT("message")))
-            out->message = value;
-        else if (cla_slice_eq(name, CLA_LIT("base64")))
-            out->base64 = cla_slice_eq(value, CLA_LIT("1"));
-        else if (cla_slice_eq(name, CLA_LIT("encoding")) && !cla_slice_eq(value, CLA_LIT("json")))
-            return "encoding must be json";
-        else if (cla_slice_eq(name, CLA_LIT("connect")) && !cla_slice_eq(value, CLA_LIT("v1")))
-            return "connect must be v1";
-    }
-    return NULL;
-}
-
-int cla_route_query_params(struct cla_slice query, struct cla_buf *out, const char **why)
-{
-    struct get_query get = {0};
-    int rc;
-
-    *why = read_query(query, &get);
-    if (*why != NULL)
-        return -CLA_EINVAL;
-    rc = cla_http_percent_decode(out, get.message);
-    if (rc == -CLA_EINVAL)
-        *why = "message holds a malformed percent escape";
-    if (rc == 0 && get.base64) {
-        rc = cla_base64_decode(out);
-        if (rc != 0)
-            *why = "message is not base64";
-    }
-    return rc;
 }

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "gateway/app.h"
+#include "gateway/origin.h"
 #include "http/parser.h"
 
 enum cla_route_kind {
@@ -35,11 +36,11 @@ struct cla_route {
     const char *allow;                     /* the methods there are; NULL: nothing is there */
     const struct cla_procedure *procedure; /* UNARY, GET */
     const struct cla_socket_route *socket; /* WEBSOCKET: of a handler; NULL: for calls */
+    bool connect;                          /* UNARY, GET: the client says that it is Connect's */
     bool framed;                           /* WEBSOCKET: for calls in binary frames only */
     struct cla_slice path;                 /* WEBSOCKET; points into the head */
     struct cla_slice query;                /* GET, WEBSOCKET; points into the head */
-    struct cla_slice origin;               /* of a page that is to be told that it may call; else
-                                              empty; points into the head */
+    struct cla_cors cors;                  /* its slices point into the head */
     bool has_timeout;                      /* a timeout header was sent */
     uint64_t timeout_ms;                   /* its value */
 };
@@ -56,9 +57,5 @@ struct cla_route_rules {
  * procedure's dotted name is built. */
 void cla_route_find(struct cla_route *route, const struct cla_http_head *head,
                     const struct cla_route_rules *rules, bool loopback, struct cla_buf *name);
-
-/* Appends the params of a GET as JSON text ('message', base64 if base64=1) to 'out'; nothing if
- * there is no query. Returns 0, -CLA_ENOMEM, or -CLA_EINVAL with '*why'. */
-int cla_route_query_params(struct cla_slice query, struct cla_buf *out, const char **why);
 
 #endif

@@ -322,7 +322,7 @@ static void on_head_end(void *arg)
     (void)arg;
 }
 
-static const struct cla_http_events http_events = {on_head, on_body, on_head_end};
+static const struct cla_http_events http_events = {on_head, on_body, on_head_end, NULL};
 
 static void become_open(struct cla_socket_client *client)
 {

@@ -131,8 +131,11 @@ static int on_headers_complete(llhttp_t *llhttp)
         rc = cla_http_rules_response(&head, parser->limits, parser->no_body, &parser->fault);
     else
         rc = cla_http_rules_request(&head, parser->limits, &parser->fault);
-    if (rc != 0)
+    if (rc != 0) {
+        if (parser->fault.status == 413 && parser->events->on_too_large != NULL)
+            parser->events->on_too_large(parser->arg, &head);
         return -1;
+    }
     llhttp->upgrade = 0; /* ours to decide, or llhttp would refuse to go on */
     parser->head_complete = true;
     begin_body(parser, &head);

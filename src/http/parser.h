@@ -70,6 +70,9 @@ struct cla_http_events {
     void (*on_body)(void *arg, struct cla_slice bytes);
     /* The message is complete. The parser then stops: feed returns CLA_HTTP_PAUSED. */
     void (*on_end)(void *arg);
+    /* The head is complete, and its Content-Length too large: instead of on_head, before FAILED.
+     * May be NULL. */
+    void (*on_too_large)(void *arg, const struct cla_http_head *head);
 };
 
 enum cla_http_result {

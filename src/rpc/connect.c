@@ -2,6 +2,7 @@
 
 #include <stdint.h>
 
+#include "rpc/protobuf_value.h"
 #include "json/scan.h"
 #include "json/write.h"
 
@@ -10,14 +11,34 @@ static int nothing(struct cla_buf *buf, struct cla_slice id)
     return 0;
 }
 
+static const char no_items[] =
+    "this procedure streams: call it with Content-Type: application/connect+json, or "
+    "with Accept: text/event-stream";
+
 const struct cla_rpc_protocol cla_connect_protocol = {
     .name = "connect",
     .status_of_code = true,
     .reply_begin = nothing,
     .reply_end = nothing,
     .error = cla_connect_error,
-    .no_items = "this procedure streams: call it with Content-Type: application/connect+json, or "
-                "with Accept: text/event-stream",
+    .no_items = no_items,
+};
+
+static int empty_for_null(struct cla_buf *buf, struct cla_slice id)
+{
+    if (!cla_slice_eq(cla_buf_slice(buf), CLA_LIT("null")))
+        return 0;
+    buf->n = 0;
+    return cla_buf_add(buf, CLA_LIT("{}"));
+}
+
+const struct cla_rpc_protocol cla_connect_client_protocol = {
+    .name = "connect",
+    .status_of_code = true,
+    .reply_begin = nothing,
+    .reply_end = empty_for_null,
+    .error = cla_connect_error,
+    .no_items = no_items,
 };
 
 /* Appends bytes[0..n), n from 1 to 3, as the n + 1 digits of base64 that they need. */
@@ -44,13 +65,25 @@ static int add_base64(struct cla_buf *buf, struct cla_slice s)
     return rc;
 }
 
+/* Appends 'data' as a Protobuf message in base64. */
+static int add_message(struct cla_buf *buf, struct cla_slice data)
+{
+    struct cla_buf bytes = {0};
+    int rc = cla_protobuf_value(&bytes, data);
+
+    if (rc == 0)
+        rc = add_base64(buf, cla_buf_slice(&bytes));
+    cla_buf_fini(&bytes);
+    return rc;
+}
+
 static int add_details(struct cla_buf *buf, struct cla_slice data)
 {
     int rc =
-        cla_buf_add(buf, CLA_LIT(",\"details\":[{\"type\":\"cancela.v1.ErrorData\",\"value\":\""));
+        cla_buf_add(buf, CLA_LIT(",\"details\":[{\"type\":\"google.protobuf.Value\",\"value\":\""));
 
     if (rc == 0)
-        rc = add_base64(buf, data);
+        rc = add_message(buf, data);
     if (rc == 0)
         rc = cla_buf_add(buf, CLA_LIT("\",\"debug\":"));
     if (rc == 0)

@@ -2,10 +2,10 @@
  * (https://connectrpc.com/docs/protocol, "Unary-Response" and "Error").
  *
  * Any thread. Depends on: base, json, rpc/protocol. A success is the result alone, a failure
- * {"code","message","details"?} with the HTTP status of its code. Connect has details be typed
- * objects, so the script's data goes out as the one detail
- *   {"type":"cancela.v1.ErrorData","value":<its JSON text in base64>,"debug":<the data itself>}
- * which stock Connect clients accept, and people can read. */
+ * {"code","message","details"?} with the HTTP status of its code. Connect has details be Protobuf
+ * messages, so the script's data goes out as the one detail
+ *   {"type":"google.protobuf.Value","value":<it in base64>,"debug":<the data itself>}
+ * which stock Connect clients can decode, and people can read. */
 #ifndef CLA_RPC_CONNECT_H
 #define CLA_RPC_CONNECT_H
 
@@ -13,6 +13,10 @@
 
 /* How calls are answered; ids are not looked at. */
 extern const struct cla_rpc_protocol cla_connect_protocol;
+
+/* The same for a client that says it is Connect's: a result of null is {}, the empty message, since
+ * Protobuf has no other for nothing. The reply must be all that is in the buffer. */
+extern const struct cla_rpc_protocol cla_connect_client_protocol;
 
 /* Reads the body of a unary call, or the message of its query: nothing, or one JSON object or array
  * nested at most 'json_depth' deep. '*params' is its text without white space around it, empty for

@@ -35,7 +35,7 @@ static void on_end(void *arg)
 
 static void run_parser(size_t rounds)
 {
-    static const struct cla_http_events events = {on_head, on_body, on_end};
+    static const struct cla_http_events events = {on_head, on_body, on_end, NULL};
     struct cla_http_parser *parser;
     size_t taken;
 

@@ -93,6 +93,10 @@ describe("cancela.app", function()
     ["an empty nested name"] = { { chat = { [""] = f } }, "procedure names must not be empty: 'chat.'" },
     ["what is no procedure"] =
       { { chat = { join = 1 } }, "procedure 'chat.join' must be a function, a cancela.procedure or a table of them" },
+    ["a service declared twice"] = {
+        { ["eliza.v1.Eliza"] = { Say = f }, eliza = { v1 = { Eliza = { Say = f } } } },
+        "procedure 'eliza.v1.Eliza.Say' is declared twice",
+    },
     ["a name declared twice"] = { { ["a.b"] = f, a = { b = f } }, "procedure 'a.b' is declared twice" },
     ["a table that contains itself"] = { cycle, "procedure 'a.b': this table contains itself" },
   } do

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "gateway/route.h"
+#include "gateway/route_query.h"
 
 static const struct cla_procedure add = {.name = {"math.add", 8}};
 static const struct cla_procedure look = {.name = {"look", 4}, .read_only = true};
@@ -114,6 +115,11 @@ static const struct {
      CLA_ROUTE_REFUSE,
      400},
     {{CLA_HTTP_POST, "/rpc/look", "a", JSON, "connect-protocol-version", "1"}, CLA_ROUTE_UNARY, 0},
+    {{CLA_HTTP_POST, "/rpc/look", "a", JSON, "connect-protocol-version", ""},
+     CLA_ROUTE_REFUSE,
+     400},
+    {{CLA_HTTP_POST, "/rpc/look", "a", JSON, "content-encoding", "gzip"}, CLA_ROUTE_REFUSE, 501},
+    {{CLA_HTTP_GET, "/rpc/look?encoding=proto", "a", NULL, NULL, NULL}, CLA_ROUTE_REFUSE, 415},
     {{CLA_HTTP_POST, "/rpc", "a", JSON, "connect-timeout-ms", "12345678901"},
      CLA_ROUTE_REFUSE,
      400},
@@ -272,8 +278,9 @@ static void query_becomes_params(void **state)
         {"base64=0&message=abc", "abc"},
         {"base64=1&message=", ""},
         {"unknown=1&message=1", "1"},
-        {"encoding=proto&message=1", NULL},
-        {"connect=v2&message=1", NULL},
+        {"message=%5B1,+2%5D", "[1, 2]"}, /* as forms write a space */
+        {"message=+", " "},
+        {"message=a+%2B", "a +"},
         {"message=%zz", NULL},
         {"message=%7", NULL},
         {"base64=1&message=e", NULL},
@@ -299,6 +306,39 @@ static void query_becomes_params(void **state)
     }
 }
 
+static void query_says_what_the_message_is(void **state)
+{
+    static const struct {
+        const char *query;
+        int status; /* 0: fine */
+        bool connect;
+    } cases[] = {
+        {"", 0, false},
+        {"encoding=json", 0, false},
+        {"message=x&connect=v1&encoding=json", 0, true},
+        {"compression=identity", 0, false},
+        {"compression=", 0, false},
+        {"base64=7&other=8", 0, false},
+        {"encoding=proto", 415, false},
+        {"encoding=", 415, false},
+        {"encoding=JSON", 415, false},
+        {"compression=gzip", 501, false},
+        {"connect=v2", 400, false},
+        {"connect=", 400, false},
+    };
+
+    for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++) {
+        struct cla_route_fault fault = {0};
+        bool connect = false;
+        int rc = cla_route_query_check(cla_slice_str(cases[i].query), &connect, &fault);
+
+        if ((rc == 0) != (cases[i].status == 0) || fault.status != cases[i].status ||
+            connect != cases[i].connect)
+            fail_msg("%s: %d, status %d", cases[i].query, rc, fault.status);
+        assert_int_equal(rc != 0, fault.why != NULL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +348,7 @@ int main(void)
         cmocka_unit_test(timeout_headers_are_read),
         cmocka_unit_test(host_must_be_a_loopback_name_on_a_loopback_bind),
         cmocka_unit_test(query_becomes_params),
+        cmocka_unit_test(query_says_what_the_message_is),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,8 +72,17 @@ static inline void http_trace_on_end(void *arg)
     trace->messages++;
 }
 
-static const struct cla_http_events http_trace_events = {http_trace_on_head, http_trace_on_body,
-                                                         http_trace_on_end};
+static inline void http_trace_on_too_large(void *arg, const struct cla_http_head *head)
+{
+    struct http_trace *trace = arg;
+
+    CLA_PRE(cla_buf_add(&trace->text, CLA_LIT("too large")) == 0);
+    http_trace_add(trace, "host", head->host);
+    CLA_PRE(cla_buf_push(&trace->text, '\n') == 0);
+}
+
+static const struct cla_http_events http_trace_events = {
+    http_trace_on_head, http_trace_on_body, http_trace_on_end, http_trace_on_too_large};
 
 /* Feeds one piece from a block of exactly its size. Returns false after a refusal. */
 static inline bool http_trace_feed(struct http_trace *trace, struct cla_http_parser *parser,

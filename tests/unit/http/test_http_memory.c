@@ -28,7 +28,7 @@ static void on_end(void *arg)
     ++*(unsigned *)arg;
 }
 
-static const struct cla_http_events events = {on_head, on_body, on_end};
+static const struct cla_http_events events = {on_head, on_body, on_end, NULL};
 
 /* Two requests byte by byte, whose heads must be gathered. Returns the status, 0 if all is well,
  * or -CLA_ENOMEM if there was no parser. */

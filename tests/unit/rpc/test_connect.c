@@ -33,17 +33,17 @@ static void an_error_has_code_message_and_details(void **state)
         {{CLA_CODE_UNKNOWN, 42, {"a\"\xff", 3}, {NULL, 0}},
          "{\"code\":\"unknown\",\"message\":\"a\\\"\xef\xbf\xbd\"}"},
         {{CLA_CODE_ABORTED, 0, {"m", 1}, {"7", 1}},
-         "{\"code\":\"aborted\",\"message\":\"m\",\"details\":[{\"type\":\"cancela.v1.ErrorData\","
-         "\"value\":\"Nw\",\"debug\":7}]}"},
+         "{\"code\":\"aborted\",\"message\":\"m\",\"details\":[{\"type\":\"google.protobuf.Value\","
+         "\"value\":\"EQAAAAAAABxA\",\"debug\":7}]}"},
         {{CLA_CODE_ABORTED, 0, {"m", 1}, {"[]", 2}},
-         "{\"code\":\"aborted\",\"message\":\"m\",\"details\":[{\"type\":\"cancela.v1.ErrorData\","
-         "\"value\":\"W10\",\"debug\":[]}]}"},
+         "{\"code\":\"aborted\",\"message\":\"m\",\"details\":[{\"type\":\"google.protobuf.Value\","
+         "\"value\":\"MgA\",\"debug\":[]}]}"},
         {{CLA_CODE_ABORTED, 0, {"m", 1}, {"\"~\xc3\xbf\xc3\xbf\"", 7}},
-         "{\"code\":\"aborted\",\"message\":\"m\",\"details\":[{\"type\":\"cancela.v1.ErrorData\","
-         "\"value\":\"In7Dv8O/Ig\",\"debug\":\"~\xc3\xbf\xc3\xbf\"}]}"},
+         "{\"code\":\"aborted\",\"message\":\"m\",\"details\":[{\"type\":\"google.protobuf.Value\","
+         "\"value\":\"GgV+w7/Dvw\",\"debug\":\"~\xc3\xbf\xc3\xbf\"}]}"},
         {{CLA_CODE_ABORTED, 0, {"m", 1}, {"123", 3}},
-         "{\"code\":\"aborted\",\"message\":\"m\",\"details\":[{\"type\":\"cancela.v1.ErrorData\","
-         "\"value\":\"MTIz\",\"debug\":123}]}"},
+         "{\"code\":\"aborted\",\"message\":\"m\",\"details\":[{\"type\":\"google.protobuf.Value\","
+         "\"value\":\"EQAAAAAAwF5A\",\"debug\":123}]}"},
     };
 
     for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++) {
@@ -57,10 +57,28 @@ static void an_error_has_code_message_and_details(void **state)
     }
 }
 
+static void a_result_of_null_is_the_empty_message_for_a_client_of_connect(void **state)
+{
+    static const struct {
+        const char *result, *expected;
+    } cases[] = {{"null", "{}"}, {"[null]", "[null]"}, {"7", "7"}, {"\"null\"", "\"null\""}};
+
+    for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++) {
+        struct cla_buf buf = {0};
+
+        assert_int_equal(cla_connect_client_protocol.reply_begin(&buf, CLA_LIT("1")), 0);
+        assert_int_equal(cla_buf_add(&buf, cla_slice_str(cases[i].result)), 0);
+        assert_int_equal(cla_connect_client_protocol.reply_end(&buf, CLA_LIT("1")), 0);
+        assert_true(cla_slice_eq(cla_buf_slice(&buf), cla_slice_str(cases[i].expected)));
+        cla_buf_fini(&buf);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_success_is_the_result_alone),
+        cmocka_unit_test(a_result_of_null_is_the_empty_message_for_a_client_of_connect),
         cmocka_unit_test(an_error_has_code_message_and_details),
     };
 

@@ -34,6 +34,7 @@ struct cla_server {
     struct cla_mailbox inbox; /* from the workers */
     uv_signal_t on_term, on_int, on_hup;
     struct cla_server_worker *workers; /* owned */
+    struct cla_relay *relays;          /* between them, one for each; owned */
     unsigned worker_count;
     unsigned running;         /* threads that have not ended */
     unsigned last;            /* worker that had the last connection */

@@ -66,11 +66,13 @@ void cla_socket_drained(struct cla_socket *socket)
 {
     socket->pinged_ns = cla_loop_now_ns(socket->worker->loop); /* none saw the ping before now */
     socket->forced_n = 0;
-    if (socket->state == CLA_SOCKET_OPEN)
+    if (socket->state == CLA_SOCKET_OPEN) {
         cla_socket_pass(socket);
-    else
-        while (call_next(socket))
-            continue;
+        cla_subscriber_drained(&socket->subscriber);
+        return;
+    }
+    while (call_next(socket))
+        continue;
 }
 
 int cla_socket_send(struct cla_socket *socket, enum cla_ws_kind kind, struct cla_slice message)

@@ -5,6 +5,7 @@
 #include "base/suggest.h"
 #include "cli/call.h"
 #include "cli/cli.h"
+#include "cli/listen.h"
 
 struct command {
     const char *name;
@@ -17,6 +18,7 @@ static const struct command commands[] = {
     {"check", cla_cli_check, "load a script and list its procedures"},
     {"test", cla_cli_test, "run specs with busted, in the runtime, on a virtual clock"},
     {"call", cla_cli_call, "call a procedure; Ctrl-C cancels it"},
+    {"listen", cla_cli_listen, "print the events that a gateway sends; Ctrl-C ends it"},
     {"config", cla_cli_config, "print the settings"},
 };
 

@@ -5,15 +5,15 @@ local log = cancela.log
 
 local worker = tostring({}):match("0x%x+")
 
--- Publishes the numbers from 1 to `count`, each with `bytes` of padding. One turn for each, or `burst`.
+-- Publishes `count` numbers, from `first` on, each with `bytes` of padding; a turn for each `burst` of them.
 local function flood(params, call)
     local pad = ("x"):rep(params.bytes or 0)
-    local least, most = math.huge, 0
-    for i = 1, params.count do
+    local first, least, most = params.first or 1, math.huge, 0
+    for i = first, first + params.count - 1 do
         local reached = cancela.publish(params.topic, { i = i, from = params.from, pad = pad })
         least, most = math.min(least, reached), math.max(most, reached)
-        if i % (params.burst or 1) == 0 then cancela.sleep(params.pause or 0) end
         call.client:set("published", i)
+        if i % (params.burst or 1) == 0 then cancela.sleep(0) end
     end
     return { least = least, most = most }
 end
@@ -39,6 +39,7 @@ return cancela.app {
         published = function(_, call) return call.client:get("published") end,
         stats = function() return cancela.stats() end,
         where = function() return worker end,
+        wait = function() cancela.sleep(60) end,
 
         -- Waits to publish, or until the time is over: where the two stand in a select, and which was it.
         try = function(params)
@@ -48,20 +49,6 @@ return cancela.app {
             }
             return which == 1
         end,
-
-        -- Publishes until it is cancelled, and tells how many it did.
-        until_cancelled = cancela.procedure {
-            timeout = 60,
-            run = function(params)
-                local i, pad = 0, ("x"):rep(params.bytes)
-                local _ <close> = cancela.defer(function() log.info("published " .. i) end)
-                while true do
-                    cancela.publish(params.topic, { i = i + 1, pad = pad })
-                    i = i + 1
-                    cancela.sleep(0)
-                end
-            end,
-        },
     },
 
     sockets = {

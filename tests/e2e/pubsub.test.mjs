@@ -1,11 +1,13 @@
 // Topics: who gets what, in which form and order, on one worker and on several.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import WebSocket from 'ws';
 import { notifyFrame, parse, requestFrame, V0_1 } from './lib/frames.mjs';
-import { start, within } from './lib/gateway.mjs';
-import { request } from './lib/rpc.mjs';
+import { cancela, start, within } from './lib/gateway.mjs';
 import { connect, wsUrl } from './lib/ws.mjs';
 
 async function serve(t, flags = []) {
@@ -162,6 +164,18 @@ test('a bad name of a topic is refused, and said', async (t) => {
   assert.equal((await peer.call('subscribe', { topic: long }, 'last')).result[0], true);
   assert.equal((await peer.call('publish', { topic: long, data: 1 }, 'p')).result, 1);
   await gateway.stop();
+});
+
+test('nothing is published while a script loads', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'cancela-e2e-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const path = join(folder, 'app.lua');
+  for (const name of ['publish', 'broadcast']) {
+    await writeFile(path, `require "cancela".${name}("news", 1)\nreturn {}`);
+    const { code, stderr } = await cancela('check', path);
+    assert.equal(code, 1);
+    assert.match(stderr, /app\.lua:1: cannot publish while the script loads/);
+  }
 });
 
 test('subscriptions_per_connection: one more is resource_exhausted, until one has ended', async (t) => {

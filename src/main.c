@@ -6,6 +6,7 @@
 #include "cli/admin.h"
 #include "cli/call.h"
 #include "cli/cli.h"
+#include "cli/listen.h"
 
 struct command {
     const char *name;
@@ -23,6 +24,7 @@ static const struct command commands[] = {
     {"kill", cla_cli_kill, "cancel one of them"},
     {"drain", cla_cli_drain, "end a gateway when its calls have ended"},
     {"log-level", cla_cli_log_level, "set what a gateway logs"},
+    {"listen", cla_cli_listen, "print the events that a gateway sends; Ctrl-C ends it"},
     {"config", cla_cli_config, "print the settings"},
 };
 

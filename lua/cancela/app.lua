@@ -74,6 +74,12 @@ local app = {}
 ---@field message_fragments? integer most frames of a message; default: the setting
 ---@field protocols? string[] subprotocols; the client's first that is listed is chosen
 
+--- What becomes of a message for which a subscriber has no room: drop, the default, the oldest that
+--- wait for that subscriber make room; suspend, its publisher waits; close, the subscriber is closed with 1013.
+---@class cancela.TopicSpec
+---@field slow? "drop"|"suspend"|"close"
+---@field queue? integer|string most bytes of the topic that wait for a subscriber; default "64KiB"
+
 ---@class cancela.Request
 ---@field method string
 ---@field path string
@@ -100,6 +106,7 @@ local app = {}
 ---@field on_disconnect? fun(client: cancela.Client, reason: cancela.DisconnectReason) once for each
 --- WebSocket that `on_connect` admitted; may await for `call_timeout`
 ---@field sockets? table<string, fun(socket: cancela.Socket)|cancela.SocketSpec> by path
+---@field topics? table<string, cancela.TopicSpec> by name, or by its beginning and a "*"
 
 ---@class cancela.App: cancela.AppSpec
 
@@ -215,6 +222,7 @@ local app_options = {
   on_connect = is "function",
   on_disconnect = is "function",
   sockets = is "table",
+  topics = is "table",
 }
 
 local function size(value)
@@ -412,6 +420,34 @@ local function collect_sockets(sockets)
   return list
 end
 
+local topic_options = {
+  slow = one_of("drop", "suspend", "close"),
+  queue = size,
+}
+
+local function topic_entry(name, value)
+  local what = ("topics['%s']"):format(tostring(name))
+  if type(name) ~= "string" or not name:find "^[^*]*%*?$" or name == "" or #name > 255 then
+    error(("%s: a topic's name has 1 to 255 bytes, and a '*' at its end at most"):format(what), 0)
+  end
+  check(what, value, topic_options)
+  local beginning = name:match "^(.*)%*$"
+  return {
+    name = beginning or name,
+    prefix = beginning ~= nil,
+    slow = value.slow or "drop",
+    queue = core.bytes(value.queue or "64KiB"),
+  }
+end
+
+local function collect_topics(topics)
+  local list = {}
+  for name, value in pairs(topics or {}) do
+    list[#list + 1] = topic_entry(name, value)
+  end
+  return list
+end
+
 local function info_text(info)
   local encode = core.json.encode
   local text = ('{"title":%s,"version":%s'):format(encode(info.title or "Cancela"), encode(info.version or "0"))
@@ -440,6 +476,7 @@ function app.normalise(value)
     on_connect = spec.on_connect,
     on_disconnect = spec.on_disconnect,
     sockets = collect_sockets(spec.sockets),
+    topics = collect_topics(spec.topics),
   }
 end
 

@@ -11,6 +11,7 @@
 #include "bind/params.h"
 #include "bind/run.h"
 #include "bind/script_sockets.h"
+#include "bind/script_topics.h"
 #include "bind/token.h"
 
 struct cla_script *cla_script_of(lua_State *L)
@@ -273,6 +274,7 @@ void cla_script_take(struct cla_script *script, lua_State *L, int index)
     take_function(L, "on_connect", &script->on_connect);
     take_function(L, "on_disconnect", &script->on_disconnect);
     cla_script_take_sockets(script, L);
+    cla_script_take_topics(script, L);
     take_document(script, L);
     lua_pop(L, 1);
 }
@@ -283,12 +285,14 @@ void cla_script_free(struct cla_script *script)
         return;
     forget_procedures(script);
     cla_script_forget_sockets(script);
+    cla_script_forget_topics(script);
     luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->authorize);
     luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->on_connect);
     luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->on_disconnect);
     if (script->owns_vm)
         cla_vm_free(script->vm);
     cla_buf_fini(&script->scratch);
+    cla_buf_fini(&script->frame);
     cla_buf_fini(&script->document);
     cla_mem_free(script);
 }

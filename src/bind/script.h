@@ -5,6 +5,7 @@
 #define CLA_BIND_SCRIPT_H
 
 #include "gateway/app.h"
+#include "gateway/bulletin.h"
 #include "gateway/call.h"
 #include "task/vm.h"
 #include "json/schema.h"
@@ -31,6 +32,13 @@ struct cla_script_socket {
     int on_open, on_message, on_close; /* … these */
 };
 
+/* A topic, or all whose names begin so, as the script declared it. */
+struct cla_script_topic {
+    struct cla_slice name; /* owned */
+    bool prefix;
+    struct cla_topic_rules rules;
+};
+
 struct cla_script {
     struct cla_app app; /* what the gateway sees */
     struct cla_vm *vm;
@@ -46,6 +54,8 @@ struct cla_script {
     size_t index_mask; /* slots - 1 */
     struct cla_script_socket *sockets;
     size_t socket_count;
+    struct cla_script_topic *topics;
+    size_t topic_count;
     int authorize; /* registry references of functions, or LUA_NOREF */
     int on_connect, on_disconnect;
     unsigned json_depth;
@@ -55,7 +65,8 @@ struct cla_script {
     bool discovers;                                /* the setting discover */
     uint64_t call_timeout_ns, max_call_timeout_ns; /* for the document */
     uint64_t stream_idle_timeout_ns;
-    struct cla_buf scratch; /* JSON of an error's data */
+    struct cla_buf scratch; /* JSON of an error's data, and the like */
+    struct cla_buf frame;   /* a notification as a binary frame */
 };
 
 struct cla_script_options {

@@ -223,6 +223,7 @@ static void worker_main(void *arg)
     cla_loop_run(self->worker.loop);
     if (app->ops->leave != NULL)
         app->ops->leave(app);
+    cla_relay_deafen(self->worker.topics.relay);
     message.count = self->worker.abandoned;
     while (cla_mailbox_post(&self->server->inbox, &message) != 0)
         uv_sleep(10); /* the control thread must learn of it: wait for memory */
@@ -251,10 +252,17 @@ static int open_worker(struct cla_server *server, const struct cla_server_seat *
 
     if (rc != 0)
         return rc;
+    rc =
+        cla_relay_open(&server->relays[at], seat->loop, server->relays, total, config->relay_bytes);
+    if (rc != 0) {
+        cla_mailbox_close(&self->outbox);
+        return rc;
+    }
     self->server = server;
     seat->app->look_outside = look_outside;
     seat->app->outside = &self->outbox;
     cla_worker_init(&self->worker, seat->loop, seat->app, config, seat->log);
+    cla_topics_join(&self->worker.topics, &server->relays[at]);
     if (total > 1)
         cla_call_env_share(&self->worker.env, &server->in_flight, at, total);
     server->worker_count++;
@@ -268,10 +276,12 @@ static void close_workers(struct cla_server *server)
         struct cla_server_worker *self = &server->workers[i];
 
         cla_mailbox_close(&self->outbox);
+        cla_relay_close(&server->relays[i]);
         uv_run(&self->worker.loop->uv, UV_RUN_NOWAIT); /* runs the last callbacks of streams */
         cla_worker_fini(&self->worker);
     }
     cla_mem_free(server->workers);
+    cla_mem_free(server->relays);
 }
 
 static int open_workers(struct cla_server *server, const struct cla_server_seat *seats,
@@ -280,8 +290,11 @@ static int open_workers(struct cla_server *server, const struct cla_server_seat 
     int rc = -CLA_ENOMEM;
 
     server->workers = cla_mem_zalloc(total * sizeof *server->workers);
-    if (server->workers == NULL)
+    server->relays = cla_mem_zalloc(total * sizeof *server->relays);
+    if (server->workers == NULL || server->relays == NULL) {
+        close_workers(server);
         return rc;
+    }
     for (unsigned i = 0; i < total; i++) {
         rc = open_worker(server, &seats[i], config, total);
         if (rc != 0) {

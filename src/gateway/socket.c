@@ -87,6 +87,7 @@ static void end(struct cla_socket *socket, enum cla_cancel_kind kind, unsigned c
     socket->ending = false;
     socket->clean = clean;
     note_end(socket, kind, code, reason);
+    cla_topics_leave(&socket->worker->topics, &socket->subscriber);
     abandon_texts(socket, kind);
     cla_socket_drained(socket);
     if (clean)

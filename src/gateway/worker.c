@@ -403,6 +403,7 @@ static void read_limits(struct cla_worker *worker, const struct cla_config *conf
     worker->json_depth = (unsigned)config->json_depth;
     worker->batch_items = (unsigned)config->batch_items;
     worker->calls_per_connection = (unsigned)config->calls_per_connection;
+    worker->subscriptions_per_connection = (unsigned)config->subscriptions_per_connection;
     worker->reset_interval_ns = CLA_NS_PER_S / config->resets_per_second;
     worker->ws = (struct cla_ws_settings){
         .message_bytes = config->message_bytes,
@@ -434,6 +435,8 @@ void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cl
     cla_list_init(&worker->advance);
     cla_list_init(&worker->dirty);
     cla_list_init(&worker->judge);
+    cla_topics_init(&worker->topics);
+    app->topics = &worker->topics;
     cla_timer_init(&worker->drain_timer, on_drain_timer);
     cla_trim_init(&worker->trim, loop, trim_slice);
     cla_call_env_init(&worker->env, app, loop, log, &worker->log_buf, config);
@@ -455,6 +458,8 @@ void cla_worker_fini(struct cla_worker *worker)
     cla_trim_fini(&worker->trim);
     (void)cla_exchange_pool_trim(worker, 0, worker->exchange_pooled);
     drop_pools(worker, 0, 0);
+    cla_topics_fini(&worker->topics);
+    worker->env.app->topics = NULL;
     worker->env.log->pending = NULL;
     cla_buf_fini(&worker->log_buf);
 }

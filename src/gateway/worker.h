@@ -7,6 +7,7 @@
 #include "gateway/config.h"
 #include "gateway/conn.h"
 #include "gateway/mailbox.h"
+#include "gateway/topics.h"
 #include "gateway/trim.h"
 #include "http/head.h"
 #include "ws/conn.h"
@@ -28,6 +29,7 @@ struct cla_worker {
     struct cla_link exchange_pool; /* idle */
     unsigned exchange_pooled;
     struct cla_link advance;              /* connections with pending bytes to go on with */
+    struct cla_topics topics;             /* what its clients are subscribed to */
     struct cla_link judge;                /* sockets with texts that are postponed */
     struct cla_link dirty;                /* connections with something to write */
     struct cla_buf log_buf;               /* log lines of this turn */
@@ -45,7 +47,8 @@ struct cla_worker {
     atomic_uint admitted; /* connections handed over and not yet gone; the control thread reads */
     unsigned json_depth, batch_items;
     unsigned calls_per_connection; /* of a WebSocket */
-    uint64_t reset_interval_ns;    /* between the resets of a WebSocket, on average of a second */
+    unsigned subscriptions_per_connection;
+    uint64_t reset_interval_ns; /* between the resets of a WebSocket, on average of a second */
     struct cla_ws_settings ws;
     uint64_t ping_interval_ns, pong_timeout_ns;
     uint64_t handshake_timeout_ns;

@@ -380,14 +380,18 @@ describe('server-sent events', () => {
   });
 
   test('params that do not fit end the stream with an error', async (t) => {
-    for (const [body, said] of [['{"size":"big"}', /size/], ['{"size":', /./], ['7', /./]]) {
-      const streamed = await stream(t, gateway, EVENTS, 'declared', null, { body: Buffer.from(body) });
-      assert.equal(streamed.status, 200);
-      const [{ end }] = await streamed.rest();
-      assert.equal(end.error.code, 'invalid_argument');
-      assert.match(end.error.message, said);
-    }
+    const [{ end }] = await (await stream(t, gateway, EVENTS, 'declared', { size: 'big' })).rest();
+    assert.equal(end.error.code, 'invalid_argument');
+    assert.match(end.error.message, /size/);
   });
+
+  for (const body of ['{"size":', '7']) {
+    test(`a body of ${body} is 400, which EventSource looks at`, async () => {
+      const { status, headers, text } = await post(gateway, body, { path: '/rpc/declared', headers: { accept: EVENTS } });
+      assert.deepEqual([status, headers.get('content-type')], [400, 'application/json']);
+      assert.equal(JSON.parse(text).code, 'invalid_argument');
+    });
+  }
 
   test('an unknown procedure is 404', async () => {
     const answer = await fetch(`${gateway.rpcUrl}/no.such`, { method: 'POST', body: '{}', headers: { accept: EVENTS, 'content-type': 'application/json' } });

@@ -84,14 +84,24 @@ return cancela.app {
             call:send "one"
             cancela.sleep(60)
         end)),
-        -- Decides by itself, when it has sent so many items after its cancellation.
+        -- Decides by itself, and sends an item after its cancellation.
         manual = stream(function(params, call)
             log.info("started " .. params.label)
             call:send "before"
             call.token:wait()
             local sent, why = call:send "after"
             log.info(("%s after: %s %s"):format(params.label, sent, why))
+            return "decided"
         end, { cancel = "manual" }),
+        -- A task of nobody's waits for room when the call is reset: it is told at once.
+        outlived = stream(watched(function(_, call, label)
+            cancela.detach(function()
+                local sent, why = true, nil
+                while sent do sent, why = call:send(padding) end
+                log.info(("%s detached: %s %s"):format(label, sent, why))
+            end, { timeout = 10 })
+            cancela.sleep(60)
+        end)),
         clean_up = stream(function(params, call)
             local _ <close> = cancela.defer(function()
                 local sent, why = call:send "from the clean-up"
@@ -105,7 +115,7 @@ return cancela.app {
             call:send "one"
             call:abort "enough"
             local ok, err = pcall(call.send, call, "two")
-            log.info(("%s send after abort: %s %s"):format(label, ok, cancela.is_cancel(err)))
+            log.info(("%s send after abort: %s %s"):format(label, ok, cancela.is_cancel(err) and "cancelled"))
             error(err, 0)
         end)),
         subtasks = stream(function(params, call)

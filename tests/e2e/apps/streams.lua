@@ -34,12 +34,20 @@ local function count(params, call)
     return params.result
 end
 
+-- As call:send; logs when there has been no room for a while, and waits on.
+local function send_noting(call, item, label)
+    local place, sent, why = cancela.select { call:send_op(item), cancela.sleep_op(0.05) }
+    if place == 1 then return sent, why end
+    log.info("full " .. label)
+    return call:send(item)
+end
+
 -- Sends until it cannot; tells how its send ended.
 local function endless(params, call, label)
-    local sent = 0
+    local send, sent = params.note and send_noting or call.send, 0
     local ok, err = pcall(function()
         while true do
-            assert(call:send { n = sent + 1, padding = params.padding and padding })
+            assert(send(call, { n = sent + 1, padding = params.padding and padding }, label))
             sent = sent + 1
             if params.every then cancela.sleep(params.every) end
         end
@@ -97,7 +105,7 @@ return cancela.app {
         outlived = stream(watched(function(_, call, label)
             cancela.detach(function()
                 local sent, why = true, nil
-                while sent do sent, why = call:send(padding) end
+                while sent do sent, why = send_noting(call, padding, label) end
                 log.info(("%s detached: %s %s"):format(label, sent, why))
             end, { timeout = 10 })
             cancela.sleep(60)
@@ -182,14 +190,16 @@ return cancela.app {
             for n = 1, params.items do call:send { n = n, padding = padding } end
             return "all"
         end)),
-        -- One subtask waits for room, while the other keeps offering and giving up.
-        waiting = stream(watched(function(_, call)
+        -- One subtask waits for room, while the other has given up.
+        waiting = stream(watched(function(_, call, label)
             cancela.group(function(g)
                 g:spawn(function()
                     for n = 1, 10000 do call:send { n = n, padding = padding } end
                 end)
                 g:spawn(function()
-                    while true do cancela.select { call:send_op "other", cancela.sleep_op(0.02) } end
+                    while cancela.select { call:send_op "other", cancela.sleep_op(0.05) } == 1 do cancela.sleep(0.001) end
+                    log.info("full " .. label)
+                    cancela.sleep(60)
                 end)
             end)
         end)),

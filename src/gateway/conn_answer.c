@@ -43,6 +43,8 @@ static struct cla_slice more_fields(struct cla_worker *worker, const struct cla_
         (void)cla_buf_add(fields, CLA_LIT(CLA_WS_UPGRADE_REQUIRED));
     if (options || exchange->status == 405)
         (void)cla_buf_printf(fields, "Allow: %s\r\n", route->allow);
+    if (route->kind == CLA_ROUTE_PLAIN)
+        (void)cla_buf_add(fields, cla_buf_slice(&exchange->http->plain.fields));
     if (route->origin.n > 0)
         (void)cla_origin_fields(fields, route->origin, options ? route->allow : NULL);
     return cla_buf_slice(fields);

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "gateway/app.h"
+#include "gateway/pattern.h"
 #include "http/parser.h"
 
 enum cla_route_kind {
@@ -15,21 +16,24 @@ enum cla_route_kind {
     CLA_ROUTE_JSONRPC,   /* POST /rpc: the body is a JSON-RPC text */
     CLA_ROUTE_UNARY,     /* POST /rpc/NAME: the body is the params */
     CLA_ROUTE_GET,       /* GET /rpc/NAME: the query holds the params */
+    CLA_ROUTE_PLAIN,     /* a route of the script */
     CLA_ROUTE_WEBSOCKET, /* GET with an upgrade, of /rpc, /socket or a handler's path */
 };
 
 struct cla_route {
     enum cla_route_kind kind;
-    int status;                            /* REFUSE */
-    const char *why;                       /* REFUSE: one line for people */
-    bool unary_error;                      /* REFUSE: answer with an error object of 'code' */
-    enum cla_code code;                    /* REFUSE with unary_error */
-    const char *allow;                     /* the methods there are; NULL: nothing is there */
-    const struct cla_procedure *procedure; /* UNARY, GET */
+    int status;         /* REFUSE */
+    const char *why;    /* REFUSE: one line for people */
+    bool unary_error;   /* REFUSE: answer with an error object of 'code' */
+    enum cla_code code; /* REFUSE with unary_error */
+    const char *allow;  /* the methods there are; NULL: nothing is there */
+    char allow_text[CLA_PATTERN_ALLOW_MAX];
+    const struct cla_procedure *procedure; /* UNARY, GET, PLAIN */
     const struct cla_socket_route *socket; /* WEBSOCKET: of a handler; NULL: for calls */
     bool framed;                           /* WEBSOCKET: for calls in binary frames only */
-    struct cla_slice path;                 /* WEBSOCKET; points into the head */
-    struct cla_slice query;                /* GET, WEBSOCKET; points into the head */
+    struct cla_slice method;               /* PLAIN; points into the head, as do these: */
+    struct cla_slice path;                 /* WEBSOCKET, PLAIN */
+    struct cla_slice query;                /* GET, WEBSOCKET, PLAIN */
     struct cla_slice origin;               /* of a page that is to be told that it may call; else
                                               empty; points into the head */
     bool has_timeout;                      /* a timeout header was sent */

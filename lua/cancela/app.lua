@@ -57,6 +57,7 @@ local app = {}
 ---@field cancel? "abort"|"manual" abort, the default: awaits raise; manual: it decides from its token until grace ends
 ---@field params? cancela.Schema checked before `run`; its type is "object" if it names none, else "object" or "array"
 ---@field result? cancela.Schema for readers, not checked; {type = "array"}: an empty table is sent as []
+---@field stream? boolean true: it sends items with call:send before its result; clients that cannot take any are refused
 ---@field payload? "json"|"text"|"bytes" json, the default: params are a table; text, bytes: they, and the result,
 --- are a string, which binary frames carry as it is and JSON as ["text"], bytes in base64
 
@@ -219,6 +220,7 @@ local procedure_options = {
   result = result_spec,
   preemptible = is "boolean",
   cancel = one_of("abort", "manual"),
+  stream = is "boolean",
   payload = one_of("json", "text", "bytes"),
 }
 
@@ -360,6 +362,7 @@ local function entry(name, procedure)
     keep_nulls = procedure.nulls == "keep",
     preemptible = procedure.preemptible or false,
     manual = procedure.cancel == "manual",
+    stream = procedure.stream or false,
     payload = procedure.payload,
     array_result = procedure.result ~= nil and procedure.result.type == "array",
     params = procedure.params and declared(name, params_text, procedure.params, "params"),

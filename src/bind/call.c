@@ -2,6 +2,7 @@
 
 #include <lauxlib.h>
 
+#include "bind/call_stream.h"
 #include "bind/client.h"
 #include "bind/headers.h"
 #include "bind/json_codec.h"
@@ -40,6 +41,16 @@ void cla_call_push(lua_State *L, struct cla_call *call)
 struct cla_call *cla_call_at(lua_State *L, int index)
 {
     return ((struct object *)luaL_checkudata(L, index, TYPE))->call;
+}
+
+void *cla_call_object_at(lua_State *L, int index)
+{
+    return luaL_checkudata(L, index, TYPE);
+}
+
+struct cla_call *cla_call_of(const void *object)
+{
+    return ((const struct object *)object)->call;
 }
 
 void cla_call_set_identity(lua_State *L, struct cla_call *call)
@@ -218,6 +229,7 @@ void cla_call_setup(lua_State *L)
     lua_pushcfunction(L, l_abort);
     lua_setfield(L, -2, "abort");
     luaL_setfuncs(L, cla_request_methods, 0);
+    luaL_setfuncs(L, cla_call_stream_methods, 0);
     lua_pushcclosure(L, l_index, 1);
     lua_setfield(L, -2, "__index");
     lua_pushcfunction(L, l_newindex);

@@ -17,6 +17,12 @@ void cla_call_push(lua_State *L, struct cla_call *call);
 /* The call whose object is at 'index', or NULL if it is over. Raises if there is none. */
 struct cla_call *cla_call_at(lua_State *L, int index);
 
+/* What stands for that object outside of Lua, as long as it is kept. Raises if there is none. */
+void *cla_call_object_at(lua_State *L, int index);
+
+/* The call of what cla_call_object_at() returned, or NULL if it is over. */
+struct cla_call *cla_call_of(const void *object);
+
 /* Pops a value and makes it call.identity. May raise. */
 void cla_call_set_identity(lua_State *L, struct cla_call *call);
 

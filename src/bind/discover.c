@@ -48,6 +48,8 @@ uint64_t cla_discover_timeout_ms(const struct cla_script *script,
     uint64_t timeout =
         procedure->base.timeout_ns > 0 ? procedure->base.timeout_ns : script->call_timeout_ns;
 
+    if (cla_discover_idles(procedure))
+        return script->stream_idle_timeout_ns / CLA_NS_PER_MS;
     if (timeout > script->max_call_timeout_ns)
         timeout = script->max_call_timeout_ns;
     return timeout / CLA_NS_PER_MS;
@@ -135,8 +137,10 @@ static void add_errors(struct writer *w, const struct cla_script_procedure *p, b
 static void add_limits(struct writer *w, const struct cla_script *script,
                        const struct cla_script_procedure *p)
 {
-    add(w, CLA_LIT(",\"x-cancela\":{\"timeout_ms\":"));
+    add(w, cla_discover_idles(p) ? CLA_LIT(",\"x-cancela\":{\"idle_timeout_ms\":")
+                                 : CLA_LIT(",\"x-cancela\":{\"timeout_ms\":"));
     add_number(w, (int64_t)cla_discover_timeout_ms(script, p));
+    add_flag(w, p->base.stream, CLA_LIT(",\"stream\":true"));
     add_flag(w, p->base.read_only, CLA_LIT(",\"read_only\":true"));
     add_flag(w, p->preemptible, CLA_LIT(",\"preemptible\":true"));
     add_flag(w, p->manual, CLA_LIT(",\"cancel\":\"manual\""));

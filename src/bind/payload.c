@@ -96,9 +96,10 @@ void cla_payload_push(lua_State *L, const struct cla_call *call)
 
 /* --- Results. --- */
 
-static int refuse(struct cla_json_encode_fault *fault, const char *problem, const char *type)
+static int refuse(struct cla_json_encode_fault *fault, const char *root, const char *problem,
+                  const char *type)
 {
-    snprintf(fault->message, sizeof fault->message, "result: %s%s", problem, type);
+    snprintf(fault->message, sizeof fault->message, "%s: %s%s", root, problem, type);
     return -CLA_EINVAL;
 }
 
@@ -116,8 +117,8 @@ static int write_nothing(struct cla_buf *buf, bool raw)
     return raw ? 0 : cla_buf_add(buf, CLA_LIT("null"));
 }
 
-int cla_payload_write(lua_State *L, int index, const struct cla_call *call, struct cla_buf *buf,
-                      struct cla_json_encode_fault *fault)
+int cla_payload_write(lua_State *L, int index, const struct cla_call *call, const char *root,
+                      struct cla_buf *buf, struct cla_json_encode_fault *fault)
 {
     bool raw = call->request->raw;
     struct cla_slice result;
@@ -126,10 +127,11 @@ int cla_payload_write(lua_State *L, int index, const struct cla_call *call, stru
     if (lua_isnil(L, index))
         return write_nothing(buf, raw);
     if (lua_type(L, index) != LUA_TSTRING)
-        return refuse(fault, "must be a string, for payload = \"text\" or \"bytes\", not a ",
+        return refuse(fault, root, "must be a string, for payload = \"text\" or \"bytes\", not a ",
                       luaL_typename(L, index));
     result.p = lua_tolstring(L, index, &result.n);
     if (is_text(call) && !cla_utf8_valid(result))
-        return refuse(fault, "not UTF-8: declare payload = \"bytes\" to return any bytes", "");
+        return refuse(fault, root, "not UTF-8: declare payload = \"bytes\" to return any bytes",
+                      "");
     return raw ? cla_buf_add(buf, result) : write_json(buf, result, is_text(call));
 }

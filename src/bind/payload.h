@@ -14,9 +14,10 @@
  * else. */
 void cla_payload_push(lua_State *L, const struct cla_call *call);
 
-/* Appends the result at 'index' of such a call. Never raises. Returns 0; or -CLA_EINVAL or
+/* Appends the result, or another value that it sends, at 'index' of such a call; 'root' names it in
+ * errors. Never raises. Returns 0; or -CLA_EINVAL or
  * -CLA_ENOMEM with 'fault' set (what was appended is to be rolled back). */
-int cla_payload_write(lua_State *L, int index, const struct cla_call *call, struct cla_buf *buf,
-                      struct cla_json_encode_fault *fault);
+int cla_payload_write(lua_State *L, int index, const struct cla_call *call, const char *root,
+                      struct cla_buf *buf, struct cla_json_encode_fault *fault);
 
 #endif

@@ -175,6 +175,24 @@ static int write_document(const struct cla_script *script, struct cla_buf *buf,
     return cla_buf_add(buf, cla_buf_slice(&script->document));
 }
 
+static int write_value(const struct cla_call *call, lua_State *L, int index,
+                       const struct cla_json_encode_opts *opts, struct cla_buf *buf,
+                       struct cla_json_encode_fault *fault)
+{
+    if (call->procedure->payload != CLA_PAYLOAD_JSON)
+        return cla_payload_write(L, index, call, opts->root, buf, fault);
+    return cla_json_codec_write(L, index, buf, opts, fault);
+}
+
+int cla_run_write_value(const struct cla_call *call, lua_State *L, int index, const char *root,
+                        struct cla_buf *buf, struct cla_json_encode_fault *fault)
+{
+    const struct cla_json_encode_opts opts = {.max_depth = script_of_call(call)->json_depth,
+                                              .root = root};
+
+    return write_value(call, L, index, &opts, buf, fault);
+}
+
 static int write_result(struct cla_call *call, lua_State *L, int index, struct cla_buf *buf,
                         struct cla_json_encode_fault *fault)
 {
@@ -186,9 +204,7 @@ static int write_result(struct cla_call *call, lua_State *L, int index, struct c
 
     if (call->request->plain != NULL)
         return cla_response_write(L, index, call, buf, fault);
-    if (call->procedure->payload != CLA_PAYLOAD_JSON)
-        return cla_payload_write(L, index, call, buf, fault);
-    return cla_json_codec_write(L, index, buf, &opts, fault);
+    return write_value(call, L, index, &opts, buf, fault);
 }
 
 static void send_result(struct cla_call *call, lua_State *L, int index)

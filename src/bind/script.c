@@ -43,6 +43,7 @@ int cla_script_new(struct cla_script **out, const struct cla_script_options *opt
     script->discover.fn = LUA_NOREF;
     script->call_timeout_ns = options->call_timeout_ns;
     script->max_call_timeout_ns = options->max_call_timeout_ns;
+    script->stream_idle_timeout_ns = options->stream_idle_timeout_ns;
     script->generation = 1;
     if (cla_vm_new(&script->vm, options->loop, options->log, options->vm_memory, options->grace_ns,
                    &cla_token_sched_ops) != 0)
@@ -83,6 +84,7 @@ int cla_script_new_beside(struct cla_script **out, const struct cla_script *scri
     beside->discover.fn = LUA_NOREF;
     beside->call_timeout_ns = script->call_timeout_ns;
     beside->max_call_timeout_ns = script->max_call_timeout_ns;
+    beside->stream_idle_timeout_ns = script->stream_idle_timeout_ns;
     beside->generation = script->generation;
     *out = beside;
     return 0;
@@ -214,6 +216,7 @@ void cla_script_take_procedure(struct cla_script_procedure *p, lua_State *L)
     p->base.name = cla_slice_str(text_member(L, "name"));
     p->summary = text_member(L, "summary");
     p->base.read_only = flag(L, "read_only");
+    p->base.stream = flag(L, "stream");
     p->base.payload = payload_member(L);
     p->keep_nulls = flag(L, "keep_nulls");
     p->array_result = flag(L, "array_result");

@@ -65,6 +65,7 @@ struct cla_script {
     bool expose_errors;
     bool discovers;                                /* the setting discover */
     uint64_t call_timeout_ns, max_call_timeout_ns; /* for the document */
+    uint64_t stream_idle_timeout_ns;
     uint64_t generation;
     struct cla_buf scratch; /* JSON of an error's data */
 };
@@ -79,7 +80,7 @@ struct cla_script_options {
     bool expose_errors;
     struct cla_store *store; /* of cancela.shared; lives longer than the script */
     bool discover;           /* answer rpc.discover */
-    uint64_t call_timeout_ns, max_call_timeout_ns; /* what it tells */
+    uint64_t call_timeout_ns, max_call_timeout_ns, stream_idle_timeout_ns; /* what it tells */
     const char *version;
 };
 

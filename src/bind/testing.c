@@ -34,6 +34,8 @@ struct test_call {
     struct cla_timer cancel_timer;
     struct cla_buf reply; /* the result, or the error's data */
     struct cla_buf message;
+    struct cla_buf parts[2]; /* items and progress: the size of each, then its bytes */
+    struct cla_writers writers;
     struct cla_rpc_error error;
     bool failed;
     bool settled; /* the client has its one reply */
@@ -100,6 +102,33 @@ static void on_release(struct cla_call *call)
         cla_task_wake(t->waiting);
 }
 
+static const char *part_refused(const struct cla_call *call, enum cla_call_part kind)
+{
+    (void)kind;
+    return call->request_id.n > 0 ? NULL : "a notification has no reply to stream";
+}
+
+static bool always_room(const struct cla_writers *writers)
+{
+    (void)writers;
+    return true;
+}
+
+static struct cla_writers *part_writers(const struct cla_call *call)
+{
+    return &CLA_CONTAINER(call, struct test_call, call)->writers;
+}
+
+static int part(struct cla_call *call, enum cla_call_part kind, struct cla_slice value)
+{
+    struct cla_buf *parts = &test_call_of(call)->parts[kind];
+
+    if (cla_buf_reserve(parts, sizeof value.n + value.n) != 0)
+        return -CLA_ENOMEM;
+    (void)cla_buf_append(parts, (const char *)&value.n, sizeof value.n);
+    return cla_buf_add(parts, value);
+}
+
 static const struct cla_call_sink sink = {
     .wait_room = wait_room,
     .result_begin = result_begin,
@@ -108,6 +137,9 @@ static const struct cla_call_sink sink = {
     .result_rollback = result_rollback,
     .error = on_error,
     .release = on_release,
+    .part_refused = part_refused,
+    .part_writers = part_writers,
+    .part = part,
 };
 
 static int l_call_gc(lua_State *L)
@@ -116,6 +148,8 @@ static int l_call_gc(lua_State *L)
 
     cla_buf_fini(&t->reply);
     cla_buf_fini(&t->message);
+    for (size_t i = 0; i < CLA_ARRAY_LEN(t->parts); i++)
+        cla_buf_fini(&t->parts[i]);
     return 0;
 }
 
@@ -126,24 +160,58 @@ static void on_cancel_timer(struct cla_timer *timer)
     cla_call_cancel(&t->call, CLA_CANCEL_RESET, cla_slice(NULL, 0));
 }
 
+static void push_part(lua_State *L, const struct test_call *t, struct cla_slice value)
+{
+    struct cla_json_decode_fault fault;
+    const struct cla_json_decode_opts opts = {.max_depth = CLA_JSON_DEPTH_MAX, .keep_nulls = true};
+
+    if (t->request.raw)
+        lua_pushlstring(L, value.p, value.n);
+    else if (cla_json_codec_push(L, value, &opts, &fault) != 0)
+        luaL_error(L, "out of memory");
+}
+
+/* Pushes the list of what was sent; nil: there is 'none' to be expected, and was none. */
+static void push_parts(lua_State *L, const struct test_call *t, enum cla_call_part kind, bool none)
+{
+    struct cla_slice rest = cla_buf_slice(&t->parts[kind]), value;
+
+    if (rest.n == 0 && none) {
+        lua_pushnil(L);
+        return;
+    }
+    lua_newtable(L);
+    while (rest.n > 0) {
+        memcpy(&value.n, rest.p, sizeof value.n);
+        value.p = rest.p + sizeof value.n;
+        push_part(L, t, value);
+        lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+        rest = cla_slice(value.p + value.n, rest.n - sizeof value.n - value.n);
+    }
+}
+
 static int push_outcome(lua_State *L, struct test_call *t)
 {
     struct cla_json_decode_fault fault;
     const struct cla_json_decode_opts opts = {.max_depth = CLA_JSON_DEPTH_MAX, .keep_nulls = true};
     const struct cla_code_info *info = cla_code_info(t->error.code);
 
+    bool streams = t->call.procedure != NULL && t->call.procedure->stream;
+
     lua_pushboolean(L, !t->failed);
+    push_parts(L, t, CLA_CALL_ITEM, !streams);
+    push_parts(L, t, CLA_CALL_PROGRESS, true);
     if (t->request.raw && !t->failed && t->call.request_id.n > 0)
         lua_pushlstring(L, t->reply.p, t->reply.n);
     else if (t->reply.n == 0 || cla_slice_eq(cla_buf_slice(&t->reply), CLA_LIT("null")) ||
              cla_json_codec_push(L, cla_buf_slice(&t->reply), &opts, &fault) != 0)
         lua_pushnil(L);
     if (!t->failed)
-        return 2;
+        return 4;
     lua_pushstring(L, info->name);
     lua_pushlstring(L, t->message.p, t->message.n);
     lua_pushinteger(L, t->error.number != 0 ? t->error.number : info->jsonrpc);
-    return 5;
+    return 7;
 }
 
 static int call_k(lua_State *L, int status, lua_KContext context)
@@ -179,6 +247,7 @@ static struct test_call *push_call(lua_State *L, struct app *app, struct cla_tas
                                       .received_ns = cla_sched_now_ns(task->sched)};
     t->call = (struct cla_call){.sink = &sink, .env = &app->env, .request = &t->request};
     cla_list_init(&t->call.link);
+    cla_writers_init(&t->writers, always_room);
     return t;
 }
 
@@ -202,7 +271,7 @@ static void choose_form(lua_State *L, struct test_call *t, bool string)
 }
 
 /* app:call(name, params as JSON or a string, timeout, cancel_after, notification, string) -> ok,
- * value, code, message, number. Awaits. */
+ * items, progress, value, code, message, number. Awaits. */
 static int l_call(lua_State *L)
 {
     struct app *app = luaL_checkudata(L, 1, APP);

@@ -154,18 +154,30 @@ static void refresh(struct cla_token *top, struct cla_link *list)
     }
 }
 
-bool cla_token_move(struct cla_token *token, struct cla_token *parent)
+/* Computes the deadlines of the subtree again, and of what is linked to it. */
+static void refresh_all(struct cla_token *token)
 {
     struct cla_link linked, *link;
 
     cla_list_init(&linked);
+    refresh(token, &linked);
+    while ((link = cla_list_pop(&linked)) != NULL)
+        refresh(CLA_CONTAINER(link, struct cla_token, following), &linked);
+}
+
+void cla_token_set_deadline(struct cla_token *token, uint64_t deadline_ns)
+{
+    token->own_ns = deadline_ns;
+    refresh_all(token);
+}
+
+bool cla_token_move(struct cla_token *token, struct cla_token *parent)
+{
     cla_list_remove(&token->sibling);
     token->parent = parent;
     if (parent != NULL)
         cla_list_push_front(&parent->children, &token->sibling);
-    refresh(token, &linked);
-    while ((link = cla_list_pop(&linked)) != NULL)
-        refresh(CLA_CONTAINER(link, struct cla_token, following), &linked);
+    refresh_all(token);
     if (parent == NULL || !cla_token_cancelled(parent) || cla_token_cancelled(token))
         return false;
     mark_all(token, &parent->reason);

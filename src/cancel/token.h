@@ -72,6 +72,9 @@ static inline bool cla_token_cancelled(const struct cla_token *token)
     return token->reason.kind != CLA_CANCEL_NONE;
 }
 
+/* Gives the token another deadline of its own, earlier or later. */
+void cla_token_set_deadline(struct cla_token *token, uint64_t deadline_ns);
+
 /* Links 'target', which has no children yet and to which nothing is linked yet, to 'source': marked
  * with it from now on, or at once if that is cancelled, when nothing is linked. Its deadline is at
  * most that of the source. */

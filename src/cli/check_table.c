@@ -113,6 +113,10 @@ static int fill(struct row *row, const struct cla_script *script,
         rc = add_params(&row->cells[PARAMS], p->params);
     if (rc == 0)
         rc = add_timeout(&row->cells[TIMEOUT], cla_discover_timeout_ms(script, p));
+    if (rc == 0 && cla_discover_idles(p))
+        rc = cla_buf_add(&row->cells[TIMEOUT], CLA_LIT(" idle"));
+    if (rc == 0)
+        rc = add_flag(&row->cells[FLAGS], p->base.stream, "stream");
     if (rc == 0)
         rc = add_flag(&row->cells[FLAGS], p->base.read_only, "read_only");
     if (rc == 0)

@@ -158,6 +158,7 @@ struct cla_script_options cla_options_script(const struct cla_config *config,
         .discover = config->discover,
         .call_timeout_ns = config->call_timeout_ns,
         .max_call_timeout_ns = config->max_call_timeout_ns,
+        .stream_idle_timeout_ns = config->stream_idle_timeout_ns,
         .version = CLA_VERSION,
     };
 }

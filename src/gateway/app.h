@@ -25,6 +25,7 @@ struct cla_procedure {
     struct cla_slice name; /* dotted: "chat.join" */
     uint64_t timeout_ns;   /* 0: the server's call_timeout */
     bool read_only;        /* may be called by GET */
+    bool stream;           /* sends items before its result */
     enum cla_payload payload;
 };
 

@@ -1,6 +1,7 @@
 #include "gateway/call.h"
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "gateway/access.h"
 
@@ -18,6 +19,7 @@ void cla_call_env_init(struct cla_call_env *env, struct cla_app *app, struct cla
         .call_timeout_ns = config->call_timeout_ns,
         .handshake_timeout_ns = config->handshake_timeout_ns,
         .max_call_timeout_ns = config->max_call_timeout_ns,
+        .stream_idle_timeout_ns = config->stream_idle_timeout_ns,
         .max_in_flight = (unsigned)config->max_calls,
         .id_step = 1,
     };
@@ -62,9 +64,10 @@ void cla_call_set_deadline(struct cla_call *call, bool has_timeout, uint64_t tim
         timeout = timeout_ms * CLA_NS_PER_MS;
     if (call->procedure != NULL && call->procedure->timeout_ns > 0)
         timeout = least(timeout, call->procedure->timeout_ns);
+    call->idles = timeout == CLA_NEVER && call->procedure != NULL && call->procedure->stream;
     if (timeout == CLA_NEVER)
         timeout = env->call_timeout_ns;
-    timeout = least(timeout, env->max_call_timeout_ns);
+    timeout = call->idles ? env->stream_idle_timeout_ns : least(timeout, env->max_call_timeout_ns);
     call->deadline_ns = cla_clock_add(call->request->received_ns, timeout);
 }
 
@@ -93,6 +96,12 @@ static void refuse_unknown(struct cla_call *call)
     cla_call_release(call);
 }
 
+/* Why a stream cannot be called like this; NULL: it can, or is none. */
+static const char *stream_refused(const struct cla_call *call)
+{
+    return call->procedure->stream ? cla_call_part_refused(call, CLA_CALL_ITEM) : NULL;
+}
+
 void cla_call_start(struct cla_call *call)
 {
     struct cla_call_env *env = call->env;
@@ -108,6 +117,8 @@ void cla_call_start(struct cla_call *call)
         refuse(call, CLA_CODE_UNAVAILABLE, "overloaded: too many calls in flight (max_calls)");
     else if (call->deadline_ns <= cla_loop_now_ns(env->loop))
         refuse(call, CLA_CODE_DEADLINE_EXCEEDED, "the deadline had passed before the call began");
+    else if (stream_refused(call) != NULL)
+        refuse(call, CLA_CODE_FAILED_PRECONDITION, stream_refused(call));
     else if (env->app->ops->start(env->app, call) != 0)
         refuse(call, CLA_CODE_UNAVAILABLE, "overloaded: memory is short (vm_memory)");
 }
@@ -115,6 +126,21 @@ void cla_call_start(struct cla_call *call)
 bool cla_call_wait_room(struct cla_call *call, struct cla_writer *writer)
 {
     return call->sink->wait_room(call, writer);
+}
+
+const char *cla_call_part_refused(const struct cla_call *call, enum cla_call_part kind)
+{
+    return call->sink->part_refused(call, kind);
+}
+
+struct cla_writers *cla_call_part_writers(const struct cla_call *call)
+{
+    return call->state == CLA_CALL_OPEN ? call->sink->part_writers(call) : NULL;
+}
+
+int cla_call_part(struct cla_call *call, enum cla_call_part kind, struct cla_slice value)
+{
+    return call->state == CLA_CALL_OPEN ? call->sink->part(call, kind, value) : -CLA_ECLOSED;
 }
 
 struct cla_buf *cla_call_result_begin(struct cla_call *call)

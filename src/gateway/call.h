@@ -28,6 +28,17 @@ enum cla_call_state {
     CLA_CALL_CANCELLED,
 };
 
+/* What goes to the client before the result. */
+enum cla_call_part {
+    CLA_CALL_ITEM,
+    CLA_CALL_PROGRESS,
+};
+
+/* Under what the client of a protocol with tokens wants its parts; raw JSON, empty: not at all. */
+struct cla_call_tokens {
+    struct cla_slice item, progress;
+};
+
 /* Where a call came from and its reply goes to. */
 struct cla_call_sink {
     /* For a call about to begin, and for its result. True: writer->on_room will be called when
@@ -46,6 +57,12 @@ struct cla_call_sink {
     void (*error)(struct cla_call *call, const struct cla_rpc_error *error);
     /* Nothing refers to the call any more: free it. */
     void (*release)(struct cla_call *call);
+    /* Why the client cannot take parts of this kind, and what to call instead; NULL: it can. */
+    const char *(*part_refused)(const struct cla_call *call, enum cla_call_part kind);
+    /* Where to wait for room to send one; NULL: there is nobody to send to. */
+    struct cla_writers *(*part_writers)(const struct cla_call *call);
+    /* Sends one, whether there is room or not. Returns 0, -CLA_ECLOSED or -CLA_ENOMEM. */
+    int (*part)(struct cla_call *call, enum cla_call_part kind, struct cla_slice value);
 };
 
 /* What a request brought along; lives as long as its calls. */
@@ -67,10 +84,11 @@ struct cla_call_env {
     struct cla_log *log;
     struct cla_buf *log_buf; /* lines of this turn */
     enum cla_access_log access_log;
-    bool expose_errors;           /* clients see the text of script errors */
-    bool draining;                /* new calls are refused */
-    uint64_t call_timeout_ns;     /* where neither client nor procedure says */
-    uint64_t max_call_timeout_ns; /* no call may ask for more */
+    bool expose_errors;              /* clients see the text of script errors */
+    bool draining;                   /* new calls are refused */
+    uint64_t call_timeout_ns;        /* where neither client nor procedure says */
+    uint64_t max_call_timeout_ns;    /* no call may ask for more */
+    uint64_t stream_idle_timeout_ns; /* between two parts of a stream without a deadline */
     uint64_t next_id;
     uint64_t id_step;              /* between the ids of a worker: the number of workers */
     uint64_t handshake_timeout_ns; /* of on_connect */
@@ -95,6 +113,7 @@ struct cla_call {
     struct cla_call *index_next;           /* in its chain of a cla_call_index */
     void *task;                            /* the app's, while started */
     void *object;                          /* the app's: what scripts know the call by, or NULL */
+    struct cla_call_tokens *tokens;        /* owned; NULL: the client has given none */
     size_t reply_mark;                     /* where the result began, for a rollback */
     size_t reply_bytes;                    /* of the result, for the access log */
     enum cla_call_state state;
@@ -103,6 +122,7 @@ struct cla_call {
     bool params_meta;  /* params hold a member _meta that is not the script's */
     bool result_begun; /* result_begin was called: reply_mark counts */
     bool silent;       /* it was reset where resets are not answered */
+    bool idles;        /* its deadline is that of the next part: stream_idle_timeout */
 };
 
 /* Sets up what calls share, from the settings. Log lines go to 'log_buf', which the owner flushes
@@ -123,7 +143,8 @@ static inline uint64_t cla_call_env_new_id(struct cla_call_env *env)
 
 /* Sets the deadline from what the client asked for (has_timeout, timeout_ms), the procedure and the
  * server: the smallest of client's and procedure's, the server's default where neither says, never
- * above max_call_timeout; counted from request->received_ns. */
+ * above max_call_timeout; counted from request->received_ns. A stream for which neither says has
+ * until its next part. */
 void cla_call_set_deadline(struct cla_call *call, bool has_timeout, uint64_t timeout_ms);
 
 /* Gives the call an id and hands it to the app, or ends it at once: no such procedure, overload,
@@ -133,6 +154,17 @@ void cla_call_start(struct cla_call *call);
 /* True if the call must wait before it begins, or before its result is written: the client has not
  * read what went before, and writer->on_room will be called. Then look again. */
 bool cla_call_wait_room(struct cla_call *call, struct cla_writer *writer);
+
+/* Why 'call' can send no such part, and what to call instead; NULL: it can. */
+const char *cla_call_part_refused(const struct cla_call *call, enum cla_call_part kind);
+
+/* Where to wait for room to send one; NULL: the client has gone, or has its reply. */
+struct cla_writers *cla_call_part_writers(const struct cla_call *call);
+
+/* Sends a part, JSON text or as request->raw says, whether there is room or not. Returns 0;
+ * -CLA_ECLOSED: nobody is there any more; or -CLA_ENOMEM: nothing was sent. Only if it is not
+ * refused. */
+int cla_call_part(struct cla_call *call, enum cla_call_part kind, struct cla_slice value);
 
 /* The buffer for the result's JSON text, or as request->raw says; NULL: the reply is not wanted
  * (any more). */

@@ -33,6 +33,9 @@
       "deadline of a call for which neither client nor procedure gives one")                      \
     X(DURATION, max_call_timeout, "300s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                        \
       "longest deadline of any call")                                                             \
+    X(DURATION, stream_idle_timeout, "60s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                      \
+      "longest time between two items of a stream for which neither client nor procedure gives "  \
+      "a deadline")                                                                               \
     X(DURATION, grace, "500ms", 0, CLA_DAY_NS, NULL, "time a cancelled call has to clean up")     \
     X(DURATION, shutdown_grace, "2s", 0, CLA_DAY_NS, NULL,                                        \
       "time a call cancelled by shutdown has to clean up")                                        \

@@ -322,6 +322,12 @@ static void on_stream_end(struct cla_stream *stream, int rc)
 
 /* --- Output. --- */
 
+/* True if a response goes out in pieces. */
+static bool is_streaming(const struct cla_conn *conn)
+{
+    return conn->exchange != NULL && conn->exchange->http->stream.conn != NULL;
+}
+
 static void written(struct cla_conn *conn)
 {
     if (conn->state == CLA_CONN_FLUSHING || at_end(conn)) {
@@ -330,6 +336,8 @@ static void written(struct cla_conn *conn)
         cla_conn_update_due(conn, cla_conn_now(conn));
         if (conn->socket != NULL)
             cla_socket_drained(conn->socket);
+        else if (is_streaming(conn))
+            cla_writers_pass(&conn->exchange->http->stream.writers);
         else if (cla_conn_pending(conn) > 0 && !cla_conn_busy(conn))
             cla_worker_advance_later(conn->worker, conn);
         if (conn->worker->env.draining)

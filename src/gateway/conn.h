@@ -65,6 +65,16 @@ void cla_conn_begin(struct cla_conn *conn);
 void cla_conn_answer(struct cla_conn *conn, const struct cla_exchange *exchange,
                      const char *content_type);
 
+/* True if the connection is to end with the answer to 'exchange'. */
+bool cla_conn_last_request(const struct cla_conn *conn, const struct cla_exchange *exchange);
+
+/* Appends the lines that pages of other sites need, in any response. */
+void cla_conn_add_fields(struct cla_buf *fields, const struct cla_exchange *exchange);
+
+/* An answer that went out in pieces has ended: goes on with the next request, or, with 'close', has
+ * the connection end. For conn_stream. */
+void cla_conn_answered(struct cla_conn *conn, bool close);
+
 /* Begins to make a WebSocket of the connection, as 'exchange' asks: refuses, or asks the script.
  * For the exchange, which may be over with this. */
 void cla_conn_upgrade(struct cla_conn *conn, struct cla_exchange *exchange);

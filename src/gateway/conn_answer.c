@@ -20,7 +20,17 @@ static void write_reply(struct cla_conn *conn, const struct cla_http_reply *repl
         cla_worker_flush_later(conn->worker, conn);
 }
 
-static bool last_request(const struct cla_conn *conn, const struct cla_exchange *exchange)
+void cla_conn_answered(struct cla_conn *conn, bool close)
+{
+    conn->exchange = NULL;
+    conn->requests++;
+    if (close)
+        cla_conn_finish(conn);
+    else if (conn->state == CLA_CONN_OPEN && cla_conn_pending(conn) > 0)
+        cla_worker_advance_later(conn->worker, conn);
+}
+
+bool cla_conn_last_request(const struct cla_conn *conn, const struct cla_exchange *exchange)
 {
     const struct cla_worker *worker = conn->worker;
 
@@ -28,6 +38,15 @@ static bool last_request(const struct cla_conn *conn, const struct cla_exchange 
            (conn->peer_ended && cla_conn_pending(conn) == 0) ||
            (worker->requests_per_connection > 0 &&
             conn->requests + 1 >= worker->requests_per_connection);
+}
+
+void cla_conn_add_fields(struct cla_buf *fields, const struct cla_exchange *exchange)
+{
+    const struct cla_route *route = &exchange->http->route;
+    bool options = route->kind == CLA_ROUTE_OPTIONS;
+
+    if (route->origin.n > 0)
+        (void)cla_origin_fields(fields, route->origin, options ? route->allow : NULL);
 }
 
 /* The lines that are not in every response: Upgrade, with 426; Allow, with the answer to OPTIONS
@@ -43,10 +62,9 @@ static struct cla_slice more_fields(struct cla_worker *worker, const struct cla_
         (void)cla_buf_add(fields, CLA_LIT(CLA_WS_UPGRADE_REQUIRED));
     if (options || exchange->status == 405)
         (void)cla_buf_printf(fields, "Allow: %s\r\n", route->allow);
-    if (route->kind == CLA_ROUTE_PLAIN)
+    if (route->kind == CLA_ROUTE_HANDLER)
         (void)cla_buf_add(fields, cla_buf_slice(&exchange->http->plain.fields));
-    if (route->origin.n > 0)
-        (void)cla_origin_fields(fields, route->origin, options ? route->allow : NULL);
+    cla_conn_add_fields(fields, exchange);
     return cla_buf_slice(fields);
 }
 
@@ -54,7 +72,7 @@ void cla_conn_answer(struct cla_conn *conn, const struct cla_exchange *exchange,
                      const char *content_type)
 {
     bool body = content_type != NULL && !exchange->http->head_only;
-    bool close = last_request(conn, exchange);
+    bool close = cla_conn_last_request(conn, exchange);
     const struct cla_http_reply reply = {
         .status = exchange->status,
         .content_type = content_type,

@@ -7,10 +7,12 @@
 #include "gateway/exchange_plain.h"
 #include "gateway/exchange_pool.h"
 #include "gateway/exchange_start.h"
+#include "gateway/exchange_stream.h"
 #include "gateway/proxy.h"
 #include "gateway/socket_out.h"
 #include "gateway/worker.h"
 #include "rpc/connect.h"
+#include "rpc/connect_stream.h"
 #include "rpc/jsonrpc.h"
 
 bool cla_exchange_let_go(const struct cla_exchange *x)
@@ -26,11 +28,19 @@ void cla_exchange_maybe_put(struct cla_exchange *x)
 
 static const struct cla_rpc_protocol *protocol_of(const struct cla_route *route)
 {
+    switch (route->format) {
+    case CLA_ROUTE_CONNECT_STREAM:
+        return &cla_connect_stream_protocol;
+    case CLA_ROUTE_SSE:
+        return &cla_sse_protocol;
+    case CLA_ROUTE_PLAIN:
+        break;
+    }
     if (route->kind == CLA_ROUTE_UNARY || route->kind == CLA_ROUTE_GET || route->unary_error)
         return &cla_connect_protocol;
-    if (route->kind == CLA_ROUTE_PLAIN)
+    if (route->kind == CLA_ROUTE_HANDLER)
         return &cla_exchange_plain_protocol;
-    return &cla_jsonrpc_protocol;
+    return &cla_jsonrpc_http_protocol;
 }
 
 static void reset(struct cla_exchange *x, struct cla_worker *worker)
@@ -98,7 +108,7 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
                              .head = cla_buf_slice(&x->http->head),
                              .protocol = protocol_of(&x->http->route),
                              .received_ns = received_ns};
-    if (x->http->route.kind == CLA_ROUTE_PLAIN)
+    if (x->http->route.kind == CLA_ROUTE_HANDLER)
         cla_exchange_plain_init(x);
     return x;
 }
@@ -260,6 +270,18 @@ bool cla_exchange_judge(struct cla_exchange *x)
     return true;
 }
 
+/* False: out of memory. */
+static bool take_tokens(struct cla_call *call, const struct cla_rpc_options *options)
+{
+    if (options->item_token.n + options->progress_token.n == 0)
+        return true;
+    call->tokens = cla_mem_alloc(sizeof *call->tokens);
+    if (call->tokens == NULL)
+        return false;
+    *call->tokens = (struct cla_call_tokens){options->item_token, options->progress_token};
+    return true;
+}
+
 void cla_exchange_start_request(struct cla_exchange *x, const struct cla_rpc_request *request)
 {
     struct cla_app *app = x->worker->env.app;
@@ -285,6 +307,11 @@ void cla_exchange_start_request(struct cla_exchange *x, const struct cla_rpc_req
     call->params = request->params;
     call->params_meta = request->params_meta;
     set_deadline(x, call, &request->options);
+    if (!take_tokens(call, &request->options)) {
+        cla_exchange_forget_call(x, call);
+        answer_unavailable(x, request->id, "out of memory");
+        return;
+    }
     if (live != NULL)
         postpone(x);
     else
@@ -382,6 +409,12 @@ static void answer_unary_error(struct cla_exchange *x, enum cla_code code, int s
     struct cla_rpc_error error = {.code = code, .message = cla_slice_str(why)};
 
     cla_access_refused(&x->worker->env, x->request.peer, status, why);
+    if (x->http->route.format == CLA_ROUTE_SSE)
+        x->request.protocol = &cla_connect_protocol; /* EventSource looks at the status */
+    if (x->request.protocol->stream_type != NULL) {
+        cla_exchange_stream_refuse(x, &error);
+        return;
+    }
     cla_exchange_write_error(x, CLA_LIT("null"), &error);
     x->status = status;
     cla_exchange_answer_calls(x);
@@ -393,9 +426,12 @@ static int read_unary_params(struct cla_exchange *x, struct cla_slice *params, c
 
     if (x->http->route.kind == CLA_ROUTE_GET)
         rc = cla_route_query_params(x->http->route.query, &x->body, why);
-    if (rc == 0)
-        rc = cla_connect_params(cla_buf_slice(&x->body), x->worker->json_depth, params, why);
-    return rc;
+    if (rc != 0)
+        return rc;
+    return (x->http->route.format == CLA_ROUTE_CONNECT_STREAM &&
+                    x->http->route.kind == CLA_ROUTE_UNARY
+                ? cla_connect_stream_params
+                : cla_connect_params)(cla_buf_slice(&x->body), x->worker->json_depth, params, why);
 }
 
 static void run_unary(struct cla_exchange *x)
@@ -413,6 +449,8 @@ static void run_unary(struct cla_exchange *x)
         answer_unary_error(x, CLA_CODE_INVALID_ARGUMENT, 400, why);
         return;
     }
+    if (x->request.protocol->stream_type != NULL && !cla_exchange_stream_begin(x))
+        return;
     call = cla_exchange_new_call(x, CLA_LIT("null")); /* the first: it is part of the exchange */
     call->procedure = x->http->route.procedure;
     call->name = call->procedure->name;
@@ -438,7 +476,7 @@ bool cla_exchange_wants_body(const struct cla_exchange *exchange)
 {
     return exchange->http->route.kind == CLA_ROUTE_JSONRPC ||
            exchange->http->route.kind == CLA_ROUTE_UNARY ||
-           exchange->http->route.kind == CLA_ROUTE_PLAIN;
+           exchange->http->route.kind == CLA_ROUTE_HANDLER;
 }
 
 int cla_exchange_body(struct cla_exchange *exchange, struct cla_slice bytes)
@@ -457,7 +495,7 @@ void cla_exchange_run(struct cla_exchange *exchange)
     case CLA_ROUTE_GET:
         run_unary(exchange);
         break;
-    case CLA_ROUTE_PLAIN:
+    case CLA_ROUTE_HANDLER:
         cla_exchange_plain_run(exchange);
         break;
     case CLA_ROUTE_WEBSOCKET:
@@ -478,6 +516,8 @@ void cla_exchange_abandon(struct cla_exchange *exchange, enum cla_cancel_kind ki
     exchange->conn = NULL;
     exchange->socket = NULL;
     cla_list_remove(&exchange->of_socket);
+    if (exchange->http != NULL)
+        cla_conn_stream_lost(&exchange->http->stream);
     if (exchange->upgrade != NULL)
         cla_socket_forsaken(exchange->upgrade, kind);
     exchange->upgrade = NULL;

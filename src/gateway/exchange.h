@@ -14,6 +14,7 @@
 
 #include "gateway/arrival.h"
 #include "gateway/call.h"
+#include "gateway/conn_stream.h"
 #include "gateway/route.h"
 
 struct cla_conn;
@@ -29,6 +30,7 @@ struct cla_exchange_http {
     bool head_only; /* HEAD: no body in the response */
     char peer[CLA_PEER_MAX];
     struct cla_plain plain; /* of a route of the script */
+    struct cla_conn_stream stream; /* of a response that goes out in pieces */
 };
 
 struct cla_exchange {

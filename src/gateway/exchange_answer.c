@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "gateway/conn.h"
+#include "gateway/exchange_stream.h"
 #include "gateway/socket_out.h"
 #include "gateway/worker.h"
 
@@ -33,7 +34,9 @@ static void end_batch(struct cla_exchange *x)
 void cla_exchange_answer_calls(struct cla_exchange *x)
 {
     end_batch(x);
-    if (x->lost) {
+    if (x->http->stream.conn != NULL) {
+        cla_exchange_stream_end(x);
+    } else if (x->lost) {
         cla_exchange_answer_text(x, 503, "out of memory");
     } else if (x->replies == 0) {
         x->status = 204;
@@ -90,15 +93,10 @@ void cla_exchange_write_error(struct cla_exchange *x, struct cla_slice id,
 
 /* --- The sink of its calls. --- */
 
-static struct cla_exchange *exchange_of(struct cla_call *call)
-{
-    return CLA_CONTAINER(call->request, struct cla_exchange, request);
-}
-
 static void result_rollback(struct cla_call *call)
 {
     if (call->result_begun)
-        exchange_of(call)->reply.n = call->reply_mark;
+        cla_exchange_of(call)->reply.n = call->reply_mark;
 }
 
 static bool reply_wanted(const struct cla_exchange *x, const struct cla_call *call)
@@ -108,7 +106,7 @@ static bool reply_wanted(const struct cla_exchange *x, const struct cla_call *ca
 
 static struct cla_buf *result_begin(struct cla_call *call)
 {
-    struct cla_exchange *x = exchange_of(call);
+    struct cla_exchange *x = cla_exchange_of(call);
 
     if (!reply_wanted(x, call))
         return NULL;
@@ -122,7 +120,7 @@ static struct cla_buf *result_begin(struct cla_call *call)
 
 static int result_end(struct cla_call *call)
 {
-    struct cla_exchange *x = exchange_of(call);
+    struct cla_exchange *x = cla_exchange_of(call);
 
     if (!reply_wanted(x, call))
         return 0;
@@ -131,7 +129,7 @@ static int result_end(struct cla_call *call)
     if (x->request.protocol->reply_end(&x->reply, call->request_id) != 0)
         return -CLA_ENOMEM;
     x->replies++;
-    call->reply_bytes = x->reply.n - call->reply_mark;
+    call->reply_bytes += x->reply.n - call->reply_mark;
     return 0;
 }
 
@@ -139,7 +137,7 @@ static int result_end(struct cla_call *call)
  * call does not begin, and a result is not encoded, before there is room. */
 static bool wait_room(struct cla_call *call, struct cla_writer *writer)
 {
-    struct cla_exchange *x = exchange_of(call);
+    struct cla_exchange *x = cla_exchange_of(call);
 
     if (x->origin == NULL)
         return false;
@@ -153,17 +151,17 @@ static bool wait_room(struct cla_call *call, struct cla_writer *writer)
 
 static void on_completed(struct cla_call *call)
 {
-    cla_exchange_one_answered(exchange_of(call));
+    cla_exchange_one_answered(cla_exchange_of(call));
 }
 
 static void on_error(struct cla_call *call, const struct cla_rpc_error *error)
 {
-    struct cla_exchange *x = exchange_of(call);
+    struct cla_exchange *x = cla_exchange_of(call);
     size_t mark = x->reply.n;
 
     if (reply_wanted(x, call))
         cla_exchange_write_error(x, call->request_id, error);
-    call->reply_bytes = x->reply.n - mark;
+    call->reply_bytes += x->reply.n - mark;
     cla_exchange_one_answered(x);
 }
 
@@ -174,6 +172,7 @@ void cla_exchange_forget_call(struct cla_exchange *x, struct cla_call *call)
         cla_call_index_remove(&x->origin->calls, call);
     if (x->origin != NULL)
         x->origin->in_flight--;
+    cla_mem_free(call->tokens);
     if (call == &x->first)
         x->first_used = false;
     else
@@ -182,7 +181,7 @@ void cla_exchange_forget_call(struct cla_exchange *x, struct cla_call *call)
 
 static void on_release(struct cla_call *call)
 {
-    struct cla_exchange *x = exchange_of(call);
+    struct cla_exchange *x = cla_exchange_of(call);
 
     cla_exchange_forget_call(x, call);
     cla_exchange_maybe_put(x);
@@ -196,4 +195,7 @@ const struct cla_call_sink cla_exchange_sink = {
     .completed = on_completed,
     .error = on_error,
     .release = on_release,
+    .part_refused = cla_exchange_part_refused,
+    .part_writers = cla_exchange_part_writers,
+    .part = cla_exchange_part,
 };

@@ -10,6 +10,12 @@
 /* Where its calls come from and their replies go to. */
 extern const struct cla_call_sink cla_exchange_sink;
 
+/* The exchange that a call is part of. */
+static inline struct cla_exchange *cla_exchange_of(const struct cla_call *call)
+{
+    return (struct cla_exchange *)CLA_CONTAINER(call->request, struct cla_exchange, request);
+}
+
 /* Answers over HTTP: the response is complete in status and reply. 'content_type' NULL: no body. */
 void cla_exchange_answer(struct cla_exchange *x, const char *content_type);
 

@@ -23,6 +23,8 @@ static void refuse_unary(struct cla_route *route, int status, enum cla_code code
 /* The header fields that matter here, of all that a head may hold. */
 struct fields {
     struct cla_slice connect_timeout, grpc_timeout, connect_version, content_encoding, origin;
+    struct cla_slice stream_encoding;
+    bool accepts_events;
 };
 
 static void take_field(const struct cla_http_field *field, struct cla_slice name,
@@ -30,6 +32,21 @@ static void take_field(const struct cla_http_field *field, struct cla_slice name
 {
     if (cla_slice_eq_nocase(field->name, name))
         *to = field->value.p != NULL ? field->value : cla_slice("", 0);
+}
+
+/* True for Accept with text/event-stream in its list, whatever its parameters. */
+static bool accepts_events(const struct cla_http_field *field)
+{
+    struct cla_slice list = field->value, item, type;
+
+    if (!cla_slice_eq_nocase(field->name, CLA_LIT("accept")))
+        return false;
+    while (cla_slice_next(&list, ',', &item)) {
+        if (cla_slice_next(&item, ';', &type) &&
+            cla_slice_eq_nocase(type, CLA_LIT("text/event-stream")))
+            return true;
+    }
+    return false;
 }
 
 static struct fields read_fields(const struct cla_http_head *head)
@@ -42,6 +59,7 @@ static struct fields read_fields(const struct cla_http_head *head)
         switch (field->name.n) { /* the lengths sort out nearly all other fields */
         case 6:
             take_field(field, CLA_LIT("origin"), &f.origin);
+            f.accepts_events |= accepts_events(field);
             break;
         case 12:
             take_field(field, CLA_LIT("grpc-timeout"), &f.grpc_timeout);
@@ -54,6 +72,7 @@ static struct fields read_fields(const struct cla_http_head *head)
             break;
         case 24:
             take_field(field, CLA_LIT("connect-protocol-version"), &f.connect_version);
+            take_field(field, CLA_LIT("connect-content-encoding"), &f.stream_encoding);
             break;
         default:
             break;
@@ -78,15 +97,34 @@ static bool is_json(struct cla_slice content_type)
     return true;
 }
 
+/* A message of Connect's streaming, which has a compression of its own. */
+static bool is_connect_stream(struct cla_slice content_type)
+{
+    struct cla_slice type;
+
+    return cla_slice_next(&content_type, ';', &type) &&
+           cla_slice_eq_nocase(type, CLA_LIT("application/connect+json"));
+}
+
+static bool is_identity(struct cla_slice encoding)
+{
+    return encoding.n == 0 || cla_slice_eq_nocase(encoding, CLA_LIT("identity"));
+}
+
 static bool check_body(struct cla_route *route, const struct cla_http_head *head,
                        const struct fields *fields)
 {
-    if (fields->content_encoding.n > 0 &&
-        !cla_slice_eq_nocase(fields->content_encoding, CLA_LIT("identity"))) {
+    if (route->format == CLA_ROUTE_CONNECT_STREAM && !is_identity(fields->stream_encoding)) {
+        refuse_unary(route, 501, CLA_CODE_UNIMPLEMENTED,
+                     "Connect-Content-Encoding is not supported: send the JSON as it is");
+        return false;
+    }
+    if (!is_identity(fields->content_encoding)) {
         refuse(route, 415, "Content-Encoding is not supported: send the JSON as it is");
         return false;
     }
-    if ((head->has_body || route->kind == CLA_ROUTE_JSONRPC) && !is_json(head->content_type)) {
+    if ((head->has_body || route->kind == CLA_ROUTE_JSONRPC) && !is_json(head->content_type) &&
+        route->format != CLA_ROUTE_CONNECT_STREAM) {
         refuse(route, 415, "send Content-Type: application/json (use curl --json)");
         return false;
     }
@@ -222,6 +260,9 @@ static void find_method(struct cla_route *route, const struct cla_http_head *hea
                read_only ? "call this procedure with GET or POST"
                          : "call this procedure with POST (GET needs read_only = true)");
     }
+    if (fields->accepts_events && route->format == CLA_ROUTE_PLAIN && !route->unary_error &&
+        head->method != CLA_HTTP_HEAD)
+        route->format = CLA_ROUTE_SSE;
 }
 
 /* The methods that there are at a path of the script's routes. */
@@ -238,7 +279,7 @@ static void find_route(struct cla_route *route, const struct cla_http_head *head
 
     route->procedure = app->ops->find_route(app, head->method, route->path, &methods);
     if (route->procedure != NULL) {
-        route->kind = CLA_ROUTE_PLAIN;
+        route->kind = CLA_ROUTE_HANDLER;
         route->method = head->method_name;
         read_timeout(route, fields);
     } else if (methods == 0) {
@@ -286,6 +327,8 @@ static void find_unary(struct cla_route *route, const struct cla_http_head *head
 {
     int rc = dotted_name(path, name);
 
+    if (head->method == CLA_HTTP_POST && is_connect_stream(head->content_type))
+        route->format = CLA_ROUTE_CONNECT_STREAM;
     if (rc == -CLA_ENOMEM) {
         refuse(route, 503, "out of memory");
         return;

@@ -16,24 +16,32 @@ enum cla_route_kind {
     CLA_ROUTE_JSONRPC,   /* POST /rpc: the body is a JSON-RPC text */
     CLA_ROUTE_UNARY,     /* POST /rpc/NAME: the body is the params */
     CLA_ROUTE_GET,       /* GET /rpc/NAME: the query holds the params */
-    CLA_ROUTE_PLAIN,     /* a route of the script */
+    CLA_ROUTE_HANDLER,   /* a route of the script */
     CLA_ROUTE_WEBSOCKET, /* GET with an upgrade, of /rpc, /socket or a handler's path */
+};
+
+/* How a procedure at /rpc/NAME answers. */
+enum cla_route_format {
+    CLA_ROUTE_PLAIN,          /* the bare result */
+    CLA_ROUTE_CONNECT_STREAM, /* Connect's server streaming; the params are one message of that */
+    CLA_ROUTE_SSE,            /* server-sent events */
 };
 
 struct cla_route {
     enum cla_route_kind kind;
-    int status;         /* REFUSE */
-    const char *why;    /* REFUSE: one line for people */
-    bool unary_error;   /* REFUSE: answer with an error object of 'code' */
-    enum cla_code code; /* REFUSE with unary_error */
-    const char *allow;  /* the methods there are; NULL: nothing is there */
+    enum cla_route_format format;
+    int status;                            /* REFUSE */
+    const char *why;                       /* REFUSE: one line for people */
+    bool unary_error;                      /* REFUSE: answer with an error object of 'code' */
+    enum cla_code code;                    /* REFUSE with unary_error */
+    const char *allow;                     /* the methods there are; NULL: nothing is there */
     char allow_text[CLA_PATTERN_ALLOW_MAX];
-    const struct cla_procedure *procedure; /* UNARY, GET, PLAIN */
+    const struct cla_procedure *procedure; /* UNARY, GET, HANDLER */
     const struct cla_socket_route *socket; /* WEBSOCKET: of a handler; NULL: for calls */
     bool framed;                           /* WEBSOCKET: for calls in binary frames only */
-    struct cla_slice method;               /* PLAIN; points into the head, as do these: */
-    struct cla_slice path;                 /* WEBSOCKET, PLAIN */
-    struct cla_slice query;                /* GET, WEBSOCKET, PLAIN */
+    struct cla_slice method;               /* HANDLER; points into the head, as do these: */
+    struct cla_slice path;                 /* WEBSOCKET, HANDLER */
+    struct cla_slice query;                /* GET, WEBSOCKET, HANDLER */
     struct cla_slice origin;               /* of a page that is to be told that it may call; else
                                               empty; points into the head */
     bool has_timeout;                      /* a timeout header was sent */

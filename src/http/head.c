@@ -148,7 +148,9 @@ int cla_http_write_reply(struct cla_buf *buf, const struct cla_http_reply *reply
     if (cla_buf_reserve(buf, FIXED_MAX + type.n + reply->date.n + reply->fields.n) != 0)
         return -CLA_ENOMEM;
     put_status_line(buf, reply->status);
-    put_type_and_length(buf, type, !bodiless, reply->content_length);
+    put_type_and_length(buf, type, !bodiless && !reply->unsized, reply->content_length);
+    if (reply->chunked)
+        put(buf, CLA_LIT("Transfer-Encoding: chunked\r\n"));
     put(buf, reply->date);
     put(buf, reply->fields);
     if (reply->close)

@@ -27,6 +27,8 @@ struct cla_http_reply {
     uint64_t content_length;  /* bytes; sent unless status is 1xx, 204 or 304 */
     struct cla_slice fields;  /* more whole lines, each with its \r\n; may be empty */
     struct cla_slice date;    /* from cla_http_date_line() */
+    bool unsized;             /* no Content-Length: the end will be seen otherwise */
+    bool chunked;             /* adds Transfer-Encoding: chunked */
     bool close;               /* adds Connection: close */
     bool keep_alive_1_0;      /* adds Connection: keep-alive, for a 1.0 client that asked */
 };

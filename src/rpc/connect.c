@@ -16,6 +16,8 @@ const struct cla_rpc_protocol cla_connect_protocol = {
     .reply_begin = nothing,
     .reply_end = nothing,
     .error = cla_connect_error,
+    .no_items = "this procedure streams: call it with Content-Type: application/connect+json, or "
+                "with Accept: text/event-stream",
 };
 
 /* Appends bytes[0..n), n from 1 to 3, as the n + 1 digits of base64 that they need. */

@@ -192,12 +192,21 @@ static int error_v1(struct cla_buf *buf, struct cla_slice id, const struct cla_r
     return rc;
 }
 
+static int part(struct cla_buf *buf, struct cla_slice id, struct cla_slice value)
+{
+    const struct cla_frame frame = {.kind = CLA_FRAME_PART, .id = number_of(id), .payload = value};
+
+    return cla_frame_write(buf, &frame);
+}
+
 const struct cla_rpc_protocol cla_frame_v0_1_protocol = {
     .name = CLA_FRAME_V0_1,
     .raw = true,
     .reply_begin = reply_begin,
     .reply_end = reply_end,
     .error = error_v0_1,
+    .no_items = "this procedure streams, and " CLA_FRAME_V0_1
+                " cannot: offer the subprotocol " CLA_FRAME_V1,
 };
 
 const struct cla_rpc_protocol cla_frame_v1_protocol = {
@@ -206,6 +215,7 @@ const struct cla_rpc_protocol cla_frame_v1_protocol = {
     .reply_begin = reply_begin,
     .reply_end = reply_end,
     .error = error_v1,
+    .item = part,
 };
 
 const struct cla_rpc_protocol *cla_frame_protocol(struct cla_slice subprotocol)

@@ -74,6 +74,9 @@ int cla_jsonrpc_read(struct cla_slice text, const struct cla_rpc_limits *limits,
 /* How calls are answered: the three functions below. Errors are 200 over HTTP. */
 extern const struct cla_rpc_protocol cla_jsonrpc_protocol;
 
+/* The same over HTTP, where a reply is whole: there are no items. */
+extern const struct cla_rpc_protocol cla_jsonrpc_http_protocol;
+
 /* Appends the start of a success: the result's JSON text is to follow. Returns 0 or -CLA_ENOMEM.
  * To roll back, set buf->n to what it was. */
 int cla_jsonrpc_reply_begin(struct cla_buf *buf, struct cla_slice id);

@@ -6,14 +6,6 @@
 
 #define HEAD "{\"jsonrpc\":\"2.0\",\"id\":"
 
-const struct cla_rpc_protocol cla_jsonrpc_protocol = {
-    .name = "jsonrpc",
-    .status_of_code = false,
-    .reply_begin = cla_jsonrpc_reply_begin,
-    .reply_end = cla_jsonrpc_reply_end,
-    .error = cla_jsonrpc_error,
-};
-
 static char *put(char *p, struct cla_slice s)
 {
     memcpy(p, s.p, s.n);
@@ -116,3 +108,41 @@ int cla_jsonrpc_error(struct cla_buf *buf, struct cla_slice id, const struct cla
         buf->n = before;
     return rc;
 }
+
+/* A $/progress, which is how the Language Server Protocol carries both, each under its token. */
+static int progress(struct cla_buf *buf, struct cla_slice token, struct cla_slice value)
+{
+    const struct cla_slice head =
+        CLA_LIT("{\"jsonrpc\":\"2.0\",\"method\":\"$/progress\",\"params\":{\"token\":");
+    const struct cla_slice middle = CLA_LIT(",\"value\":");
+
+    if (cla_buf_reserve(buf, head.n + token.n + middle.n + value.n + 2) != 0)
+        return -CLA_ENOMEM;
+    (void)cla_buf_add(buf, head);
+    (void)cla_buf_add(buf, token);
+    (void)cla_buf_add(buf, middle);
+    (void)cla_buf_add(buf, value);
+    return cla_buf_add(buf, CLA_LIT("}}"));
+}
+
+const struct cla_rpc_protocol cla_jsonrpc_protocol = {
+    .name = "jsonrpc",
+    .status_of_code = false,
+    .reply_begin = cla_jsonrpc_reply_begin,
+    .reply_end = cla_jsonrpc_reply_end,
+    .error = cla_jsonrpc_error,
+    .by_token = true,
+    .item = progress,
+    .progress = progress,
+};
+
+const struct cla_rpc_protocol cla_jsonrpc_http_protocol = {
+    .name = "jsonrpc",
+    .status_of_code = false,
+    .reply_begin = cla_jsonrpc_reply_begin,
+    .reply_end = cla_jsonrpc_reply_end,
+    .error = cla_jsonrpc_error,
+    .no_items =
+        "this procedure streams, and JSON-RPC over HTTP cannot: call it on a WebSocket with "
+        "an itemToken, or by POST to /rpc/NAME with Accept: text/event-stream",
+};

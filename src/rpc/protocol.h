@@ -30,6 +30,25 @@ struct cla_rpc_protocol {
 
     /* Appends a whole error reply. Returns 0 or -CLA_ENOMEM (nothing appended). */
     int (*error)(struct cla_buf *buf, struct cla_slice id, const struct cla_rpc_error *error);
+
+    /* Streaming. Where clients cannot take items: why, and what to call instead; else NULL. */
+    const char *no_items;
+    /* Items and progress go under tokens of the client's, not the id; see struct cla_rpc_options.
+     */
+    bool by_token;
+    /* Over HTTP: the type of a response that goes out in pieces; NULL: it is answered as a whole.
+     */
+    const char *stream_type;
+
+    /* Appends an item of the call with that id, or under that token. 'value' is JSON text, or as
+     * 'raw' says. NULL: there are none. Returns 0 or -CLA_ENOMEM (nothing appended). */
+    int (*item)(struct cla_buf *buf, struct cla_slice key, struct cla_slice value);
+
+    /* Appends news of how far it is; as 'item'. */
+    int (*progress)(struct cla_buf *buf, struct cla_slice key, struct cla_slice value);
+
+    /* Appends what stands behind the last item, where 'stream_type' is given and no error does. */
+    int (*end)(struct cla_buf *buf);
 };
 
 /* The message to send for 'error': its own, or its code's. */

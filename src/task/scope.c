@@ -182,6 +182,15 @@ void cla_scope_arm(struct cla_scope *scope)
         cla_timer_start(cla_scope_timers(scope), &scope->timer, scope->token.own_ns);
 }
 
+void cla_scope_set_deadline(struct cla_scope *scope, uint64_t deadline_ns)
+{
+    CLA_PRE(scope->open && !scope->shield);
+    if (scope->due || cla_token_cancelled(&scope->token))
+        return;
+    cla_token_set_deadline(&scope->token, deadline_ns);
+    cla_timer_start(cla_scope_timers(scope), &scope->timer, deadline_ns);
+}
+
 void cla_scope_depend(struct cla_scope *scope, struct cla_dependent *dependent)
 {
     cla_list_push(&scope->dependents, &dependent->link);

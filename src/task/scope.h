@@ -103,6 +103,9 @@ void cla_scope_trim(struct cla_sched *sched, unsigned keep);
 /* Starts the timer of the deadline, if there is one and it is not running. */
 void cla_scope_arm(struct cla_scope *scope);
 
+/* Gives an open scope another deadline, earlier or later. No-op if it was cancelled. */
+void cla_scope_set_deadline(struct cla_scope *scope, uint64_t deadline_ns);
+
 /* Makes an open scope a shield until until_ns (CLA_NEVER: for ever); once a scope around it is
  * cancelled, at most until that one's grace ends. */
 void cla_scope_shield(struct cla_scope *scope, uint64_t until_ns);

@@ -39,12 +39,16 @@ local call_options = {
 
 ---Calls a procedure as a client does: params and result go through JSON, but for the string that a
 ---procedure with payload = "text" or "bytes" takes. Awaits the end of the call and of its clean-up.
----Returns the result, or nil and the error that the client would see.
+---Returns the result, or nil and the error that the client would see. Behind the error, also if there
+---is none, stand what the call has sent: the list of items of a procedure with stream = true, else
+---nil, then the list of its progress, if it told of any.
 ---@param name string dotted
 ---@param params? table|string
 ---@param options? cancela.testing.Options
 ---@return any result
 ---@return cancela.testing.Error? error
+---@return any[]? items
+---@return any[]? progress
 function App:call(name, params, options)
   options = options or {}
   app.check("app:call", options, call_options)
@@ -53,12 +57,14 @@ function App:call(name, params, options)
     error(("app:call: params must be a table or a string, not a %s"):format(type(params)), 2)
   end
   local text = is_string and params or params and cancela.json.encode(params) or ""
-  local ok, value, code, message, number = self.core:call(name, text, options.timeout, options.cancel_after,
+  local ok, items, progress, value, code, message, number = self.core:call(name, text, options.timeout, options.cancel_after,
     options.notification, is_string)
-  if ok then
-    return value
+  if not ok then
+    return nil, { code = code, number = number, message = message, data = value }, items, progress
+  elseif items or progress then
+    return value, nil, items, progress
   end
-  return nil, { code = code, number = number, message = message, data = value }
+  return value
 end
 
 ---Makes an app callable, without a network. Takes what a script returns.

@@ -288,6 +288,29 @@ static void moved_token_has_the_deadlines_around_it_and_not_those_it_has_left(vo
     cla_token_end(&near);
 }
 
+static void deadline_may_be_set_anew_and_what_is_inside_or_linked_follows(void **state)
+{
+    struct cla_token token, child, linked;
+    struct cla_token_link link;
+
+    cla_token_init(&token, NULL, 10);
+    cla_token_init(&child, &token, 50);
+    cla_token_init(&linked, NULL, CLA_NEVER);
+    cla_token_link(&token, &linked, &link);
+    cla_token_set_deadline(&token, 70);
+    assert_int_equal(token.deadline_ns, 70);
+    assert_int_equal(child.deadline_ns, 50);
+    assert_int_equal(linked.deadline_ns, 70);
+    cla_token_set_deadline(&token, 20);
+    assert_int_equal(child.deadline_ns, 20);
+    assert_int_equal(linked.deadline_ns, 20);
+    cla_token_set_deadline(&token, CLA_NEVER);
+    assert_int_equal(child.deadline_ns, 50);
+    cla_token_end(&linked);
+    cla_token_end(&child);
+    cla_token_end(&token);
+}
+
 static void token_moved_under_a_cancelled_one_is_marked_once_and_stays_so(void **state)
 {
     struct family f;
@@ -454,6 +477,7 @@ int main(void)
         cmocka_unit_test(children_of_an_ended_token_become_roots),
         cmocka_unit_test(reason_outlives_the_end),
         cmocka_unit_test(moved_token_has_the_deadlines_around_it_and_not_those_it_has_left),
+        cmocka_unit_test(deadline_may_be_set_anew_and_what_is_inside_or_linked_follows),
         cmocka_unit_test(token_moved_under_a_cancelled_one_is_marked_once_and_stays_so),
         cmocka_unit_test(moved_token_is_marked_with_its_new_parent_only),
         cmocka_unit_test(deadlines_of_what_is_linked_follow_a_source_that_moves),

@@ -224,6 +224,18 @@ static void move(void)
         mark_all(i, model[parent].kind, model[parent].at);
 }
 
+/* A stream has sent an item. */
+static void set_deadline(void)
+{
+    int i = any_live();
+    uint64_t deadline = seed_below(4) == 0 ? CLA_NEVER : now + seed_below(200);
+
+    if (i == NONE)
+        return;
+    model[i].own = deadline;
+    cla_token_set_deadline(&tokens[i], deadline);
+}
+
 /* The walk visits exactly the subtree, each token once, children before parents. */
 static void check_walk(int root)
 {
@@ -259,8 +271,8 @@ static void check(void)
 
 static void tree_agrees_with_its_model(void **state)
 {
-    static void (*const operations[])(void) = {begin,  begin,    begin,    begin, end,
-                                               cancel, link_one, link_one, move,  move};
+    static void (*const operations[])(void) = {
+        begin, begin, begin, begin, end, cancel, link_one, link_one, move, move, set_deadline};
 
     seed_init();
     for (int n = 0; n < OPERATIONS; n++) {

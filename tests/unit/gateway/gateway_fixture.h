@@ -4,6 +4,7 @@
  *     echo   answers its params at once       hold   answers when the test says so
  *     fail   ends in not_found                full   is refused for want of memory
  *     look   echo, and may be called by GET   brief  hold, with a timeout of 50 ms
+ *     feed   hold, and streams; may be called by GET
  *
  * Nothing here waits: loopback sockets deliver at once, so a few turns are enough. */
 #ifndef CLA_TEST_GATEWAY_FIXTURE_H
@@ -28,6 +29,7 @@ enum gate_procedure {
     GATE_FULL,
     GATE_LOOK,
     GATE_BRIEF,
+    GATE_FEED,
     GATE_PROCEDURES
 };
 
@@ -80,6 +82,7 @@ static const struct cla_procedure gate_procedures[GATE_PROCEDURES] = {
     [GATE_FULL] = {.name = {"full", 4}},
     [GATE_LOOK] = {.name = {"look.at", 7}, .read_only = true},
     [GATE_BRIEF] = {.name = {"brief", 5}, .timeout_ns = 50 * CLA_NS_PER_MS},
+    [GATE_FEED] = {.name = {"feed", 4}, .stream = true, .read_only = true},
 };
 
 static inline struct gate_app *gate_app_of(struct cla_app *app)
@@ -150,7 +153,8 @@ static inline void gate_run_call(struct gate_app *app, struct cla_call *call)
         continue;
     call->begun = true;
     if (call->procedure == &gate_procedures[GATE_HOLD] ||
-        call->procedure == &gate_procedures[GATE_BRIEF]) {
+        call->procedure == &gate_procedures[GATE_BRIEF] ||
+        call->procedure == &gate_procedures[GATE_FEED]) {
         app->held[app->held_n++] = call;
     } else if (call->procedure == &gate_procedures[GATE_FAIL]) {
         cla_call_fail(call, &error);

@@ -59,6 +59,7 @@ static void route_with(struct cla_route *route, const struct request *request,
 }
 
 #define JSON "application/json"
+#define CONNECT "application/connect+json"
 
 static const struct {
     struct request request;
@@ -135,6 +136,54 @@ static void heads_become_decisions(void **state)
         if (route.kind == CLA_ROUTE_OPTIONS || route.status == 405)
             assert_non_null(route.allow);
     }
+}
+
+static const struct {
+    struct request request;
+    enum cla_route_format format;
+} formats[] = {
+    {{CLA_HTTP_POST, "/rpc/math.add", "a", JSON, NULL, NULL}, CLA_ROUTE_PLAIN},
+    {{CLA_HTTP_POST, "/rpc/math.add", "a", JSON, "Accept", "*/*"}, CLA_ROUTE_PLAIN},
+    {{CLA_HTTP_POST, "/rpc/math.add", "a", JSON, "Accept", "text/event-stream"}, CLA_ROUTE_SSE},
+    {{CLA_HTTP_POST, "/rpc/math.add", "a", JSON, "accept", "a/b, Text/Event-Stream;q=1"},
+     CLA_ROUTE_SSE},
+    {{CLA_HTTP_POST, "/rpc/math.add", "a", JSON, "Accept", "text/event-streams"}, CLA_ROUTE_PLAIN},
+    {{CLA_HTTP_GET, "/rpc/look", "a", NULL, "Accept", "text/event-stream"}, CLA_ROUTE_SSE},
+    {{CLA_HTTP_HEAD, "/rpc/look", "a", NULL, "Accept", "text/event-stream"}, CLA_ROUTE_PLAIN},
+    {{CLA_HTTP_GET, "/rpc/nope", "a", NULL, "Accept", "text/event-stream"}, CLA_ROUTE_PLAIN},
+    {{CLA_HTTP_POST, "/rpc", "a", JSON, "Accept", "text/event-stream"}, CLA_ROUTE_PLAIN},
+    {{CLA_HTTP_POST, "/rpc/math.add", "a", CONNECT, NULL, NULL}, CLA_ROUTE_CONNECT_STREAM},
+    {{CLA_HTTP_POST, "/rpc/math.add", "a", CONNECT "; charset=utf-8", NULL, NULL},
+     CLA_ROUTE_CONNECT_STREAM},
+    {{CLA_HTTP_POST, "/rpc/nope", "a", CONNECT, NULL, NULL}, CLA_ROUTE_CONNECT_STREAM},
+    {{CLA_HTTP_POST, "/rpc/math.add", "a", CONNECT, "Accept", "text/event-stream"},
+     CLA_ROUTE_CONNECT_STREAM},
+};
+
+static void type_and_accept_say_how_a_procedure_answers(void **state)
+{
+    for (size_t i = 0; i < CLA_ARRAY_LEN(formats); i++) {
+        const struct cla_route_rules rules = {.app = &app};
+        struct cla_route route;
+
+        route_with(&route, &formats[i].request, &rules, false);
+        assert_int_equal(route.format, formats[i].format);
+    }
+}
+
+static void streams_of_connect_are_not_compressed(void **state)
+{
+    const struct cla_route_rules rules = {.app = &app};
+    struct request request = {
+        CLA_HTTP_POST, "/rpc/math.add", "a", CONNECT, "Connect-Content-Encoding", "identity"};
+    struct cla_route route;
+
+    route_with(&route, &request, &rules, false);
+    assert_int_equal(route.kind, CLA_ROUTE_UNARY);
+    request.value = "gzip";
+    route_with(&route, &request, &rules, false);
+    assert_int_equal(route.kind, CLA_ROUTE_REFUSE);
+    assert_int_equal(route.code, CLA_CODE_UNIMPLEMENTED);
 }
 
 static void timeout_headers_are_read(void **state)
@@ -254,6 +303,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(heads_become_decisions),
+        cmocka_unit_test(type_and_accept_say_how_a_procedure_answers),
+        cmocka_unit_test(streams_of_connect_are_not_compressed),
         cmocka_unit_test(timeout_headers_are_read),
         cmocka_unit_test(host_must_be_a_loopback_name_on_a_loopback_bind),
         cmocka_unit_test(query_becomes_params),

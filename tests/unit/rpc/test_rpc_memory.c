@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "mem_fault.h"
 #include "rpc/connect.h"
+#include "rpc/connect_stream.h"
 #include "rpc/frame.h"
 #include "rpc/jsonrpc.h"
 
@@ -73,6 +74,41 @@ static int write_frame_error_v1(struct cla_buf *buf)
     return cla_frame_v1_protocol.error(buf, CLA_LIT("1"), &typed);
 }
 
+static int write_progress(struct cla_buf *buf)
+{
+    return cla_jsonrpc_protocol.progress(buf, CLA_LIT("1"), typed.data);
+}
+
+static int write_part(struct cla_buf *buf)
+{
+    return cla_frame_v1_protocol.item(buf, CLA_LIT("1"), typed.data);
+}
+
+static int write_connect_item(struct cla_buf *buf)
+{
+    return cla_connect_stream_protocol.item(buf, cla_slice(NULL, 0), typed.data);
+}
+
+static int write_connect_end(struct cla_buf *buf)
+{
+    return cla_connect_stream_protocol.end(buf);
+}
+
+static int write_connect_stream_error(struct cla_buf *buf)
+{
+    return cla_connect_stream_protocol.error(buf, cla_slice(NULL, 0), &typed);
+}
+
+static int write_event(struct cla_buf *buf)
+{
+    return cla_sse_protocol.progress(buf, cla_slice(NULL, 0), typed.data);
+}
+
+static int write_event_error(struct cla_buf *buf)
+{
+    return cla_sse_protocol.error(buf, cla_slice(NULL, 0), &typed);
+}
+
 /* A full buffer with one byte in it, so that every append needs memory. */
 static void check(int (*write)(struct cla_buf *buf))
 {
@@ -104,6 +140,13 @@ static void writers_that_fail_append_nothing(void **state)
     check(write_frame_begin);
     check(write_frame_error);
     check(write_frame_error_v1);
+    check(write_progress);
+    check(write_part);
+    check(write_connect_item);
+    check(write_connect_end);
+    check(write_connect_stream_error);
+    check(write_event);
+    check(write_event_error);
 }
 
 static void count_text(void *arg, const struct cla_rpc_text *text)

@@ -80,6 +80,7 @@ local app = {}
 ---@field timeout? number seconds, above 0; the client may ask for less
 ---@field preemptible? boolean true: other calls may run while it computes, between any two instructions
 ---@field cancel? "abort"|"manual" as of a procedure
+---@field stream? boolean its deadline, unless there is a timeout, is that of the next piece: `stream_idle_timeout`
 
 ---@class cancela.Route: cancela.RouteSpec
 
@@ -230,6 +231,7 @@ local route_options = {
   timeout = procedure_options.timeout,
   preemptible = procedure_options.preemptible,
   cancel = procedure_options.cancel,
+  stream = procedure_options.stream,
 }
 
 local function info_spec(value)

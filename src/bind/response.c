@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "bind/call.h"
+#include "bind/call_stream.h"
 #include "bind/response_fields.h"
 #include "bind/script.h"
 
@@ -112,9 +113,59 @@ static void read_result(lua_State *L, int index, struct cla_plain *plain)
     }
 }
 
+/* --- Sending in pieces. --- */
+
+enum { CALL = 1, BODY = 2 }; /* on the stack */
+enum { MADE, SENT };         /* what has just returned, with its result on top */
+
+static void check_piece(lua_State *L)
+{
+    if (lua_type(L, -1) != LUA_TSTRING)
+        luaL_error(L, "response.body must return a string, or nil at the end, not a %s",
+                   luaL_typename(L, -1));
+}
+
+/* Calls the body for one piece after the other, and sends them. A continuation of itself. */
+static int pump(lua_State *L, int status, lua_KContext stage)
+{
+    (void)status;
+    for (;;) {
+        if (stage == MADE) {
+            if (lua_isnil(L, -1))
+                return 1;
+            check_piece(L);
+            lua_pushcfunction(L, cla_call_stream_piece);
+            lua_pushvalue(L, CALL);
+            lua_pushvalue(L, -3);
+            lua_callk(L, 2, 1, SENT, pump);
+        }
+        if (!lua_toboolean(L, -1))
+            return 1; /* the client has gone */
+        lua_settop(L, BODY);
+        lua_pushvalue(L, BODY);
+        lua_callk(L, 0, 1, MADE, pump);
+        stage = MADE;
+    }
+}
+
+/* Stack: call, body. */
+static int stream(lua_State *L, struct cla_call *call)
+{
+    struct cla_plain *plain = plain_of(call);
+
+    if (cla_slice_eq(plain->method, CLA_LIT("HEAD"))) {
+        plain->unsized = true;
+        lua_pushnil(L);
+        return 1;
+    }
+    plain->begin(call);
+    lua_pushboolean(L, 1);
+    return pump(L, LUA_OK, SENT);
+}
+
 /* --- Running. --- */
 
-/* The handler returned: its result is on top. */
+/* The handler returned: its result is on top, behind the call. */
 static int after_handler(lua_State *L, int status, lua_KContext context)
 {
     struct cla_call *call = (struct cla_call *)context;
@@ -122,7 +173,10 @@ static int after_handler(lua_State *L, int status, lua_KContext context)
     (void)status;
     if (call->state != CLA_CALL_OPEN)
         return 1; /* cancelled and answered: nobody looks at it */
-    read_result(L, lua_gettop(L), plain_of(call));
+    read_result(L, BODY, plain_of(call));
+    lua_replace(L, BODY);
+    if (plain_of(call)->has_body && lua_isfunction(L, BODY))
+        return stream(L, call);
     return 1;
 }
 
@@ -132,6 +186,8 @@ static int l_run(lua_State *L)
     struct cla_call *call = lua_touserdata(L, 1);
 
     cla_call_push(L, call);
+    lua_replace(L, CALL);
+    lua_pushvalue(L, CALL);
     lua_callk(L, 1, 1, (lua_KContext)call, after_handler);
     return after_handler(L, LUA_OK, (lua_KContext)call);
 }
@@ -151,7 +207,7 @@ int cla_response_write(lua_State *L, int index, const struct cla_call *call, str
     struct cla_slice text;
 
     snprintf(fault->message, sizeof fault->message, "out of memory");
-    if (!plain_of(call)->has_body)
+    if (!plain_of(call)->has_body || plain_of(call)->begun || plain_of(call)->unsized)
         return 0;
     if (lua_type(L, index) != LUA_TSTRING)
         return cla_json_codec_write(L, index, buf, &opts, fault);

@@ -5,7 +5,7 @@
 void cla_plain_reset(struct cla_plain *plain)
 {
     plain->status = 200;
-    plain->has_body = false;
+    plain->has_body = plain->unsized = plain->begun = false;
     plain->type.n = plain->fields.n = 0;
 }
 

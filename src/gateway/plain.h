@@ -8,12 +8,19 @@
 
 #include "base/buf.h"
 
+struct cla_call;
+
 struct cla_plain {
+    /* The answer will come in pieces: sends what is known of it. The pieces are items of the call
+     * (cla_call_part()), and its result is their end. */
+    void (*begin)(struct cla_call *call);
     struct cla_slice method;
     struct cla_slice path;  /* as sent */
     struct cla_slice query; /* as sent, without '?' */
     int status;             /* of the answer */
     bool has_body;
+    bool unsized;          /* to HEAD: what GET would have answered in pieces */
+    bool begun;            /* in pieces: its head is out */
     struct cla_buf type;   /* Content-Type, with a NUL behind it; empty: none */
     struct cla_buf fields; /* more header lines, each with its \r\n */
 };

@@ -79,6 +79,31 @@ local app = {}
 ---@class cancela.TopicSpec
 ---@field slow? "drop"|"suspend"|"close"
 ---@field queue? integer|string most bytes of the topic that wait for a subscriber; default "64KiB"
+---@class cancela.RouteSpec
+---@field run fun(request: cancela.RouteRequest): cancela.Response|string|nil
+---@field summary? string one line for people
+---@field timeout? number seconds, above 0; the client may ask for less
+---@field preemptible? boolean true: other calls may run while it computes, between any two instructions
+---@field cancel? "abort"|"manual" as of a procedure
+---@field stream? boolean its deadline, unless there is a timeout, is that of the next piece: `stream_idle_timeout`
+
+---@class cancela.Route: cancela.RouteSpec
+
+--- The call object of a route. Its `protocol` is "http" and its `procedure` the route's key.
+---@class cancela.RouteRequest: cancela.Call
+---@field method string
+---@field path string as sent
+---@field params table<string, string> what `:name` and `*` stand for, decoded
+---@field query table<string, string> decoded; of a repeated name the last
+---@field body string
+---@field json fun(self: cancela.RouteRequest): any the body, decoded; raises invalid_argument if it is not JSON
+---@field values fun(self: cancela.RouteRequest, name: string): string[] all that the query has of that name
+
+---@class cancela.Response
+---@field status? integer 200 to 599; default 200
+---@field headers? table<string, string|integer|(string|integer)[]> a list gives a field for each of its values
+---@field body? string|table|fun(): string? a table is sent as JSON; a function is called for one piece after the
+--- other until it returns nil
 
 ---@class cancela.Request
 ---@field method string
@@ -107,9 +132,13 @@ local app = {}
 --- WebSocket that `on_connect` admitted; may await for `call_timeout`
 ---@field sockets? table<string, fun(socket: cancela.Socket)|cancela.SocketSpec> by path
 ---@field topics? table<string, cancela.TopicSpec> by name, or by its beginning and a "*"
+---@field routes? table<string, cancela.Route|fun(request: cancela.RouteRequest): cancela.Response|string|nil>
+--- by method and path, as "GET /users/:id"
+---@field static? string a folder, from that of the script on: its files are served where nothing else is
 
 ---@class cancela.App: cancela.AppSpec
 
+local Route = { __name = "cancela.Route" }
 local Procedure = { __name = "cancela.Procedure" }
 local App = { __name = "cancela.App" }
 
@@ -202,6 +231,15 @@ local procedure_options = {
   payload = one_of("json", "text", "bytes"),
 }
 
+local route_options = {
+  run = procedure_options.run,
+  summary = procedure_options.summary,
+  timeout = procedure_options.timeout,
+  preemptible = procedure_options.preemptible,
+  cancel = procedure_options.cancel,
+  stream = procedure_options.stream,
+}
+
 local function info_spec(value)
   if type(value) ~= "table" then
     return "must be a table such as {title = 'Orders', version = '1.0'}"
@@ -223,6 +261,8 @@ local app_options = {
   on_disconnect = is "function",
   sockets = is "table",
   topics = is "table",
+  routes = is "table",
+  static = is "string",
 }
 
 local function size(value)
@@ -296,6 +336,13 @@ function app.procedure(spec)
     error(("cancela.procedure: params declares a table, but payload = '%s' is a string"):format(spec.payload), 2)
   end
   return setmetatable(copy(spec), Procedure)
+end
+
+---@param spec cancela.RouteSpec
+---@return cancela.Route
+function app.route(spec)
+  check("cancela.route", spec, route_options, "run")
+  return setmetatable(copy(spec), Route)
 end
 
 ---@param spec cancela.AppSpec
@@ -454,6 +501,28 @@ local function info_text(info)
   return text .. (info.description and ',"description":' .. encode(info.description) or "") .. "}"
 end
 
+--- What the keys say, and whether two say the same, is C's to find out.
+local function collect_routes(routes)
+  local list = {}
+  for key, value in pairs(routes or {}) do
+    if type(key) ~= "string" or key:find "%c" then
+      error(("routes: '%s' is not a route: write a method and a path, as in 'GET /users/:id'"):format(
+        tostring(key)), 0)
+    elseif type(value) == "function" then
+      list[#list + 1] = entry(key, { run = value })
+    elseif getmetatable(value) == Route then
+      list[#list + 1] = entry(key, value)
+    else
+      error(("routes['%s'] must be a function or a cancela.route, not a %s"):format(
+        key, type(value) == "table" and getmetatable(value) == Procedure and Procedure.__name or type(value)), 0)
+    end
+  end
+  table.sort(list, function(a, b)
+    return a.name < b.name
+  end)
+  return list
+end
+
 --- The app that C takes: `list` of procedures in the order of their names, the functions for all
 --- calls and connections, and a list of `sockets`. A script may return just a table of procedures.
 ---@param value any what the script returned
@@ -477,6 +546,8 @@ function app.normalise(value)
     on_disconnect = spec.on_disconnect,
     sockets = collect_sockets(spec.sockets),
     topics = collect_topics(spec.topics),
+    routes = collect_routes(spec.routes),
+    static = spec.static,
   }
 end
 

@@ -142,6 +142,10 @@ cancela.app = app.new
 ---@type fun(spec: cancela.ProcedureSpec): cancela.Procedure
 cancela.procedure = app.procedure
 
+---Describes a route that takes options. Raises, naming it, on any mistake.
+---@type fun(spec: cancela.RouteSpec): cancela.Route
+cancela.route = app.route
+
 ---Raises a typed error, which the client sees as it is.
 ---@type fun(spec: cancela.ErrorSpec)
 cancela.error = core.error

@@ -217,6 +217,23 @@ static int l_send(lua_State *L)
     return cla_op_await(L);
 }
 
+int cla_call_stream_piece(lua_State *L)
+{
+    struct cla_call *call = cla_call_at(L, 1);
+    const struct cla_writers *writers;
+    struct cla_slice piece;
+
+    (void)cla_await_check(L);
+    if (call == NULL)
+        return push_sent(L, -CLA_ECLOSED);
+    piece.p = lua_tolstring(L, 2, &piece.n);
+    writers = cla_call_part_writers(call);
+    if (writers == NULL || cla_writers_may_write(writers))
+        return push_sent(L, send_now(call, piece));
+    push_send_op(L, piece);
+    return cla_op_await(L);
+}
+
 static int l_send_op(lua_State *L)
 {
     struct cla_call *call = check_sender(L, "send_op");

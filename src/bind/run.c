@@ -14,6 +14,8 @@
 #include "bind/json_codec.h"
 #include "bind/params.h"
 #include "bind/payload.h"
+#include "bind/response.h"
+#include "bind/script_routes.h"
 #include "bind/socket_jobs.h"
 #include "task/await.h"
 #include "task/watchdog.h"
@@ -74,6 +76,10 @@ static int push_body(lua_State *L, struct cla_call *call)
         if (!cla_params_check(L, script, call, &params))
             return 1;
         lua_pop(L, 1);
+    }
+    if (procedure->is_route) {
+        cla_response_push_body(L, call, procedure->fn);
+        return 2;
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, procedure->fn);
     push_params(L, call, params, max_depth);
@@ -196,6 +202,8 @@ static int write_result(struct cla_call *call, lua_State *L, int index, struct c
         .root = "result",
     };
 
+    if (call->request->plain != NULL)
+        return cla_response_write(L, index, call, buf, fault);
     return write_value(call, L, index, &opts, buf, fault);
 }
 
@@ -398,6 +406,12 @@ static const struct cla_procedure *find(struct cla_app *app, struct cla_slice na
     return cla_script_find(script_of(app), name);
 }
 
+static const struct cla_procedure *find_route(struct cla_app *app, enum cla_http_method method,
+                                              struct cla_slice path, unsigned *methods)
+{
+    return cla_script_find_route(script_of(app), method, path, methods);
+}
+
 static int start(struct cla_app *app, struct cla_call *call)
 {
     struct cla_script *script = script_of(app);
@@ -530,6 +544,7 @@ const struct cla_app_ops cla_run_app_ops = {
     .enter = enter_thread,
     .leave = leave_thread,
     .find = find,
+    .find_route = find_route,
     .start = start,
     .cancel = cancel,
     .end_grace = end_grace,

@@ -10,6 +10,7 @@
 #include "bind/modules.h"
 #include "bind/params.h"
 #include "bind/run.h"
+#include "bind/script_routes.h"
 #include "bind/script_sockets.h"
 #include "bind/script_topics.h"
 #include "bind/token.h"
@@ -117,15 +118,19 @@ const struct cla_procedure *cla_script_find(const struct cla_script *script, str
     return NULL;
 }
 
+void cla_script_drop_procedure(struct cla_script_procedure *p, lua_State *L)
+{
+    cla_mem_free((char *)p->base.name.p);
+    cla_mem_free(p->summary);
+    cla_json_schema_free(p->params);
+    cla_json_schema_free(p->result);
+    luaL_unref(L, LUA_REGISTRYINDEX, p->fn);
+}
+
 static void forget_procedures(struct cla_script *script)
 {
-    for (size_t i = 0; i < script->procedure_count; i++) {
-        cla_mem_free((char *)script->procedures[i].base.name.p);
-        cla_mem_free(script->procedures[i].summary);
-        cla_json_schema_free(script->procedures[i].params);
-        cla_json_schema_free(script->procedures[i].result);
-        luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->procedures[i].fn);
-    }
+    for (size_t i = 0; i < script->procedure_count; i++)
+        cla_script_drop_procedure(&script->procedures[i], script->vm->L);
     luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->discover.fn);
     script->discover = (struct cla_script_procedure){.fn = LUA_NOREF};
     cla_mem_free(script->procedures);
@@ -205,14 +210,11 @@ static enum cla_payload payload_member(lua_State *L)
     return payload;
 }
 
-/* Takes the procedure on top of the stack: {name, run, timeout, read_only, …}, checked by Lua. */
-static void take_one(struct cla_script *script, lua_State *L)
+/* Takes {name, run, timeout, read_only, …}, checked by Lua. */
+void cla_script_take_procedure(struct cla_script_procedure *p, lua_State *L)
 {
-    struct cla_script_procedure *p = &script->procedures[script->procedure_count];
-
-    p->base.name = cla_slice_str(text_member(L, "name"));
     p->fn = LUA_NOREF;
-    script->procedure_count++;
+    p->base.name = cla_slice_str(text_member(L, "name"));
     p->summary = text_member(L, "summary");
     p->base.read_only = flag(L, "read_only");
     p->base.stream = flag(L, "stream");
@@ -229,6 +231,15 @@ static void take_one(struct cla_script *script, lua_State *L)
     lua_getfield(L, -1, "run");
     p->wants_call = takes_call(L, lua_gettop(L));
     p->fn = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static void take_one(struct cla_script *script, lua_State *L)
+{
+    struct cla_script_procedure *p = &script->procedures[script->procedure_count];
+
+    p->fn = LUA_NOREF;
+    script->procedure_count++;
+    cla_script_take_procedure(p, L);
     add_to_index(script, script->procedure_count - 1);
 }
 
@@ -275,6 +286,7 @@ void cla_script_take(struct cla_script *script, lua_State *L, int index)
     take_function(L, "on_disconnect", &script->on_disconnect);
     cla_script_take_sockets(script, L);
     cla_script_take_topics(script, L);
+    cla_script_take_routes(script, L);
     take_document(script, L);
     lua_pop(L, 1);
 }
@@ -286,6 +298,7 @@ void cla_script_free(struct cla_script *script)
     forget_procedures(script);
     cla_script_forget_sockets(script);
     cla_script_forget_topics(script);
+    cla_script_forget_routes(script);
     luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->authorize);
     luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->on_connect);
     luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->on_disconnect);

@@ -7,6 +7,7 @@
 #include "gateway/app.h"
 #include "gateway/bulletin.h"
 #include "gateway/call.h"
+#include "gateway/pattern.h"
 #include "task/vm.h"
 #include "json/schema.h"
 
@@ -19,10 +20,17 @@ struct cla_script_procedure {
     bool manual;                    /* cancel = "manual" */
     bool keep_nulls;                /* nulls = "keep" */
     bool array_result;              /* result = {type = "array"}: an empty table is [] */
+    bool is_route;                  /* of a struct cla_script_route */
     bool discovers;                 /* rpc.discover: its result is script->document */
     char *summary;                  /* owned; NULL: none */
     struct cla_json_schema *params; /* what its params are checked against; NULL: anything */
     struct cla_json_schema *result; /* for readers; NULL: none */
+};
+
+/* A route as the script declared it: the procedure's name is its key. */
+struct cla_script_route {
+    struct cla_script_procedure procedure;
+    struct cla_pattern pattern;
 };
 
 /* A WebSocket handler as the script declared it. */
@@ -56,6 +64,9 @@ struct cla_script {
     size_t socket_count;
     struct cla_script_topic *topics;
     size_t topic_count;
+    struct cla_script_route *routes;     /* in the order of their patterns … */
+    const struct cla_pattern **patterns; /* … which are listed here */
+    size_t route_count;
     int authorize; /* registry references of functions, or LUA_NOREF */
     int on_connect, on_disconnect;
     unsigned json_depth;
@@ -96,6 +107,13 @@ void cla_script_take(struct cla_script *script, lua_State *L, int index);
 
 /* The procedure of that dotted name, or NULL. */
 const struct cla_procedure *cla_script_find(const struct cla_script *script, struct cla_slice name);
+
+/* Takes the procedure on top of the stack, as the Lua half normalised it, into '*p', which is
+ * zeroed. May raise; then '*p' has some of it. */
+void cla_script_take_procedure(struct cla_script_procedure *p, lua_State *L);
+
+/* Frees what a procedure holds. */
+void cla_script_drop_procedure(struct cla_script_procedure *p, lua_State *L);
 
 /* The script that a coroutine belongs to. */
 struct cla_script *cla_script_of(lua_State *L);

@@ -7,6 +7,7 @@
 
 #include "base/slice.h"
 #include "cancel/reason.h"
+#include "http/parser.h"
 
 struct cla_app;
 struct cla_call;
@@ -84,6 +85,10 @@ struct cla_app_ops {
     uint64_t (*memory)(struct cla_app *app);
     /* The handler's route at 'path'; NULL: there is none. */
     const struct cla_socket_route *(*find_socket)(struct cla_app *app, struct cla_slice path);
+    /* The route for that method at 'path', which cla_http_path_problem() has allowed, or NULL; then
+     * '*methods' is the set of those that are at that path (gateway/pattern). NULL: it has none. */
+    const struct cla_procedure *(*find_route)(struct cla_app *app, enum cla_http_method method,
+                                              struct cla_slice path, unsigned *methods);
     /* Asks the script about a socket. Returns 1: on_connect will run and end in cla_socket_admit()
      * or cla_socket_refuse(); 0: there is none; or -CLA_ENOMEM. */
     int (*connect)(struct cla_app *app, struct cla_socket *socket);

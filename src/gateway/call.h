@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "gateway/app.h"
 #include "gateway/config.h"
+#include "gateway/plain.h"
 #include "gateway/writer.h"
 #include "io/certificate.h"
 #include "io/loop.h"
@@ -73,6 +74,7 @@ struct cla_request {
     bool raw;                                /* text and bytes stand as they are, not in JSON */
     uint64_t received_ns;                    /* on the loop's clock: when its first byte was read */
     struct cla_socket *socket;               /* the WebSocket it came by; NULL: HTTP */
+    struct cla_plain *plain;                 /* of a route of the script; else NULL */
 };
 
 /* What all calls of a worker share. */

@@ -4,6 +4,7 @@
 #include "gateway/access.h"
 #include "gateway/conn.h"
 #include "gateway/exchange_answer.h"
+#include "gateway/exchange_plain.h"
 #include "gateway/exchange_pool.h"
 #include "gateway/exchange_start.h"
 #include "gateway/exchange_stream.h"
@@ -38,6 +39,8 @@ static const struct cla_rpc_protocol *protocol_of(const struct cla_route *route)
     }
     if (route->kind == CLA_ROUTE_UNARY || route->kind == CLA_ROUTE_GET || route->unary_error)
         return route->connect ? &cla_connect_client_protocol : &cla_connect_protocol;
+    if (route->kind == CLA_ROUTE_HANDLER)
+        return &cla_exchange_plain_protocol;
     return &cla_jsonrpc_http_protocol;
 }
 
@@ -78,6 +81,7 @@ static bool take_head(struct cla_exchange *x, const struct cla_conn *conn,
     http->head_only = head->method == CLA_HTTP_HEAD;
     cla_route_find(&http->route, head, &worker->rules, conn->arrival.via->loopback,
                    &worker->scratch);
+    move_into_copy(&http->route.method, http, head);
     move_into_copy(&http->route.path, http, head);
     move_into_copy(&http->route.query, http, head);
     move_into_copy(&http->route.cors.origin, http, head);
@@ -106,12 +110,14 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
                              .head = cla_buf_slice(&x->http->head),
                              .protocol = protocol_of(&x->http->route),
                              .received_ns = received_ns};
+    if (x->http->route.kind == CLA_ROUTE_HANDLER)
+        cla_exchange_plain_init(x);
     return x;
 }
 
 /* --- Starting. --- */
 
-static struct cla_call *new_call(struct cla_exchange *x, struct cla_slice id)
+struct cla_call *cla_exchange_new_call(struct cla_exchange *x, struct cla_slice id)
 {
     struct cla_call *call = &x->first;
 
@@ -293,7 +299,7 @@ void cla_exchange_start_request(struct cla_exchange *x, const struct cla_rpc_req
                            "too many calls in flight on this connection (calls_per_connection)");
         return;
     }
-    call = new_call(x, request->id);
+    call = cla_exchange_new_call(x, request->id);
     if (call == NULL) {
         answer_unavailable(x, request->id, "out of memory");
         return;
@@ -447,7 +453,7 @@ static void run_unary(struct cla_exchange *x)
     }
     if (x->request.protocol->stream_type != NULL && !cla_exchange_stream_begin(x))
         return;
-    call = new_call(x, CLA_LIT("null")); /* the first: it is part of the exchange */
+    call = cla_exchange_new_call(x, CLA_LIT("null")); /* the first: it is part of the exchange */
     call->procedure = x->http->route.procedure;
     call->name = call->procedure->name;
     call->params = params;
@@ -471,7 +477,8 @@ static void refuse(struct cla_exchange *x)
 bool cla_exchange_wants_body(const struct cla_exchange *exchange)
 {
     return exchange->http->route.kind == CLA_ROUTE_JSONRPC ||
-           exchange->http->route.kind == CLA_ROUTE_UNARY;
+           exchange->http->route.kind == CLA_ROUTE_UNARY ||
+           exchange->http->route.kind == CLA_ROUTE_HANDLER;
 }
 
 int cla_exchange_body(struct cla_exchange *exchange, struct cla_slice bytes)
@@ -489,6 +496,9 @@ void cla_exchange_run(struct cla_exchange *exchange)
     case CLA_ROUTE_UNARY:
     case CLA_ROUTE_GET:
         run_unary(exchange);
+        break;
+    case CLA_ROUTE_HANDLER:
+        cla_exchange_plain_run(exchange);
         break;
     case CLA_ROUTE_WEBSOCKET:
         cla_conn_upgrade(exchange->conn, exchange);

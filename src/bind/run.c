@@ -8,6 +8,7 @@
 
 #include <lauxlib.h>
 
+#include "base/prefetch.h"
 #include "bind/call.h"
 #include "bind/detach.h"
 #include "bind/error.h"
@@ -431,6 +432,13 @@ static int start(struct cla_app *app, struct cla_call *call)
     return 0;
 }
 
+static void expect_cancel(struct cla_app *app, const struct cla_call *call)
+{
+    (void)app;
+    if (call->task != NULL)
+        cla_prefetch(call->task, sizeof(struct cla_task));
+}
+
 static void cancel(struct cla_app *app, struct cla_call *call, enum cla_cancel_kind kind,
                    struct cla_slice message)
 {
@@ -546,6 +554,7 @@ const struct cla_app_ops cla_run_app_ops = {
     .find = find,
     .find_route = find_route,
     .start = start,
+    .expect_cancel = expect_cancel,
     .cancel = cancel,
     .end_grace = end_grace,
     .view = view,

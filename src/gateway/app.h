@@ -74,6 +74,9 @@ struct cla_app_ops {
      * cla_call_fail() or cla_call_cancelled(), and cla_call_release() when its work is gone.
      * Returns 0, -CLA_ENOMEM, or -CLA_ELIMIT while memory is short: then it was not taken. */
     int (*start)(struct cla_app *app, struct cla_call *call);
+    /* A call that was started, and not released, is about to be cancelled, after some others: asks
+     * for the memory that this will look at. May be NULL. */
+    void (*expect_cancel)(struct cla_app *app, const struct cla_call *call);
     /* Cancels a call that was started and not released; a second time only counts. */
     void (*cancel)(struct cla_app *app, struct cla_call *call, enum cla_cancel_kind kind,
                    struct cla_slice message);

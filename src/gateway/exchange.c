@@ -1,6 +1,7 @@
 #include "gateway/exchange.h"
 
 #include "base/mem.h"
+#include "base/prefetch.h"
 #include "gateway/access.h"
 #include "gateway/conn.h"
 #include "gateway/exchange_answer.h"
@@ -511,6 +512,20 @@ void cla_exchange_run(struct cla_exchange *exchange)
         refuse(exchange);
         break;
     }
+}
+
+void cla_exchange_expect(const struct cla_exchange *exchange)
+{
+    cla_prefetch(exchange, sizeof *exchange);
+}
+
+void cla_exchange_expect_call(const struct cla_exchange *exchange)
+{
+    struct cla_app *app = exchange->worker->env.app;
+
+    cla_prefetch(exchange->body.p, 1); /* the id of most calls is short, and stands first or last */
+    if (exchange->first_used && app->ops->expect_cancel != NULL)
+        app->ops->expect_cancel(app, &exchange->first);
 }
 
 void cla_exchange_abandon(struct cla_exchange *exchange, enum cla_cancel_kind kind)

@@ -14,6 +14,10 @@
 
 /* HTTP connections that go on between two looks at the clock. */
 #define ADVANCE_BATCH 4
+/* Calls of lost connections that are cancelled in a turn, about: as many as unwind in one. More
+ * would hold up other connections, and what a call needs would have left the processor's caches
+ * when it comes to unwind. */
+#define LOST_CALLS 64
 /* Buffers larger than this are not kept. */
 #define KEEP_BYTES 65536
 /* Exchanges, buffers and parsers that are kept when memory is given back after a burst … */
@@ -29,6 +33,39 @@ void cla_worker_advance_later(struct cla_worker *worker, struct cla_conn *conn)
 {
     if (cla_list_empty(&conn->advance))
         cla_list_push(&worker->advance, &conn->advance);
+}
+
+static int calls_of(const struct cla_conn *conn)
+{
+    return conn->socket != NULL ? (int)conn->socket->in_flight : 1;
+}
+
+static void close_lost(struct cla_worker *worker)
+{
+    struct cla_link *link;
+
+    while (worker->may_cancel > 0 && (link = cla_list_pop(&worker->lost)) != NULL) {
+        struct cla_conn *conn = CLA_CONTAINER(link, struct cla_conn, advance);
+
+        worker->may_cancel -= calls_of(conn);
+        cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
+    }
+}
+
+void cla_worker_conn_lost(struct cla_worker *worker, struct cla_conn *conn)
+{
+    cla_list_remove(&conn->advance);
+    cla_list_push(&worker->lost, &conn->advance);
+    close_lost(worker);
+}
+
+/* What one connection was above that is taken off the next turns. */
+static void lose_more(struct cla_worker *worker)
+{
+    worker->may_cancel += LOST_CALLS;
+    if (worker->may_cancel > LOST_CALLS)
+        worker->may_cancel = LOST_CALLS;
+    close_lost(worker);
 }
 
 void cla_worker_judge_later(struct cla_worker *worker, struct cla_socket *socket)
@@ -194,6 +231,7 @@ static bool turn(void *arg)
             break;
     }
     worker->read_began_ns = 0;
+    lose_more(worker);
     flush_all(worker);
     worker->wall_ns = 0;
     app->ops->tidy(app);
@@ -201,7 +239,7 @@ static bool turn(void *arg)
         cla_log_flush(worker->env.log, &worker->log_buf);
     maybe_finished(worker);
     more = app->ops->ready(app) || !cla_list_empty(&worker->advance) ||
-           !cla_list_empty(&worker->dirty);
+           !cla_list_empty(&worker->dirty) || !cla_list_empty(&worker->lost);
     return cla_trim_turn_ends(&worker->trim, load_of(worker), !more) || more;
 }
 
@@ -428,11 +466,12 @@ static void read_limits(struct cla_worker *worker, const struct cla_config *conf
 void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cla_app *app,
                      const struct cla_config *config, struct cla_log *log)
 {
-    *worker = (struct cla_worker){.loop = loop};
+    *worker = (struct cla_worker){.loop = loop, .may_cancel = LOST_CALLS};
     cla_list_init(&worker->conns);
     cla_list_init(&worker->exchanges);
     cla_list_init(&worker->exchange_pool);
     cla_list_init(&worker->advance);
+    cla_list_init(&worker->lost);
     cla_list_init(&worker->dirty);
     cla_list_init(&worker->judge);
     cla_topics_init(&worker->topics);

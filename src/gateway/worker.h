@@ -30,6 +30,8 @@ struct cla_worker {
     unsigned exchange_pooled;
     struct cla_link advance;              /* connections with pending bytes to go on with */
     struct cla_topics topics;             /* what its clients are subscribed to */
+    struct cla_link lost;                 /* connections without a peer, whose calls still run */
+    int may_cancel;                       /* so many calls of lost connections in this turn */
     struct cla_link judge;                /* sockets with texts that are postponed */
     struct cla_link dirty;                /* connections with something to write */
     struct cla_buf log_buf;               /* log lines of this turn */
@@ -76,6 +78,10 @@ unsigned cla_worker_connections(struct cla_worker *worker);
 
 /* Puts a connection among those that go on this turn. */
 void cla_worker_advance_later(struct cla_worker *worker, struct cla_conn *conn);
+
+/* Closes a connection whose peer is gone while calls of it run: at once, or, when many are lost
+ * together, in one of the next turns. */
+void cla_worker_conn_lost(struct cla_worker *worker, struct cla_conn *conn);
 
 /* Puts a socket among those whose postponed texts are looked at this turn. */
 void cla_worker_judge_later(struct cla_worker *worker, struct cla_socket *socket);

@@ -165,20 +165,25 @@ static const struct cla_op_ops publish_ops = {
     .push = publish_push,
 };
 
+/* Keeps what an operation publishes. */
+struct box {
+    struct cla_bulletin *bulletin;
+};
+
 static int l_gc(lua_State *L)
 {
-    struct cla_bulletin **box = lua_touserdata(L, 1);
+    struct box *box = lua_touserdata(L, 1);
 
-    cla_bulletin_put(*box);
-    *box = NULL;
+    cla_bulletin_put(box->bulletin);
+    box->bulletin = NULL;
     return 0;
 }
 
-static struct cla_bulletin **push_box(lua_State *L)
+static struct box *push_box(lua_State *L)
 {
-    struct cla_bulletin **box = lua_newuserdatauv(L, sizeof *box, 0);
+    struct box *box = lua_newuserdatauv(L, sizeof *box, 0);
 
-    *box = NULL;
+    box->bulletin = NULL;
     if (luaL_newmetatable(L, TYPE)) {
         lua_pushcfunction(L, l_gc);
         lua_setfield(L, -2, "__gc");
@@ -190,7 +195,7 @@ static struct cla_bulletin **push_box(lua_State *L)
 /* Stack: name, data. Pushes the operation that publishes it. */
 static void push_op(lua_State *L, enum reach reach)
 {
-    struct cla_bulletin **box;
+    struct box *box;
     struct publish *publish;
 
     lua_settop(L, 2);
@@ -199,7 +204,7 @@ static void push_op(lua_State *L, enum reach reach)
     publish->topics = cla_script_of(L)->app.topics;
     publish->publisher.on_room = on_room;
     cla_list_init(&publish->publisher.link);
-    *box = publish->publisher.bulletin = encode(L, reach);
+    box->bulletin = publish->publisher.bulletin = encode(L, reach);
 }
 
 static int publish(lua_State *L, enum reach reach)

@@ -19,8 +19,8 @@ struct cla_publisher {
 /* Begins to wait, until on_room. True: it need not, and is to try now. */
 bool cla_publisher_wait(struct cla_topics *topics, struct cla_publisher *publisher);
 
-/* Publishes, and ends the wait, if nobody is before it and every subscriber, and every other worker,
- * has room: true, with the number of cla_topics_publish() in '*count'. */
+/* Publishes, and ends the wait, if nobody is before it and every subscriber, and every other
+ * worker, has room: true, with the number of cla_topics_publish() in '*count'. */
 bool cla_publisher_try(struct cla_topics *topics, struct cla_publisher *publisher, unsigned *count);
 
 /* True if cla_publisher_try() would publish, were it called by one who does not wait. */

@@ -83,6 +83,34 @@ void cla_subscription_clear(struct cla_subscription *subscription)
         free_delivery(oldest_of(subscription));
 }
 
+/* The oldest that may be dropped: broadcasts of other events may not. NULL: none. */
+static struct delivery *oldest_to_drop(struct cla_subscription *subscription)
+{
+    CLA_LIST_EACH (link, &subscription->waiting) {
+        struct delivery *each = CLA_CONTAINER(link, struct delivery, of_subscription);
+
+        if (each->bulletin->rules.slow == CLA_SLOW_DROP)
+            return each;
+    }
+    return NULL;
+}
+
+/* Drops messages until this one fits; false: it is itself the one to drop. */
+static bool drop_oldest(struct cla_subscription *subscription, const struct cla_bulletin *bulletin,
+                        uint64_t *dropped)
+{
+    struct delivery *oldest;
+
+    while (!cla_subscription_fits(subscription, bulletin)) {
+        (*dropped)++;
+        oldest = oldest_to_drop(subscription);
+        if (oldest == NULL)
+            return false;
+        free_delivery(oldest);
+    }
+    return true;
+}
+
 /* True if the message may wait, once the topic's rules have been followed. */
 static bool make_room(struct cla_subscription *subscription, const struct cla_bulletin *bulletin)
 {
@@ -96,11 +124,7 @@ static bool make_room(struct cla_subscription *subscription, const struct cla_bu
         cla_socket_slow(socket, "the client reads too slowly (queue of a topic)");
         return false;
     }
-    do {
-        free_delivery(oldest_of(subscription));
-        topics->counters.dropped++;
-    } while (!cla_subscription_fits(subscription, bulletin));
-    return true;
+    return drop_oldest(subscription, bulletin, &topics->counters.dropped);
 }
 
 static bool starved(struct cla_socket *socket)

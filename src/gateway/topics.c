@@ -42,7 +42,7 @@ void cla_topics_fini(struct cla_topics *topics)
 
 static struct cla_topic **slot_of(const struct cla_topics *topics, uint64_t hash)
 {
-    return &topics->slots[hash & (topics->slot_count - 1)];
+    return &topics->slots[hash & (topics->slot_count - 1)].first;
 }
 
 static struct cla_topic *find(const struct cla_topics *topics, uint64_t hash, struct cla_slice name)
@@ -71,7 +71,7 @@ static int grow(struct cla_topics *topics)
     for (size_t i = 0; i < topics->slot_count; i++) {
         struct cla_topic *topic, *next;
 
-        for (topic = topics->slots[i]; topic != NULL; topic = next) {
+        for (topic = topics->slots[i].first; topic != NULL; topic = next) {
             struct cla_topic **slot = slot_of(&grown, topic->hash);
 
             next = topic->next;

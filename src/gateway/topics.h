@@ -37,8 +37,12 @@ struct cla_topic {
     struct cla_slice name;
 };
 
+struct cla_topic_chain {
+    struct cla_topic *first;
+};
+
 struct cla_topics {
-    struct cla_topic **slots; /* chains; NULL: there is none yet */
+    struct cla_topic_chain *slots; /* NULL: there is no topic yet */
     size_t slot_count, count;
     uint64_t seed;
     struct cla_topic everyone;  /* broadcasts */

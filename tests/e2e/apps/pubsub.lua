@@ -1,7 +1,6 @@
 -- Topics and what is published on them; those that begin with drop, suspend and close deal with slow
 -- readers in that way.
 local cancela = require "cancela"
-local log = cancela.log
 
 local worker = tostring({}):match("0x%x+")
 

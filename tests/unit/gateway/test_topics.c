@@ -201,6 +201,22 @@ static void the_queue_of_one_topic_is_not_that_of_another(void **state)
     client_close(&c);
 }
 
+/* As broadcasts of several events do, which share a queue. */
+static void only_what_may_be_dropped_is(void **state)
+{
+    struct client c;
+
+    open_slow(&c);
+    assert_int_equal(publish('a', CLA_SLOW_SUSPEND, 2 * COST), 1);
+    assert_int_equal(publish('b', CLA_SLOW_DROP, 2 * COST), 1);
+    assert_int_equal(publish('c', CLA_SLOW_DROP, 2 * COST), 1); /* for 'b' */
+    assert_int_equal(publish('d', CLA_SLOW_SUSPEND, 2 * COST), 1);
+    assert_int_equal(publish('e', CLA_SLOW_DROP, 2 * COST), 0); /* even without 'c' */
+    assert_int_equal(topics->counters.dropped, 3);
+    require_messages(&c, "ad");
+    client_close(&c);
+}
+
 /* So many that at the end of the turn they would not fit. */
 static void a_burst_is_written_at_once_for_who_keeps_up(void **state)
 {
@@ -379,6 +395,7 @@ int main(void)
         TEST(who_reads_too_slowly_is_closed_and_not_before),
         TEST(what_waits_goes_with_its_subscription),
         TEST(the_queue_of_one_topic_is_not_that_of_another),
+        TEST(only_what_may_be_dropped_is),
         TEST(a_burst_is_written_at_once_for_who_keeps_up),
         TEST(who_is_gone_keeps_nobody_else_from_it),
         TEST(publishers_have_their_turns_when_the_subscriber_reads),

@@ -342,6 +342,35 @@ static void short_messages_are_sent_as_they_are(void **state)
     pair_check(&pair, 0);
 }
 
+/* What lies ready goes out as it would if it were made for this connection. */
+static void a_ready_frame_is_sent_as_a_message_is(void **state)
+{
+    static const struct cla_ws_agreed plain = {0};
+    const struct cla_ws_agreed *const agreed[] = {&plain, &takeover};
+    char text[300];
+
+    memset(text, 'a', sizeof text);
+    for (size_t i = 0; i < 4; i++) {
+        size_t n = settings.deflate.threshold_bytes - i / 2;
+        struct cla_buf frame = {0};
+        struct pair pair;
+
+        pair_init(&pair, false, &settings, agreed[i % 2]);
+        assert_int_equal(cla_ws_frame_add(&frame, 0x81, cla_slice(text, n), NULL), 0);
+        pair_send(&pair, CLA_WS_KIND_TEXT, cla_slice(text, n));
+        pair.to.out.n = 0;
+        assert_int_equal(cla_ws_conn_send_frame(&pair.from.conn, &pair.to.out, CLA_WS_KIND_TEXT,
+                                                cla_buf_slice(&frame), cla_slice(text, n)),
+                         0);
+        assert_int_equal(((unsigned char)pair.to.out.p[0] & 0x40) != 0, i == 1);
+        assert_int_equal(pair.to.out.p[0], pair.from.out.p[0]);
+        assert_int_equal(cla_buf_add(&pair.from.out, cla_buf_slice(&pair.to.out)), 0);
+        assert_int_equal(cla_buf_printf(&pair.want, "text %zu %.*s\n", n, (int)n, text), 0);
+        cla_buf_fini(&frame);
+        pair_check(&pair, 0);
+    }
+}
+
 static void message_built_in_place_is_compressed_in_place(void **state)
 {
     struct pair pair;
@@ -511,6 +540,7 @@ int main(void)
         cmocka_unit_test(compressed_messages_come_through_in_pieces),
         cmocka_unit_test(no_match_reaches_beyond_the_window_that_was_promised),
         cmocka_unit_test(short_messages_are_sent_as_they_are),
+        cmocka_unit_test(a_ready_frame_is_sent_as_a_message_is),
         cmocka_unit_test(message_built_in_place_is_compressed_in_place),
         cmocka_unit_test(bomb_goes_off_at_the_message_limit),
         cmocka_unit_test(limit_is_exact_for_compressed_messages),

@@ -2,6 +2,9 @@
 
 #include "base/check.h"
 
+/* Timers that are due so close together are taken to be of one duration. */
+#define JUST_BEFORE_NS (CLA_NS_PER_MS / 10)
+
 static bool earlier(const struct cla_timer *a, const struct cla_timer *b)
 {
     return a->due_ns != b->due_ns ? a->due_ns < b->due_ns : a->order < b->order;
@@ -89,8 +92,9 @@ static bool is_empty(const struct cla_timer *list)
     return list->next == NULL || list->next == list;
 }
 
-/* The list that the timer is to be at the end of: that with the latest which is not due later, so
- * that those of shorter durations stay free for others. NULL: there is none. */
+/* The list that a timer is to be at the end of: one whose last is due just before it, being of the
+ * same duration, or that with the latest which is not due later, so that those of shorter durations
+ * stay free for others. NULL: there is none. */
 static struct cla_timer *list_for(struct cla_timers *timers, uint64_t due_ns)
 {
     struct cla_timer *best = NULL;
@@ -98,7 +102,11 @@ static struct cla_timer *list_for(struct cla_timers *timers, uint64_t due_ns)
     for (unsigned i = 0; i < CLA_TIMERS_LISTS; i++) {
         struct cla_timer *list = &timers->lists[i];
 
-        if (list->due_ns <= due_ns && (best == NULL || list->due_ns > best->due_ns))
+        if (list->due_ns > due_ns)
+            continue;
+        if (due_ns - list->due_ns < JUST_BEFORE_NS)
+            return list;
+        if (best == NULL || list->due_ns > best->due_ns)
             best = list;
     }
     return best;

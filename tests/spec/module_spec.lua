@@ -14,7 +14,7 @@ describe("the module cancela", function()
   it("has what it documents and nothing else", function()
     assert.same({
       "VERSION", "all", "app", "channel", "checkpoint", "defer", "detach", "env", "error", "fail_after", "group",
-      "interval", "is_cancel", "json", "linked_token", "log", "mutex", "now", "procedure", "race", "select",
+      "interval", "is_cancel", "json", "linked_token", "log", "mutex", "now", "procedure", "race", "route", "select",
       "semaphore", "shared", "shield", "sleep", "sleep_op", "stats", "timeout", "token",
     }, names(cancela))
     assert.same({ "debug", "error", "info", "warn" }, names(cancela.log))

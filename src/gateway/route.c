@@ -289,7 +289,7 @@ static void find_route(struct cla_route *route, const struct cla_http_head *head
         route->handlers_only = methods != 0;
         allow(route, methods);
     } else if (methods == 0 && app->folder == NULL) {
-        refuse(route, 404, "nothing here");
+        refuse(route, 404, "nothing here: procedures are called at /rpc");
     } else {
         allow(route, methods | (app->folder != NULL ? FILE_METHODS : 0));
         if (head->method == CLA_HTTP_OPTIONS)

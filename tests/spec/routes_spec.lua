@@ -22,7 +22,8 @@ describe("routes", function()
   end)
 
   it("return strings, nil and pieces", function()
-    assert.equal("text/plain; charset=utf-8", one("GET /", function() return "hi" end):request("GET", "/").headers["content-type"])
+    local plain = one("GET /", function() return "hi" end):request("GET", "/")
+    assert.equal("text/plain; charset=utf-8", plain.headers["content-type"])
     assert.equal(204, one("GET /", function() end):request("GET", "/").status)
     local n = 0
     local app = one("GET /", function()

@@ -118,8 +118,8 @@ function App:request(method, target, options)
     head[#head + 1] = "Content-Type: application/json"
   end
   head[#head + 1] = "\r\n"
-  local status, content_type, lines, text, cut = self.core:request(method, path, query, table.concat(head, "\r\n"), body,
-    options.timeout, options.cancel_after)
+  local status, content_type, lines, text, cut = self.core:request(method, path, query,
+    table.concat(head, "\r\n"), body, options.timeout, options.cancel_after)
   local headers = { ["content-type"] = content_type }
   for name, value in (lines or ""):gmatch "([^:\r\n]+): ([^\r\n]*)" do
     name = name:lower()

@@ -59,7 +59,7 @@ local app = require "cancela.app"
 ---@field peer string "ip:port" of the client
 ---@field certificate? cancela.Certificate the client's, if it presented one and it was verified
 ---@field headers table<string, string> of the HTTP request, by lower-case name
----@field protocol "jsonrpc"|"connect"
+---@field protocol "jsonrpc"|"connect"|"http"
 ---@field generation integer of the script
 ---@field identity any what `authorize` returned, unless that was true
 ---@field token cancela.Token

@@ -115,6 +115,7 @@ static int l_load(lua_State *L)
     lua_sethook(L, NULL, 0, 0);
     load->running = false;
     normalise(L);
+    cla_script_take_folder(load->script, L, lua_gettop(L), load->path);
     cla_script_take(load->script, L, -1);
     return 0;
 }

@@ -9,11 +9,15 @@
 
 #include "gateway/call.h"
 
-/* Each pushes one property; may raise. */
+/* Pushes the method. May raise, as all of these. */
 void cla_request_push_method(lua_State *L, struct cla_call *call);
+/* Pushes the path, as sent. */
 void cla_request_push_path(lua_State *L, struct cla_call *call);
+/* Pushes a table of what the names of the route's path stand for, decoded. */
 void cla_request_push_params(lua_State *L, struct cla_call *call);
+/* Pushes a table of the query; of a repeated name the last. */
 void cla_request_push_query(lua_State *L, struct cla_call *call);
+/* Pushes the body, as sent. */
 void cla_request_push_body(lua_State *L, struct cla_call *call);
 
 /* json() and values(). */

@@ -2,6 +2,7 @@
  * checked and flattened it; what is taken is plain C, so that finding a procedure runs no Lua. */
 #include "bind/script.h"
 
+#include <errno.h>
 #include <lauxlib.h>
 
 #include "base/error.h"
@@ -14,6 +15,7 @@
 #include "bind/script_sockets.h"
 #include "bind/script_topics.h"
 #include "bind/token.h"
+#include "io/folder.h"
 
 struct cla_script *cla_script_of(lua_State *L)
 {
@@ -291,6 +293,28 @@ void cla_script_take(struct cla_script *script, lua_State *L, int index)
     lua_pop(L, 1);
 }
 
+void cla_script_take_folder(struct cla_script *script, lua_State *L, int index, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name, *folder;
+
+    cla_folder_put(script->app.folder);
+    script->app.folder = NULL;
+    if (lua_getfield(L, index, "static") != LUA_TSTRING) {
+        lua_pop(L, 1);
+        return;
+    }
+    name = folder = lua_tostring(L, -1);
+    if (name[0] != '/' && slash != NULL) {
+        lua_pushlstring(L, path, (size_t)(slash + 1 - path));
+        folder = lua_pushfstring(L, "%s%s", lua_tostring(L, -1), name);
+    }
+    if (cla_folder_open(&script->app.folder, folder) != 0)
+        luaL_error(L, "static: '%s' is no folder that can be read (%s: %s)", name, folder,
+                   strerror(errno));
+    lua_settop(L, index);
+}
+
 void cla_script_free(struct cla_script *script)
 {
     if (script == NULL)
@@ -299,6 +323,7 @@ void cla_script_free(struct cla_script *script)
     cla_script_forget_sockets(script);
     cla_script_forget_topics(script);
     cla_script_forget_routes(script);
+    cla_folder_put(script->app.folder);
     luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->authorize);
     luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->on_connect);
     luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->on_disconnect);

@@ -48,7 +48,7 @@ struct cla_script_topic {
 };
 
 struct cla_script {
-    struct cla_app app; /* what the gateway sees */
+    struct cla_app app; /* what the gateway sees; its folder is owned */
     struct cla_vm *vm;
     bool owns_vm; /* false: an app under test, in the VM of its spec */
     struct cla_log *log;
@@ -100,6 +100,10 @@ int cla_script_new(struct cla_script **out, const struct cla_script_options *opt
 /* Makes another app, with no procedures, in the VM of 'script', which must outlive it.
  * Returns 0 or -CLA_ENOMEM. */
 int cla_script_new_beside(struct cla_script **out, const struct cla_script *script);
+
+/* Opens the folder that the app table at 'index' of L names as static, seen from that of the script
+ * at 'path'. Raises if there is none. */
+void cla_script_take_folder(struct cla_script *script, lua_State *L, int index, const char *path);
 
 /* Takes the procedures of the app table at 'index' of L (as the Lua half normalised it). May raise,
  * then the script has none. Raises if a name stands twice. */

@@ -4,19 +4,20 @@
 #include "bind/testing.h"
 
 #include <lauxlib.h>
-#include <stdio.h>
 
 #include "base/error.h"
 #include "bind/json_codec.h"
 #include "bind/testing_probe.h"
+#include "bind/testing_run.h"
+#include "http/path.h"
+#include "rpc/connect.h"
 #include "task/await.h"
-#include "task/watchdog.h"
 
 #define APP "cancela.testing.App"
-#define DAY_NS (24 * 3600 * CLA_NS_PER_S)
 
 /* Its calls are answered to the test. */
 static const struct cla_rpc_protocol protocol = {.name = "testing"};
+static const struct cla_rpc_protocol http_protocol = {.name = "http"};
 
 /* --- Apps under test. --- */
 
@@ -36,6 +37,7 @@ struct test_call {
     struct cla_buf message;
     struct cla_buf parts[2]; /* items and progress: the size of each, then its bytes */
     struct cla_writers writers;
+    struct cla_plain plain; /* of a request */
     struct cla_rpc_error error;
     bool failed;
     bool settled; /* the client has its one reply */
@@ -78,7 +80,10 @@ static void completed(struct cla_call *call)
 
 static void result_rollback(struct cla_call *call)
 {
-    test_call_of(call)->reply.n = 0;
+    struct test_call *t = test_call_of(call);
+
+    if (!t->plain.begun)
+        t->reply.n = 0;
 }
 
 static void on_error(struct cla_call *call, const struct cla_rpc_error *error)
@@ -88,6 +93,11 @@ static void on_error(struct cla_call *call, const struct cla_rpc_error *error)
     settle(t);
     t->failed = true;
     t->error = *error;
+    if (t->request.plain != NULL) {
+        if (!t->plain.begun)
+            (void)cla_connect_error(&t->reply, call->request_id, error);
+        return;
+    }
     (void)cla_buf_add(&t->message, cla_rpc_error_message(error));
     (void)cla_buf_add(&t->reply, error->data);
 }
@@ -123,6 +133,8 @@ static int part(struct cla_call *call, enum cla_call_part kind, struct cla_slice
 {
     struct cla_buf *parts = &test_call_of(call)->parts[kind];
 
+    if (call->request->plain != NULL)
+        return cla_buf_add(&test_call_of(call)->reply, value);
     if (cla_buf_reserve(parts, sizeof value.n + value.n) != 0)
         return -CLA_ENOMEM;
     (void)cla_buf_append(parts, (const char *)&value.n, sizeof value.n);
@@ -148,6 +160,7 @@ static int l_call_gc(lua_State *L)
 
     cla_buf_fini(&t->reply);
     cla_buf_fini(&t->message);
+    cla_plain_fini(&t->plain);
     for (size_t i = 0; i < CLA_ARRAY_LEN(t->parts); i++)
         cla_buf_fini(&t->parts[i]);
     return 0;
@@ -190,6 +203,20 @@ static void push_parts(lua_State *L, const struct test_call *t, enum cla_call_pa
     }
 }
 
+/* status, Content-Type, header lines, body, whether it was cut off. */
+static int push_response(lua_State *L, const struct test_call *t)
+{
+    bool error = t->failed && !t->plain.begun;
+    bool head = cla_slice_eq(t->plain.method, CLA_LIT("HEAD"));
+
+    lua_pushinteger(L, error ? cla_code_info(t->error.code)->http : t->plain.status);
+    lua_pushstring(L, error ? "application/json" : cla_plain_type(&t->plain));
+    lua_pushlstring(L, t->plain.fields.p, error ? 0 : t->plain.fields.n);
+    lua_pushlstring(L, t->reply.p, head ? 0 : t->reply.n);
+    lua_pushboolean(L, t->failed && t->plain.begun);
+    return 5;
+}
+
 static int push_outcome(lua_State *L, struct test_call *t)
 {
     struct cla_json_decode_fault fault;
@@ -198,6 +225,8 @@ static int push_outcome(lua_State *L, struct test_call *t)
 
     bool streams = t->call.procedure != NULL && t->call.procedure->stream;
 
+    if (t->request.plain != NULL)
+        return push_response(L, t);
     lua_pushboolean(L, !t->failed);
     push_parts(L, t, CLA_CALL_ITEM, !streams);
     push_parts(L, t, CLA_CALL_PROGRESS, true);
@@ -270,28 +299,13 @@ static void choose_form(lua_State *L, struct test_call *t, bool string)
     t->request.raw = !json && (string || t->call.params.n == 0);
 }
 
-/* app:call(name, params as JSON or a string, timeout, cancel_after, notification, string) -> ok,
- * items, progress, value, code, message, number. Awaits. */
-static int l_call(lua_State *L)
+/* Runs the call to its end; 'timeout' and the time to its reset are at 'at' and behind it. */
+static int run_call(lua_State *L, struct cla_task *task, struct test_call *t, int at)
 {
-    struct app *app = luaL_checkudata(L, 1, APP);
-    struct cla_slice name, params;
-    struct cla_task *task;
-    struct test_call *t;
     uint64_t timeout = 0, cancel_after = 0;
-    bool has_timeout, has_cancel;
+    bool has_timeout = duration_arg(L, at, &timeout);
+    bool has_cancel = duration_arg(L, at + 1, &cancel_after);
 
-    name.p = luaL_checklstring(L, 2, &name.n);
-    params.p = luaL_checklstring(L, 3, &params.n);
-    has_timeout = duration_arg(L, 4, &timeout);
-    has_cancel = duration_arg(L, 5, &cancel_after);
-    task = cla_await_check(L);
-    t = push_call(L, app, task);
-    t->call.name = name;
-    t->call.params = params;
-    t->call.request_id = lua_toboolean(L, 6) ? cla_slice(NULL, 0) : CLA_LIT("1");
-    t->call.procedure = app->env.app->ops->find(app->env.app, name);
-    choose_form(L, t, lua_toboolean(L, 7));
     cla_call_set_deadline(&t->call, has_timeout, timeout / CLA_NS_PER_MS);
     cla_call_start(&t->call);
     if (t->released)
@@ -303,6 +317,83 @@ static int l_call(lua_State *L)
         cla_timer_start(&task->sched->loop->timers, &t->cancel_timer,
                         cla_clock_add(cla_sched_now_ns(task->sched), cancel_after));
     return cla_await(L, task, cancel_call, t, call_k);
+}
+
+/* app:call(name, params as JSON or a string, timeout, cancel_after, notification, string) -> ok,
+ * items, progress, value, code, message, number. Awaits. */
+static int l_call(lua_State *L)
+{
+    struct app *app = luaL_checkudata(L, 1, APP);
+    struct cla_slice name, params;
+    struct cla_task *task;
+    struct test_call *t;
+
+    name.p = luaL_checklstring(L, 2, &name.n);
+    params.p = luaL_checklstring(L, 3, &params.n);
+    task = cla_await_check(L);
+    t = push_call(L, app, task);
+    t->call.name = name;
+    t->call.params = params;
+    t->call.request_id = lua_toboolean(L, 6) ? cla_slice(NULL, 0) : CLA_LIT("1");
+    t->call.procedure = app->env.app->ops->find(app->env.app, name);
+    choose_form(L, t, lua_toboolean(L, 7));
+    return run_call(L, task, t, 4);
+}
+
+static void begin_pieces(struct cla_call *call)
+{
+    test_call_of(call)->plain.begun = true;
+}
+
+/* Finds the route for the request, or pushes 404 or 405 with the methods that there are. */
+static int find_route(lua_State *L, struct test_call *t, int method)
+{
+    const struct cla_app *app = t->call.env->app;
+    char allow[CLA_PATTERN_ALLOW_MAX];
+    unsigned methods = 0;
+
+    if (cla_http_path_problem(t->plain.path) != NULL) {
+        lua_pushinteger(L, 400);
+        return 1;
+    }
+    t->call.procedure = app->ops->find_route(t->call.env->app, (enum cla_http_method)method,
+                                             t->plain.path, &methods);
+    if (t->call.procedure != NULL)
+        return 0;
+    lua_pushinteger(L, methods == 0 ? 404 : 405);
+    lua_pushnil(L);
+    cla_pattern_allow(allow, methods);
+    lua_pushfstring(L, methods == 0 ? "" : "Allow: %s\r\n", allow);
+    return 3;
+}
+
+/* app:request(method, path, query, head, body, timeout, cancel_after) -> see push_response().
+ * Awaits. */
+static int l_request(lua_State *L)
+{
+    static const char *const methods[] = {"",      "GET",    "HEAD",    "POST", "PUT",
+                                          "PATCH", "DELETE", "OPTIONS", NULL};
+    struct app *app = luaL_checkudata(L, 1, APP);
+    int method = luaL_checkoption(L, 2, NULL, methods), found;
+    struct cla_task *task = cla_await_check(L);
+    struct test_call *t;
+
+    luaL_checkstring(L, 6);
+    t = push_call(L, app, task);
+    t->request.protocol = &http_protocol;
+    t->request.plain = &t->plain;
+    t->request.head.p = luaL_checklstring(L, 5, &t->request.head.n);
+    t->plain = (struct cla_plain){.begin = begin_pieces, .method = cla_slice_str(methods[method])};
+    cla_plain_reset(&t->plain);
+    t->plain.path.p = luaL_checklstring(L, 3, &t->plain.path.n);
+    t->plain.query.p = luaL_checklstring(L, 4, &t->plain.query.n);
+    t->call.params.p = lua_tolstring(L, 6, &t->call.params.n);
+    t->call.request_id = CLA_LIT("1");
+    found = find_route(L, t, method);
+    if (found > 0)
+        return found;
+    t->call.name = t->call.procedure->name;
+    return run_call(L, task, t, 7);
 }
 
 /* app:in_flight() -> how many calls hold a slot. */
@@ -351,39 +442,9 @@ static int l_tasks(lua_State *L)
     return 1;
 }
 
-struct run {
-    int argc;
-    char **argv;
-    int code;
-    bool ended;
-};
-
-static char run_key; /* registry key of the run of specs */
-
-static int exit_k(lua_State *L, int status, lua_KContext context)
-{
-    (void)status, (void)context;
-    cla_await_end(L);
-    return 0;
-}
-
-/* exit(code): ends the run, not the process. Does not return. */
-static int l_exit(lua_State *L)
-{
-    int code = (int)luaL_checkinteger(L, 1);
-    struct run *run;
-
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &run_key);
-    run = lua_touserdata(L, -1);
-    if (!run->ended)
-        run->code = code;
-    run->ended = true;
-    return cla_await_sleep(L, cla_await_check(L), CLA_NEVER, exit_k);
-}
-
 static const luaL_Reg functions[] = {
     {"app", l_app},
-    {"exit", l_exit},
+    {"exit", cla_testing_exit},
     {"tasks", l_tasks},
     {NULL, NULL},
 };
@@ -394,6 +455,8 @@ int cla_testing_luaopen(lua_State *L)
     lua_newtable(L);
     lua_pushcfunction(L, l_call);
     lua_setfield(L, -2, "call");
+    lua_pushcfunction(L, l_request);
+    lua_setfield(L, -2, "request");
     lua_pushcfunction(L, l_in_flight);
     lua_setfield(L, -2, "in_flight");
     lua_setfield(L, -2, "__index");
@@ -403,115 +466,4 @@ int cla_testing_luaopen(lua_State *L)
     luaL_newlib(L, functions);
     cla_testing_probe_functions(L);
     return 1;
-}
-
-/* --- The run of specs. --- */
-
-static int run_enter(struct cla_task *task, lua_State *L)
-{
-    struct run *run = task->owner;
-
-    lua_pushlightuserdata(L, run);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &run_key);
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "cancela.testing.runner");
-    lua_call(L, 1, 1);
-    lua_createtable(L, run->argc, 0);
-    for (int i = 0; i < run->argc; i++) {
-        lua_pushstring(L, run->argv[i]);
-        lua_rawseti(L, -2, i);
-    }
-    return 1;
-}
-
-static void run_leave(struct cla_task *task, lua_State *L, int status, int first)
-{
-    struct run *run = task->owner;
-
-    if (status == LUA_OK)
-        run->code = (int)lua_tointeger(L, first);
-    else
-        fprintf(stderr, "cancela test: %s\n", luaL_tolstring(L, -1, NULL));
-}
-
-static void run_end(struct cla_task *task, enum cla_task_end end)
-{
-    struct run *run = task->owner;
-
-    run->ended = true;
-    if (end == CLA_TASK_BROKE)
-        fprintf(stderr, "cancela test: %s\n", lua_tostring(task->L, -1));
-}
-
-static const struct cla_task_ops run_ops = {
-    .enter = run_enter,
-    .leave = run_leave,
-    .unlimited = true, /* specs may compute as they like */
-    .on_end = run_end,
-};
-
-/* Prints where every task waits: what a person needs to find out why nothing goes on. */
-static void print_tasks(struct cla_sched *sched)
-{
-    char where[128];
-
-    CLA_LIST_EACH (link, &sched->tasks) {
-        cla_task_where(CLA_CONTAINER(link, struct cla_task, all), where, sizeof where);
-        fprintf(stderr, "  a task waits at %s\n", where);
-    }
-}
-
-static const char *overran(const struct cla_loop *loop, uint64_t began_ns)
-{
-    return loop->is_virtual && loop->virtual_ns - began_ns > DAY_NS
-               ? "the specs ran past 24 hours of virtual time"
-               : NULL;
-}
-
-static const char *stuck(const struct cla_loop *loop, bool busy)
-{
-    if (!busy && loop->timers.active == 0 && loop->pending == 0 && !uv_loop_alive(&loop->uv))
-        return "every task waits for something that will never happen";
-    return NULL;
-}
-
-static bool turn(void *arg)
-{
-    struct cla_script *script = arg;
-    bool more = cla_sched_run(&script->vm->sched) != CLA_SCHED_NOTHING;
-
-    cla_vm_relieve(script->vm);
-    return more;
-}
-
-int cla_testing_run(struct cla_script *script, int argc, char **argv)
-{
-    struct cla_sched *sched = &script->vm->sched;
-    struct cla_loop *loop = sched->loop;
-    struct run run = {.argc = argc, .argv = argv, .code = 1};
-    struct cla_task *task = cla_task_get(sched);
-    uint64_t began_ns = cla_loop_now_ns(loop);
-    const char *why = NULL;
-    bool busy = true;
-
-    if (task == NULL)
-        return 1;
-    cla_loop_on_turn(loop, turn, script);
-    if (script->watchdog != NULL)
-        cla_watchdog_watch(script->watchdog, sched);
-    cla_task_start(task, &run_ops, &run, NULL, NULL, CLA_NEVER);
-    while (!run.ended && why == NULL) {
-        busy = cla_loop_step(loop, !busy);
-        why = overran(loop, began_ns);
-        if (why == NULL && !run.ended)
-            why = stuck(loop, busy);
-    }
-    if (why != NULL) {
-        fprintf(stderr, "cancela test: %s\n", why);
-        print_tasks(sched);
-        run.code = 1;
-    }
-    cla_sched_abandon(sched);
-    cla_watchdog_forget(sched);
-    return run.code;
 }

@@ -9,7 +9,7 @@
 
 enum { NAME, PARAMS, TIMEOUT, FLAGS, SUMMARY, COLUMNS };
 
-static const char *const headings[COLUMNS] = {"procedure", "params", "timeout", "flags", "summary"};
+static const char *const headings[COLUMNS] = {NULL, "params", "timeout", "flags", "summary"};
 
 /* Characters of params, and of a default, that are shown. */
 #define PARAMS_SHOWN 60
@@ -109,7 +109,7 @@ static int fill(struct row *row, const struct cla_script *script,
 {
     int rc = add_plain(&row->cells[NAME], p->base.name);
 
-    if (rc == 0)
+    if (rc == 0 && !p->is_route)
         rc = add_params(&row->cells[PARAMS], p->params);
     if (rc == 0)
         rc = add_timeout(&row->cells[TIMEOUT], cla_discover_timeout_ms(script, p));
@@ -128,11 +128,11 @@ static int fill(struct row *row, const struct cla_script *script,
     return rc;
 }
 
-static int fill_headings(struct row *row)
+static int fill_headings(struct row *row, const char *name, bool params)
 {
-    int rc = 0;
+    int rc = cla_buf_add(&row->cells[NAME], cla_slice_str(name));
 
-    for (int i = 0; rc == 0 && i < COLUMNS; i++)
+    for (int i = params ? PARAMS : TIMEOUT; rc == 0 && i < COLUMNS; i++)
         rc = cla_buf_add(&row->cells[i], cla_slice_str(headings[i]));
     return rc;
 }
@@ -174,24 +174,46 @@ static int write_rows(const struct row *rows, size_t count, struct cla_buf *out)
     return rc;
 }
 
-int cla_check_table_write(const struct cla_script *script, struct cla_buf *out)
+static const struct cla_script_procedure *procedure_at(const struct cla_script *script, size_t i)
 {
-    size_t count = script->procedure_count + 1;
-    struct row *rows;
+    return &script->procedures[i];
+}
+
+static const struct cla_script_procedure *route_at(const struct cla_script *script, size_t i)
+{
+    return &script->routes[i].procedure;
+}
+
+/* Appends a table of 'count' procedures, under 'heading'. */
+static int write_table(const struct cla_script *script, const char *heading,
+                       const struct cla_script_procedure *(*at)(const struct cla_script *, size_t),
+                       size_t count, struct cla_buf *out)
+{
+    struct row *rows = cla_mem_zalloc((count + 1) * sizeof *rows);
     int rc;
 
-    if (script->procedure_count == 0)
-        return 0;
-    rows = cla_mem_zalloc(count * sizeof *rows);
     if (rows == NULL)
         return -CLA_ENOMEM;
-    rc = fill_headings(&rows[0]);
-    for (size_t i = 1; rc == 0 && i < count; i++)
-        rc = fill(&rows[i], script, &script->procedures[i - 1]);
+    rc = fill_headings(&rows[0], heading, at == procedure_at);
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = fill(&rows[i + 1], script, at(script, i));
     if (rc == 0)
-        rc = write_rows(rows, count, out);
-    for (size_t i = 0; i < count * COLUMNS; i++)
+        rc = write_rows(rows, count + 1, out);
+    for (size_t i = 0; i < (count + 1) * COLUMNS; i++)
         cla_buf_fini(&rows[i / COLUMNS].cells[i % COLUMNS]);
     cla_mem_free(rows);
+    return rc;
+}
+
+int cla_check_table_write(const struct cla_script *script, struct cla_buf *out)
+{
+    int rc = 0;
+
+    if (script->procedure_count > 0)
+        rc = write_table(script, "procedure", procedure_at, script->procedure_count, out);
+    if (rc == 0 && script->procedure_count > 0 && script->route_count > 0)
+        rc = cla_buf_push(out, '\n');
+    if (rc == 0 && script->route_count > 0)
+        rc = write_table(script, "route", route_at, script->route_count, out);
     return rc;
 }

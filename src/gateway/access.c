@@ -148,3 +148,21 @@ void cla_access_tls_failed(const struct cla_call_env *env, struct cla_slice peer
     cla_log_value(line, "peer", peer);
     end_line(env);
 }
+
+void cla_access_file(const struct cla_call_env *env, const struct cla_request *request,
+                     struct cla_slice path, int status, uint64_t bytes)
+{
+    struct cla_buf *line = env->log_buf;
+    uint64_t us = (cla_loop_now_ns(env->loop) - request->received_ns) / 1000;
+
+    if (!wanted(env, status < 400 ? CLA_CODE_OK : CLA_CODE_NOT_FOUND))
+        return;
+    cla_log_begin(env->log, line, CLA_LOG_INFO);
+    (void)cla_buf_add(line, CLA_LIT(" file"));
+    cla_log_value(line, "path", path);
+    (void)cla_buf_printf(line, " status=%d ms=%llu.%03llu out=%llu", status,
+                         (unsigned long long)(us / 1000), (unsigned long long)(us % 1000),
+                         (unsigned long long)bytes);
+    cla_log_value(line, "peer", request->peer);
+    end_line(env);
+}

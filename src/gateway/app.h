@@ -11,6 +11,7 @@
 
 struct cla_app;
 struct cla_call;
+struct cla_folder;
 struct cla_socket;
 struct cla_topics;
 
@@ -126,6 +127,7 @@ struct cla_app_ops {
 
 struct cla_app {
     const struct cla_app_ops *ops;
+    struct cla_folder *folder; /* what GET serves where nothing else is; NULL: none */
     /* For the app, at each slice's end of a call that computes: takes up what the control thread
      * asks for, which may cancel calls. NULL: nothing asks. */
     void (*look_outside)(void *outside);

@@ -23,11 +23,40 @@ static struct cla_buf *output_of(struct cla_conn *conn)
     return &conn->out;
 }
 
+static void begin(struct cla_exchange *exchange, const struct cla_http_reply *reply)
+{
+    struct cla_conn *conn = exchange->conn;
+    struct cla_conn_stream *stream = &exchange->http->stream;
+
+    stream->conn = conn;
+    stream->chunked = reply->chunked;
+    stream->closes = reply->close;
+    cla_writers_init(&stream->writers, has_room);
+    if (cla_http_write_reply(output_of(conn), reply) != 0)
+        cla_conn_close(conn, CLA_CANCEL_LIMIT); /* no memory: nothing sensible can be sent */
+}
+
+void cla_conn_stream_begin_sized(struct cla_exchange *exchange, const char *content_type,
+                                 struct cla_slice fields, uint64_t bytes)
+{
+    bool close = cla_conn_last_request(exchange->conn, exchange);
+    const struct cla_http_reply reply = {
+        .status = exchange->status,
+        .content_type = content_type,
+        .content_length = bytes,
+        .fields = fields,
+        .date = cla_worker_date(exchange->conn->worker),
+        .close = close,
+        .keep_alive_1_0 = exchange->http->version_1_0 && !close,
+    };
+
+    begin(exchange, &reply);
+}
+
 void cla_conn_stream_begin(struct cla_exchange *exchange, const char *content_type,
                            struct cla_slice fields)
 {
     struct cla_conn *conn = exchange->conn;
-    struct cla_conn_stream *stream = &exchange->http->stream;
     bool chunked = !exchange->http->version_1_0;
     const struct cla_http_reply reply = {
         .status = exchange->status,
@@ -39,12 +68,7 @@ void cla_conn_stream_begin(struct cla_exchange *exchange, const char *content_ty
         .close = !chunked || cla_conn_last_request(conn, exchange),
     };
 
-    stream->conn = conn;
-    stream->chunked = chunked;
-    stream->closes = reply.close;
-    cla_writers_init(&stream->writers, has_room);
-    if (cla_http_write_reply(output_of(conn), &reply) != 0)
-        cla_conn_close(conn, CLA_CANCEL_LIMIT); /* no memory: nothing sensible can be sent */
+    begin(exchange, &reply);
 }
 
 /* Returns 0 or -CLA_ENOMEM. */

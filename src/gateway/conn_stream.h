@@ -11,6 +11,8 @@
 #ifndef CLA_GATEWAY_CONN_STREAM_H
 #define CLA_GATEWAY_CONN_STREAM_H
 
+#include <stdint.h>
+
 #include "base/slice.h"
 #include "gateway/writer.h"
 
@@ -28,6 +30,11 @@ struct cla_conn_stream {
  * \r\n. The exchange stays the connection's until the end. */
 void cla_conn_stream_begin(struct cla_exchange *exchange, const char *content_type,
                            struct cla_slice fields);
+
+/* As cla_conn_stream_begin(), of a body of 'bytes' bytes: not in chunks. 'content_type' NULL:
+ * none. */
+void cla_conn_stream_begin_sized(struct cla_exchange *exchange, const char *content_type,
+                                 struct cla_slice fields, uint64_t bytes);
 
 /* Appends a piece of the body, 'first' and then 'second', whether there is room or not. No-op if
  * nothing is under way, or both are empty. */

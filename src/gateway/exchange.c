@@ -9,6 +9,7 @@
 #include "gateway/exchange_pool.h"
 #include "gateway/exchange_start.h"
 #include "gateway/exchange_stream.h"
+#include "gateway/file_send.h"
 #include "gateway/proxy.h"
 #include "gateway/route_query.h"
 #include "gateway/socket_out.h"
@@ -501,6 +502,9 @@ void cla_exchange_run(struct cla_exchange *exchange)
     case CLA_ROUTE_HANDLER:
         cla_exchange_plain_run(exchange);
         break;
+    case CLA_ROUTE_FILE:
+        cla_file_send_start(exchange);
+        break;
     case CLA_ROUTE_WEBSOCKET:
         cla_conn_upgrade(exchange->conn, exchange);
         break;
@@ -533,6 +537,8 @@ void cla_exchange_abandon(struct cla_exchange *exchange, enum cla_cancel_kind ki
     exchange->conn = NULL;
     exchange->socket = NULL;
     cla_list_remove(&exchange->of_socket);
+    if (exchange->http != NULL && exchange->http->file != NULL)
+        cla_file_send_forsake(exchange->http->file);
     if (exchange->http != NULL)
         cla_conn_stream_lost(&exchange->http->stream);
     if (exchange->upgrade != NULL)

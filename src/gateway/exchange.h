@@ -29,7 +29,8 @@ struct cla_exchange_http {
     bool version_1_0;
     bool head_only; /* HEAD: no body in the response */
     char peer[CLA_PEER_MAX];
-    struct cla_plain plain; /* of a route of the script */
+    struct cla_plain plain;        /* of a route of the script */
+    struct cla_file_send *file;    /* that it answers with; NULL: none */
     struct cla_conn_stream stream; /* of a response that goes out in pieces */
 };
 

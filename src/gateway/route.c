@@ -305,6 +305,8 @@ static void allow(struct cla_route *route, unsigned methods)
     route->allow = route->allow_text;
 }
 
+#define FILE_METHODS (CLA_METHOD(CLA_HTTP_GET) | CLA_METHOD(CLA_HTTP_HEAD))
+
 static void find_route(struct cla_route *route, const struct cla_http_head *head,
                        const struct fields *fields, struct cla_app *app)
 {
@@ -315,10 +317,14 @@ static void find_route(struct cla_route *route, const struct cla_http_head *head
         route->kind = CLA_ROUTE_HANDLER;
         route->method = head->method_name;
         read_timeout(route, fields);
-    } else if (methods == 0) {
-        refuse(route, 404, "nothing here");
-    } else {
+    } else if (app->folder != NULL && (CLA_METHOD(head->method) & FILE_METHODS) != 0) {
+        route->kind = CLA_ROUTE_FILE;
+        route->handlers_only = methods != 0;
         allow(route, methods);
+    } else if (methods == 0 && app->folder == NULL) {
+        refuse(route, 404, "nothing here: procedures are called at /rpc");
+    } else {
+        allow(route, methods | (app->folder != NULL ? FILE_METHODS : 0));
         if (head->method == CLA_HTTP_OPTIONS)
             route->kind = CLA_ROUTE_OPTIONS;
         else

@@ -18,6 +18,7 @@ enum cla_route_kind {
     CLA_ROUTE_UNARY,     /* POST /rpc/NAME: the body is the params */
     CLA_ROUTE_GET,       /* GET /rpc/NAME: the query holds the params */
     CLA_ROUTE_HANDLER,   /* a route of the script */
+    CLA_ROUTE_FILE,      /* of the app's folder, if there is one */
     CLA_ROUTE_WEBSOCKET, /* GET with an upgrade, of /rpc, /socket or a handler's path */
 };
 
@@ -31,11 +32,12 @@ enum cla_route_format {
 struct cla_route {
     enum cla_route_kind kind;
     enum cla_route_format format;
-    int status;                            /* REFUSE */
-    const char *why;                       /* REFUSE: one line for people */
-    bool unary_error;                      /* REFUSE: answer with an error object of 'code' */
-    enum cla_code code;                    /* REFUSE with unary_error */
-    const char *allow;                     /* the methods there are; NULL: nothing is there */
+    int status;         /* REFUSE */
+    const char *why;    /* REFUSE: one line for people */
+    bool unary_error;   /* REFUSE: answer with an error object of 'code' */
+    enum cla_code code; /* REFUSE with unary_error */
+    const char *allow;  /* the methods there are; NULL: nothing is there */
+    bool handlers_only; /* FILE: if there is none, other methods are: 405 */
     char allow_text[CLA_PATTERN_ALLOW_MAX];
     const struct cla_procedure *procedure; /* UNARY, GET, HANDLER */
     const struct cla_socket_route *socket; /* WEBSOCKET: of a handler; NULL: for calls */

@@ -1,5 +1,8 @@
 #include "http/path.h"
 
+#include "base/error.h"
+#include "http/url.h"
+
 static int digit(char c)
 {
     if (c >= '0' && c <= '9')
@@ -77,4 +80,47 @@ const char *cla_http_path_problem(struct cla_slice path)
             return "the path holds a segment '.' or '..'";
     }
     return NULL;
+}
+
+static bool is_file_name(struct cla_slice name)
+{
+    for (size_t i = 0; i < name.n; i++) {
+        unsigned char c = (unsigned char)name.p[i];
+
+        if (c < ' ' || c == 0x7f || c == '/' || c == '\\')
+            return false;
+    }
+    return name.n > 0;
+}
+
+/* Appends one name, which is the 'first' of the path. */
+static int add_name(struct cla_buf *file, struct cla_slice segment, bool first)
+{
+    size_t from = file->n;
+    struct cla_slice name;
+
+    if (cla_http_percent_decode(file, segment) != 0)
+        return -CLA_ENOMEM;
+    name = cla_slice(file->p + from, file->n - from);
+    if (!is_file_name(name) ||
+        (name.p[0] == '.' && !(first && cla_slice_eq(name, CLA_LIT(".well-known")))))
+        return -CLA_ENOTFOUND;
+    return 0;
+}
+
+int cla_http_path_file(struct cla_slice path, struct cla_buf *file)
+{
+    size_t from = file->n;
+    struct cla_slice segment;
+    int rc = 0;
+
+    while (rc == 0 && cla_http_path_next(&path, &segment)) {
+        if (segment.n == 0 && path.n == 0)
+            rc = cla_buf_add(file, CLA_LIT("index.html"));
+        else
+            rc = add_name(file, segment, file->n == from);
+        if (rc == 0)
+            rc = cla_buf_push(file, path.n > 0 ? '/' : '\0');
+    }
+    return rc;
 }

@@ -7,9 +7,9 @@
 
 #include "base/buf.h"
 
-/* NULL if 'path' begins with a slash, its escapes are well-formed and none is of NUL, and no segment
- * is "." or "..", written out or escaped: clients resolve these. Else what is wrong, one line for
- * people. The functions below take only paths that are right. */
+/* NULL if 'path' begins with a slash, its escapes are well-formed and none is of NUL, and no
+ * segment is "." or "..", written out or escaped: clients resolve these. Else what is wrong, one
+ * line for people. The functions below take only paths that are right. */
 const char *cla_http_path_problem(struct cla_slice path);
 
 /* Cuts the first segment, with the slash before it, off '*rest'. False: there is none. "/a/" has
@@ -21,5 +21,11 @@ size_t cla_http_path_count(struct cla_slice path);
 
 /* True if 'segment', decoded, is 'text'. */
 bool cla_http_segment_is(struct cla_slice segment, struct cla_slice text);
+
+/* Appends the name of the file that 'path' means, relative, with a NUL behind it: that of a folder
+ * is index.html in it. Returns 0, -CLA_ENOMEM, or -CLA_ENOTFOUND: it means none, for a segment is
+ * empty, begins with a dot (but for /.well-known/), or holds a slash, a backslash or a control
+ * character. */
+int cla_http_path_file(struct cla_slice path, struct cla_buf *file);
 
 #endif

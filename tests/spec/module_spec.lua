@@ -15,7 +15,7 @@ describe("the module cancela", function()
     assert.same({
       "VERSION", "all", "app", "broadcast", "broadcast_op", "channel", "checkpoint", "defer", "detach", "env", "error",
       "fail_after", "group", "interval", "is_cancel", "json", "linked_token", "log", "mutex", "now", "procedure",
-      "publish", "publish_op", "race", "select",
+      "publish", "publish_op", "race", "route", "select",
       "semaphore", "shared", "shield", "sleep", "sleep_op", "stats", "timeout", "token",
     }, names(cancela))
     assert.same({ "debug", "error", "info", "warn" }, names(cancela.log))

@@ -67,6 +67,67 @@ function App:call(name, params, options)
   return value
 end
 
+---@class cancela.testing.RequestOptions
+---@field headers? table<string, string>
+---@field body? string|table a table is sent as JSON
+---@field timeout? number seconds, as a client would ask for
+---@field cancel_after? number seconds until the client leaves; 0: before the handler begins
+
+---@class cancela.testing.Response
+---@field status integer
+---@field headers table<string, string> by lower-case name; of repeated ones a list joined by ", "
+---@field body string all pieces together
+---@field cut boolean the body was sent in pieces, and not to its end
+---@field json fun(self: cancela.testing.Response): any the body, decoded
+
+local request_options = {
+  timeout = seconds,
+  cancel_after = seconds,
+  headers = function(value)
+    return type(value) ~= "table" and "must be a table" or nil
+  end,
+  body = function(value)
+    return type(value) ~= "table" and type(value) ~= "string" and "must be a string or a table" or nil
+  end,
+}
+
+local Response = {}
+Response.__index = Response
+
+function Response:json()
+  return cancela.json.decode(self.body)
+end
+
+---Asks a route as an HTTP client does. Awaits the end of the handler and of its clean-up. Files of
+---`static` are not served here.
+---@param method string "GET"
+---@param target string path and query, as in "/users/7?all=1"
+---@param options? cancela.testing.RequestOptions
+---@return cancela.testing.Response
+function App:request(method, target, options)
+  options = options or {}
+  app.check("app:request", options, request_options)
+  local path, query = target:match "^([^?]*)%??(.*)$"
+  local body = options.body or ""
+  local head = { ("%s %s HTTP/1.1"):format(method, target) }
+  for name, value in pairs(options.headers or {}) do
+    head[#head + 1] = name .. ": " .. value
+  end
+  if type(body) == "table" then
+    body = cancela.json.encode(body)
+    head[#head + 1] = "Content-Type: application/json"
+  end
+  head[#head + 1] = "\r\n"
+  local status, content_type, lines, text, cut = self.core:request(method, path, query,
+    table.concat(head, "\r\n"), body, options.timeout, options.cancel_after)
+  local headers = { ["content-type"] = content_type }
+  for name, value in (lines or ""):gmatch "([^:\r\n]+): ([^\r\n]*)" do
+    name = name:lower()
+    headers[name] = headers[name] and headers[name] .. ", " .. value or value
+  end
+  return setmetatable({ status = status, headers = headers, body = text or "", cut = cut or false }, Response)
+end
+
 ---Makes an app callable, without a network. Takes what a script returns.
 ---@param spec cancela.App|table
 ---@return cancela.testing.App

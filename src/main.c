@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "base/suggest.h"
+#include "cli/admin.h"
 #include "cli/call.h"
 #include "cli/cli.h"
+#include "cli/listen.h"
 
 struct command {
     const char *name;
@@ -17,6 +19,12 @@ static const struct command commands[] = {
     {"check", cla_cli_check, "load a script and list its procedures"},
     {"test", cla_cli_test, "run specs with busted, in the runtime, on a virtual clock"},
     {"call", cla_cli_call, "call a procedure; Ctrl-C cancels it"},
+    {"status", cla_cli_status, "what a running gateway is and does"},
+    {"ps", cla_cli_ps, "the calls in flight, and where each is"},
+    {"kill", cla_cli_kill, "cancel one of them"},
+    {"drain", cla_cli_drain, "end a gateway when its calls have ended"},
+    {"log-level", cla_cli_log_level, "set what a gateway logs"},
+    {"listen", cla_cli_listen, "print the events that a gateway sends; Ctrl-C ends it"},
     {"config", cla_cli_config, "print the settings"},
 };
 
@@ -24,7 +32,7 @@ static void print_help(FILE *to)
 {
     fprintf(to, "usage: cancela COMMAND …\n\n");
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].summary);
+        fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].summary);
     fprintf(to, "\n'cancela COMMAND --help' says more; 'cancela --version' prints the version.\n");
 }
 

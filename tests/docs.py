@@ -110,6 +110,8 @@ def check_script_api(tree):
         else:
             names.append(f"{field} =" if field == "kind" else f"`{field}`")
     counters = set(re.findall(r"^    X\((\w+),", (tree.root / "src/task/sched.h").read_text(encoding="utf-8"), re.M))
+    topics = (tree.root / "src/gateway/topics.h").read_text(encoding="utf-8")
+    counters |= set(re.findall(r"^    X\((\w+),", topics, re.M))
     names += [f"| `{name}` |" for name in counters]
     for name in counters - {field for kind, field in annotated(source) if kind == "Stats"}:
         yield f"lua/cancela/init.lua: cancela.Stats lacks the counter {name}"

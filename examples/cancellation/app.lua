@@ -7,8 +7,6 @@
 local cancela = require "cancela"
 local bank = require "bank"
 
-local clients = {} -- that are connected: a table of this script, so for one worker (the default)
-
 -- Takes three seconds. Nothing is to be cleaned up, so nothing needs to be written for it: when the call
 -- is cancelled, sleep() raises and the procedure is left.
 local long_running_task = cancela.procedure {
@@ -22,14 +20,6 @@ local long_running_task = cancela.procedure {
 }
 
 return cancela.app {
-  on_connect = function(client)
-    clients[client] = true
-  end,
-
-  on_disconnect = function(client)
-    clients[client] = nil
-  end,
-
   procedures = {
     -- The address of the client, "ip:port". The call object says who calls, and what for.
     myip = cancela.procedure {
@@ -59,15 +49,12 @@ return cancela.app {
       end,
     },
 
-    -- Tells everyone. A subtask each, so that a slow reader holds up nobody else.
+    -- Tells everyone, on whichever worker they are. One that reads slowly holds up nobody: it misses the
+    -- oldest messages, unless `topics` says otherwise.
     broadcast = cancela.procedure {
       payload = "bytes",
       run = function(data)
-        cancela.group(function(group)
-          for client in pairs(clients) do
-            group:spawn(client.notify, client, "message", data)
-          end
-        end)
+        cancela.broadcast("message", data)
       end,
     },
 

@@ -74,6 +74,37 @@ local app = {}
 ---@field message_fragments? integer most frames of a message; default: the setting
 ---@field protocols? string[] subprotocols; the client's first that is listed is chosen
 
+--- What becomes of a message for which a subscriber has no room: drop, the default, the oldest that
+--- wait for that subscriber make room; suspend, its publisher waits; close, the subscriber is closed with 1013.
+---@class cancela.TopicSpec
+---@field slow? "drop"|"suspend"|"close"
+---@field queue? integer|string most bytes of the topic that wait for a subscriber; default "64KiB"
+---@class cancela.RouteSpec
+---@field run fun(request: cancela.RouteRequest): cancela.Response|string|nil
+---@field summary? string one line for people
+---@field timeout? number seconds, above 0; the client may ask for less
+---@field preemptible? boolean true: other calls may run while it computes, between any two instructions
+---@field cancel? "abort"|"manual" as of a procedure
+---@field stream? boolean its deadline, unless there is a timeout, is that of the next piece: `stream_idle_timeout`
+
+---@class cancela.Route: cancela.RouteSpec
+
+--- The call object of a route. Its `protocol` is "http" and its `procedure` the route's key.
+---@class cancela.RouteRequest: cancela.Call
+---@field method string
+---@field path string as sent
+---@field params table<string, string> what `:name` and `*` stand for, decoded
+---@field query table<string, string> decoded; of a repeated name the last
+---@field body string
+---@field json fun(self: cancela.RouteRequest): any the body, decoded; raises invalid_argument if it is not JSON
+---@field values fun(self: cancela.RouteRequest, name: string): string[] all that the query has of that name
+
+---@class cancela.Response
+---@field status? integer 200 to 599; default 200
+---@field headers? table<string, string|integer|(string|integer)[]> a list gives a field for each of its values
+---@field body? string|table|fun(): string? a table is sent as JSON; a function is called for one piece after the
+--- other until it returns nil
+
 ---@class cancela.Request
 ---@field method string
 ---@field path string
@@ -100,9 +131,14 @@ local app = {}
 ---@field on_disconnect? fun(client: cancela.Client, reason: cancela.DisconnectReason) once for each
 --- WebSocket that `on_connect` admitted; may await for `call_timeout`
 ---@field sockets? table<string, fun(socket: cancela.Socket)|cancela.SocketSpec> by path
+---@field topics? table<string, cancela.TopicSpec> by name, or by its beginning and a "*"
+---@field routes? table<string, cancela.Route|fun(request: cancela.RouteRequest): cancela.Response|string|nil>
+--- by method and path, as "GET /users/:id"
+---@field static? string a folder, from that of the script on: its files are served where nothing else is
 
 ---@class cancela.App: cancela.AppSpec
 
+local Route = { __name = "cancela.Route" }
 local Procedure = { __name = "cancela.Procedure" }
 local App = { __name = "cancela.App" }
 
@@ -195,6 +231,15 @@ local procedure_options = {
   payload = one_of("json", "text", "bytes"),
 }
 
+local route_options = {
+  run = procedure_options.run,
+  summary = procedure_options.summary,
+  timeout = procedure_options.timeout,
+  preemptible = procedure_options.preemptible,
+  cancel = procedure_options.cancel,
+  stream = procedure_options.stream,
+}
+
 local function info_spec(value)
   if type(value) ~= "table" then
     return "must be a table such as {title = 'Orders', version = '1.0'}"
@@ -215,6 +260,9 @@ local app_options = {
   on_connect = is "function",
   on_disconnect = is "function",
   sockets = is "table",
+  topics = is "table",
+  routes = is "table",
+  static = is "string",
 }
 
 local function size(value)
@@ -288,6 +336,13 @@ function app.procedure(spec)
     error(("cancela.procedure: params declares a table, but payload = '%s' is a string"):format(spec.payload), 2)
   end
   return setmetatable(copy(spec), Procedure)
+end
+
+---@param spec cancela.RouteSpec
+---@return cancela.Route
+function app.route(spec)
+  check("cancela.route", spec, route_options, "run")
+  return setmetatable(copy(spec), Route)
 end
 
 ---@param spec cancela.AppSpec
@@ -412,10 +467,60 @@ local function collect_sockets(sockets)
   return list
 end
 
+local topic_options = {
+  slow = one_of("drop", "suspend", "close"),
+  queue = size,
+}
+
+local function topic_entry(name, value)
+  local what = ("topics['%s']"):format(tostring(name))
+  if type(name) ~= "string" or not name:find "^[^*]*%*?$" or name == "" or #name > 255 then
+    error(("%s: a topic's name has 1 to 255 bytes, and a '*' at its end at most"):format(what), 0)
+  end
+  check(what, value, topic_options)
+  local beginning = name:match "^(.*)%*$"
+  return {
+    name = beginning or name,
+    prefix = beginning ~= nil,
+    slow = value.slow or "drop",
+    queue = core.bytes(value.queue or "64KiB"),
+  }
+end
+
+local function collect_topics(topics)
+  local list = {}
+  for name, value in pairs(topics or {}) do
+    list[#list + 1] = topic_entry(name, value)
+  end
+  return list
+end
+
 local function info_text(info)
   local encode = core.json.encode
   local text = ('{"title":%s,"version":%s'):format(encode(info.title or "Cancela"), encode(info.version or "0"))
   return text .. (info.description and ',"description":' .. encode(info.description) or "") .. "}"
+end
+
+--- What the keys say, and whether two say the same, is C's to find out.
+local function collect_routes(routes)
+  local list = {}
+  for key, value in pairs(routes or {}) do
+    if type(key) ~= "string" or key:find "%c" then
+      error(("routes: '%s' is not a route: write a method and a path, as in 'GET /users/:id'"):format(
+        tostring(key)), 0)
+    elseif type(value) == "function" then
+      list[#list + 1] = entry(key, { run = value })
+    elseif getmetatable(value) == Route then
+      list[#list + 1] = entry(key, value)
+    else
+      error(("routes['%s'] must be a function or a cancela.route, not a %s"):format(
+        key, type(value) == "table" and getmetatable(value) == Procedure and Procedure.__name or type(value)), 0)
+    end
+  end
+  table.sort(list, function(a, b)
+    return a.name < b.name
+  end)
+  return list
 end
 
 --- The app that C takes: `list` of procedures in the order of their names, the functions for all
@@ -440,6 +545,9 @@ function app.normalise(value)
     on_connect = spec.on_connect,
     on_disconnect = spec.on_disconnect,
     sockets = collect_sockets(spec.sockets),
+    topics = collect_topics(spec.topics),
+    routes = collect_routes(spec.routes),
+    static = spec.static,
   }
 end
 

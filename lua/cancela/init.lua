@@ -85,9 +85,14 @@ local app = require "cancela.app"
 --- queued whole, or it raises and nothing was
 ---@field notify_op fun(self: cancela.Client, event: string, data?: any): cancela.Operation `notify` for
 --- `cancela.select`; what cannot be sent is raised here
+---@field subscribe fun(self: cancela.Client, topic: string): boolean?, string? from now on it gets what is
+--- published on the topic (1 to 255 bytes), as a notification, until it is closed. Returns true, also if it was
+--- subscribed, or nil and "closed". Raises `resource_exhausted` above `subscriptions_per_connection`
+---@field unsubscribe fun(self: cancela.Client, topic: string): boolean false if it was not subscribed
 ---@field close fun(self: cancela.Client, code?: integer, reason?: string): boolean false if it was closed
 
----@class cancela.Socket: cancela.Client What a WebSocket handler gets. It has no `notify` and no `notify_op`.
+---@class cancela.Socket: cancela.Client What a WebSocket handler gets. It has no `notify`, no `notify_op`, and
+--- cannot subscribe.
 ---@field send fun(self: cancela.Socket, message: string, kind?: "text"|"binary"): boolean?, string?
 --- Awaits room. Returns true, or nil and "closed". Cancel safe: it is queued whole, or it raises and nothing was
 ---@field send_op fun(self: cancela.Socket, message: string, kind?: "text"|"binary"): cancela.Operation `send`
@@ -136,6 +141,10 @@ cancela.app = app.new
 ---Describes a procedure that takes options. Raises, naming it, on any mistake.
 ---@type fun(spec: cancela.ProcedureSpec): cancela.Procedure
 cancela.procedure = app.procedure
+
+---Describes a route that takes options. Raises, naming it, on any mistake.
+---@type fun(spec: cancela.RouteSpec): cancela.Route
+cancela.route = app.route
 
 ---Raises a typed error, which the client sees as it is.
 ---@type fun(spec: cancela.ErrorSpec)
@@ -273,6 +282,24 @@ cancela.sleep_op = core.sleep_op
 ---@type fun(operations: cancela.Operation[]): integer, any
 cancela.select = core.select
 
+---Publishes to every client, of any worker, that is subscribed to the topic. Returns how many of this worker
+---it goes to. Awaits, until all of them have room, only if `app.topics` says slow = "suspend". Cancel safe: it
+---goes to all, or it raises and goes to nobody.
+---@type fun(topic: string, data?: any): integer
+cancela.publish = core.publish
+
+---`publish` for `cancela.select`; what cannot be sent is raised here.
+---@type fun(topic: string, data?: any): cancela.Operation
+cancela.publish_op = core.publish_op
+
+---As `publish`, to every WebSocket client, of any worker, that makes calls; `app.topics` may name the event.
+---@type fun(event: string, data?: any): integer
+cancela.broadcast = core.broadcast
+
+---`broadcast` for `cancela.select`.
+---@type fun(event: string, data?: any): cancela.Operation
+cancela.broadcast_op = core.broadcast_op
+
 ---@class cancela.Bucket
 ---@field le number seconds
 ---@field count integer how many took at most that long
@@ -301,6 +328,12 @@ cancela.select = core.select
 ---@field slices integer slices of code that computes
 ---@field holds integer calls cancelled because they computed too long without an await
 ---@field given_up integer tasks given up because clean-up outlived its grace
+---@field published integer messages published or broadcast on this worker
+---@field delivered integer of any worker's, handed to a client's connection here
+---@field dropped integer messages dropped because their client had not read those before
+---@field slow_consumers integer clients closed because they had not
+---@field suspended integer publishes that waited for room
+---@field unrelayed integer messages that another worker had no room for
 
 ---What all workers share: plain data by key, in at most `shared_memory` bytes. Gone with the process. No function
 ---of it awaits. A key has 1 to 1024 bytes. Values are copied; what is not plain data raises.

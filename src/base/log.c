@@ -25,28 +25,49 @@ bool cla_log_level_by_name(struct cla_slice name, enum cla_log_level *level)
     return false;
 }
 
-/* The time to the millisecond; most lines share it with the one before. */
-static void refresh_stamp(struct cla_log *log)
+const char *cla_log_level_name(enum cla_log_level level)
 {
-    uint64_t ms = cla_clock_wall_ns() / CLA_NS_PER_MS;
+    return names[level];
+}
+
+/* The time to the millisecond; most lines share it with the one before. Returns how long it is the
+ * time. */
+static uint64_t refresh_stamp(struct cla_log *log)
+{
+    uint64_t ns = cla_clock_wall_ns(), ms = ns / CLA_NS_PER_MS;
+    uint64_t left_ns = CLA_NS_PER_MS - ns % CLA_NS_PER_MS;
     time_t seconds = (time_t)(ms / 1000);
     struct tm tm;
     size_t n;
 
     if (ms == log->stamp_ms)
-        return;
+        return left_ns;
     gmtime_r(&seconds, &tm);
     n = strftime(log->stamp, sizeof log->stamp, "%Y-%m-%dT%H:%M:%S", &tm);
     snprintf(log->stamp + n, sizeof log->stamp - n, ".%03uZ ", (unsigned)(ms % 1000));
     log->stamp_n = strlen(log->stamp);
     log->stamp_ms = ms;
+    return left_ns;
+}
+
+static void add_stamp(const struct cla_log *log, struct cla_buf *buf, enum cla_log_level level)
+{
+    (void)cla_buf_append(buf, log->stamp, log->stamp_n);
+    (void)cla_buf_append(buf, tags[level], sizeof tags[level] - 1);
 }
 
 void cla_log_begin(struct cla_log *log, struct cla_buf *buf, enum cla_log_level level)
 {
-    refresh_stamp(log);
-    (void)cla_buf_append(buf, log->stamp, log->stamp_n);
-    (void)cla_buf_append(buf, tags[level], sizeof tags[level] - 1);
+    (void)refresh_stamp(log);
+    add_stamp(log, buf, level);
+}
+
+void cla_log_begin_at(struct cla_log *log, struct cla_buf *buf, enum cla_log_level level,
+                      uint64_t now_ns)
+{
+    if (now_ns >= log->stamp_until_ns)
+        log->stamp_until_ns = now_ns + refresh_stamp(log);
+    add_stamp(log, buf, level);
 }
 
 /* The bytes at p[0..n) that may stand in a log line as they are: 0 if the first needs escaping. */

@@ -28,10 +28,14 @@ struct cla_log {
     uint64_t stamp_ms;        /* since 1970, of 'stamp' */
     char stamp[32];           /* the time that lines begin with */
     size_t stamp_n;           /* its length */
+    uint64_t stamp_until_ns;  /* it is the time until then, on a monotonic clock; 0: unknown */
 };
 
 /* The level called 'name' ("debug" … "off"). Returns false if there is none. */
 bool cla_log_level_by_name(struct cla_slice name, enum cla_log_level *level);
+
+/* Its name: "debug". */
+const char *cla_log_level_name(enum cla_log_level level);
 
 /* True if a line of 'level' would be written: ask before building a costly one. */
 static inline bool cla_log_wants(const struct cla_log *log, enum cla_log_level level)
@@ -45,6 +49,10 @@ void cla_log_line(struct cla_log *log, enum cla_log_level level, const char *for
 
 /* Starts a line in 'buf': time and level. End it with cla_log_end(). */
 void cla_log_begin(struct cla_log *log, struct cla_buf *buf, enum cla_log_level level);
+
+/* The same; 'now_ns' is the time on a monotonic clock, which the caller has looked at anyway. */
+void cla_log_begin_at(struct cla_log *log, struct cla_buf *buf, enum cla_log_level level,
+                      uint64_t now_ns);
 
 /* Appends ' key=value'; the value is quoted if it is not a plain word, and cut at 1 KiB. */
 void cla_log_value(struct cla_buf *buf, const char *key, struct cla_slice value);

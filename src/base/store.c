@@ -5,10 +5,10 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/mem.h"
 
 #define SHARDS 16
@@ -47,28 +47,11 @@ int cla_store_new(struct cla_store **out, size_t bytes)
     if (store == NULL)
         return -CLA_ENOMEM;
     store->bytes = bytes;
-    if (getrandom(&store->seed, sizeof store->seed, 0) != sizeof store->seed)
-        store->seed = cla_clock_monotonic_ns();
+    store->seed = cla_hash_seed();
     for (size_t i = 0; i < SHARDS; i++)
         pthread_mutex_init(&store->shards[i].lock, NULL);
     *out = store;
     return 0;
-}
-
-static uint64_t mix(uint64_t h)
-{
-    h ^= h >> 32;
-    h *= UINT64_C(0xd6e8feb86659fd93);
-    return h ^ (h >> 32);
-}
-
-static uint64_t hash(const struct cla_store *store, struct cla_slice key)
-{
-    uint64_t h = store->seed;
-
-    for (size_t i = 0; i < key.n; i++)
-        h = mix(h ^ (unsigned char)key.p[i]);
-    return h;
 }
 
 static size_t bytes_of(const struct entry *entry)
@@ -139,7 +122,7 @@ static void read_item(const struct entry *entry, struct cla_store_item *item)
 int cla_store_get(struct cla_store *store, struct cla_slice key, uint64_t now_ns,
                   struct cla_buf *value, struct cla_store_item *item)
 {
-    uint64_t h = hash(store, key);
+    uint64_t h = cla_hash(store->seed, key);
     struct shard *shard = &store->shards[h % SHARDS];
     const struct entry *entry = NULL;
     int rc = 0;
@@ -272,7 +255,7 @@ static int update_in(struct cla_store *store, struct shard *shard, uint64_t h, s
 static int update(struct cla_store *store, struct cla_slice key, uint64_t now_ns,
                   cla_store_fn *decide, void *arg)
 {
-    uint64_t h = hash(store, key);
+    uint64_t h = cla_hash(store->seed, key);
     struct shard *shard = &store->shards[h % SHARDS];
     int rc = -CLA_ENOMEM;
 

@@ -7,6 +7,7 @@
 #include "bind/headers.h"
 #include "bind/json_codec.h"
 #include "bind/reason.h"
+#include "bind/request.h"
 #include "bind/script.h"
 #include "bind/token.h"
 #include "task/task.h"
@@ -134,7 +135,7 @@ static void p_protocol(lua_State *L, struct cla_call *call)
 static void p_generation(lua_State *L, struct cla_call *call)
 {
     (void)call;
-    lua_pushinteger(L, (lua_Integer)cla_script_of(L)->generation);
+    lua_pushinteger(L, (lua_Integer)cla_script_of(L)->app.generation);
 }
 
 static void p_identity(lua_State *L, struct cla_call *call)
@@ -181,6 +182,11 @@ static const struct property {
     {"token", push_token},
     {"client", p_client},
     {"certificate", p_certificate},
+    {"method", cla_request_push_method},
+    {"path", cla_request_push_path},
+    {"params", cla_request_push_params},
+    {"query", cla_request_push_query},
+    {"body", cla_request_push_body},
 };
 
 /* Upvalues: table of properties (light userdata), table of methods. */
@@ -222,6 +228,7 @@ void cla_call_setup(lua_State *L)
     }
     lua_pushcfunction(L, l_abort);
     lua_setfield(L, -2, "abort");
+    luaL_setfuncs(L, cla_request_methods, 0);
     luaL_setfuncs(L, cla_call_stream_methods, 0);
     lua_pushcclosure(L, l_index, 1);
     lua_setfield(L, -2, "__index");

@@ -42,14 +42,15 @@ static void set_deadline(const struct cla_call *call, uint64_t deadline_ns)
 }
 
 /* Something was sent. Moving a deadline takes a while where there are many tokens, so it is a
- * little late rather than moved each time. */
+ * little late rather than moved each time. While somebody waits for room it is not the stream that
+ * is idle. */
 static void restart_idle(const struct cla_call *call)
 {
     const struct cla_task *task = call->task;
     uint64_t idle = call->env->stream_idle_timeout_ns, step = idle / IDLE_STEPS;
     uint64_t now;
 
-    if (!call->idles || task == NULL)
+    if (!call->idles || task == NULL || !cla_list_empty(&call->senders))
         return;
     now = cla_sched_now_ns(task->sched);
     if (cla_clock_add(now, idle) > task->root.token.deadline_ns ||
@@ -93,42 +94,40 @@ static bool send_begin(lua_State *L, struct cla_op *op, int at)
     return true;
 }
 
-/* While the client has no room it is not the stream that is idle. */
 static void send_enqueue(struct cla_op *op)
 {
-    struct cla_writers *writers = writers_of(op);
+    struct cla_call *call = cla_call_of(op->object);
 
-    if (writers == NULL || cla_writers_take_turn(writers, &send_of(op)->writer))
+    if (call == NULL || cla_call_take_turn(call, &send_of(op)->writer))
         cla_op_nudge(op); /* a finalizer has closed the connection since */
     else
-        set_deadline(cla_call_of(op->object), CLA_NEVER);
+        set_deadline(call, CLA_NEVER);
 }
 
+/* If the call was cancelled that is what who waits is told, not that it is over. */
 static bool send_poll(struct cla_op *op)
 {
     struct send *send = send_of(op);
-    struct cla_writers *writers = writers_of(op);
 
-    if (writers != NULL &&
-        (!cla_list_empty(&send->writer.link) || !cla_writers_take_turn(writers, &send->writer)))
+    if (writers_of(op) == NULL) {
+        if (cla_scope_to_raise(op->wait->task) != NULL)
+            return false;
+    } else if (!cla_list_empty(&send->writer.link) ||
+               !cla_call_take_turn(cla_call_of(op->object), &send->writer)) {
         return false;
+    }
     op_send_now(op);
     return true;
 }
 
-/* One that was called and does not write lets the next. */
 static void send_withdraw(struct cla_op *op)
 {
-    struct cla_writer *writer = &send_of(op)->writer;
-    struct cla_writers *writers = writers_of(op);
-    const struct cla_call *call = cla_call_of(op->object);
+    struct cla_call *call = cla_call_of(op->object);
 
-    cla_list_remove(&writer->link);
-    if (writer->called && writers != NULL)
-        cla_writers_pass(writers);
-    writer->called = false;
-    if (call != NULL)
-        restart_idle(call);
+    if (call == NULL)
+        return;
+    cla_call_leave_turn(call, &send_of(op)->writer);
+    restart_idle(call);
 }
 
 static int push_sent(lua_State *L, int rc)
@@ -194,6 +193,7 @@ static void push_send_op(lua_State *L, struct cla_slice item)
     send = (struct send *)cla_op_push_new(L, &send_ops, sizeof *send, 1, cla_call_object_at(L, 1));
     send->writer.on_room = on_room;
     cla_list_init(&send->writer.link);
+    cla_list_init(&send->writer.of_call);
     lua_pushvalue(L, 2);
     send->item.p = lua_tolstring(L, -1, &send->item.n);
     lua_setiuservalue(L, -2, CLA_OP_VALUE);
@@ -214,6 +214,23 @@ static int l_send(lua_State *L)
     if (writers == NULL || cla_writers_may_write(writers))
         return push_sent(L, send_now(call, item));
     push_send_op(L, item);
+    return cla_op_await(L);
+}
+
+int cla_call_stream_piece(lua_State *L)
+{
+    struct cla_call *call = cla_call_at(L, 1);
+    const struct cla_writers *writers;
+    struct cla_slice piece;
+
+    (void)cla_await_check(L);
+    if (call == NULL)
+        return push_sent(L, -CLA_ECLOSED);
+    piece.p = lua_tolstring(L, 2, &piece.n);
+    writers = cla_call_part_writers(call);
+    if (writers == NULL || cla_writers_may_write(writers))
+        return push_sent(L, send_now(call, piece));
+    push_send_op(L, piece);
     return cla_op_await(L);
 }
 

@@ -6,6 +6,10 @@
 
 #include <lauxlib.h>
 
+/* send(call, piece) -> true, or nil and "closed": sends the string as it is. Awaits room. A
+ * lua_CFunction. */
+int cla_call_stream_piece(lua_State *L);
+
 /* The methods, for the metatable of calls. */
 extern const luaL_Reg cla_call_stream_methods[];
 

@@ -9,6 +9,7 @@
 #include "bind/client_ops.h"
 #include "bind/headers.h"
 #include "bind/plain.h"
+#include "bind/publish.h"
 #include "bind/script.h"
 
 #define TYPE "cancela.Client"
@@ -226,6 +227,7 @@ void cla_client_setup(lua_State *L)
     luaL_newmetatable(L, TYPE);
     luaL_newlib(L, methods);
     luaL_setfuncs(L, cla_client_ops_methods, 0);
+    luaL_setfuncs(L, cla_publish_client_methods, 0);
     for (size_t i = 0; i < CLA_ARRAY_LEN(properties); i++) {
         lua_pushlightuserdata(L, (void *)&properties[i]);
         lua_setfield(L, -2, properties[i].name);

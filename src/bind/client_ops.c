@@ -5,18 +5,15 @@
  * On close: who waits is nudged, and told "closed". */
 #include "bind/client_ops.h"
 
-#include "base/base64.h"
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "bind/client.h"
-#include "bind/json_codec.h"
+#include "bind/notification.h"
 #include "bind/script.h"
 #include "gateway/socket_in.h"
 #include "gateway/socket_out.h"
 #include "gateway/worker.h"
-#include "rpc/frame.h"
-#include "rpc/jsonrpc.h"
 #include "task/op.h"
 
 static int push_closed(lua_State *L)
@@ -184,63 +181,6 @@ static int l_send_op(lua_State *L)
 
 /* --- Notifying. --- */
 
-/* Appends 'data' as params: a table as it is, another value as the one element of an array. */
-static int write_params(lua_State *L, int index, struct cla_buf *params,
-                        struct cla_json_encode_fault *fault)
-{
-    const struct cla_json_encode_opts opts = {.max_depth = cla_script_of(L)->json_depth,
-                                              .root = "data"};
-    struct cla_slice text = {0};
-    int rc;
-
-    if (lua_isnoneornil(L, index))
-        return 0;
-    if (lua_istable(L, index))
-        return cla_json_codec_write(L, index, params, &opts, fault);
-    if (lua_type(L, index) == LUA_TSTRING)
-        text.p = lua_tolstring(L, index, &text.n);
-    fault->message[0] = '\0';
-    if (cla_buf_push(params, '[') != 0)
-        return -CLA_ENOMEM;
-    if (text.n > 0 && !cla_utf8_valid(text))
-        rc = cla_buf_push(params, '"') == 0 && cla_base64_encode(params, text) == 0
-                 ? cla_buf_push(params, '"')
-                 : -CLA_ENOMEM;
-    else
-        rc = cla_json_codec_write(L, index, params, &opts, fault);
-    return rc == 0 ? cla_buf_push(params, ']') : rc;
-}
-
-/* Appends the notification that is to carry the data at index 3 as a JSON-RPC text. */
-static int write_text(lua_State *L, struct cla_slice event, struct cla_buf *to,
-                      struct cla_json_encode_fault *fault)
-{
-    struct cla_buf params = {0};
-    int rc = write_params(L, 3, &params, fault);
-
-    if (rc == 0)
-        rc = cla_jsonrpc_request(to, cla_slice(NULL, 0), event, cla_buf_slice(&params));
-    cla_buf_fini(&params);
-    return rc;
-}
-
-/* As write_text(), as a binary frame: a string is its payload as it is, another value as JSON. */
-static int write_frame(lua_State *L, struct cla_slice event, struct cla_buf *to,
-                       struct cla_json_encode_fault *fault)
-{
-    const struct cla_json_encode_opts opts = {.max_depth = cla_script_of(L)->json_depth,
-                                              .root = "data"};
-    struct cla_frame frame = {.kind = CLA_FRAME_NOTIFY, .name = event};
-    int rc;
-
-    if (lua_type(L, 3) == LUA_TSTRING)
-        frame.payload.p = lua_tolstring(L, 3, &frame.payload.n);
-    rc = cla_frame_write(to, &frame);
-    if (rc == 0 && lua_type(L, 3) != LUA_TSTRING && !lua_isnil(L, 3))
-        rc = cla_json_codec_write(L, 3, to, &opts, fault);
-    return rc;
-}
-
 /* Stack: client, event, data. Replaces the last two by the notification; returns its kind of
  * message.
  */
@@ -257,7 +197,7 @@ static enum cla_ws_kind encode_notification(lua_State *L)
     event.p = luaL_checklstring(L, 2, &event.n);
     lua_settop(L, 3);
     message->n = 0;
-    rc = (cla_socket_framed(socket) ? write_frame : write_text)(L, event, message, &fault);
+    rc = cla_notification_write(L, cla_socket_framed(socket), event, 3, message, &fault);
     if (rc == -CLA_EUTF8)
         luaL_argerror(L, 2, "the name of an event must be UTF-8");
     if (rc == -CLA_ELIMIT)

@@ -47,7 +47,7 @@ void cla_headers_push(lua_State *L, struct cla_slice head)
 }
 
 /* Decoding makes no text longer: Lua's own buffer holds it. */
-static void push_decoded(lua_State *L, struct cla_slice text)
+void cla_headers_push_decoded(lua_State *L, struct cla_slice text)
 {
     luaL_Buffer buffer;
     char *room = luaL_buffinitsize(L, &buffer, text.n);
@@ -60,14 +60,32 @@ static void push_decoded(lua_State *L, struct cla_slice text)
     luaL_pushresultsize(&buffer, out.n);
 }
 
+/* A plus is a space: forms and URLSearchParams write it so. */
+void cla_headers_push_form(lua_State *L, struct cla_slice text)
+{
+    luaL_Buffer buffer;
+    char *to;
+
+    if (text.n == 0 || memchr(text.p, '+', text.n) == NULL) {
+        cla_headers_push_decoded(L, text);
+        return;
+    }
+    to = luaL_buffinitsize(L, &buffer, text.n);
+    for (size_t i = 0; i < text.n; i++)
+        to[i] = text.p[i] == '+' ? ' ' : text.p[i];
+    luaL_pushresultsize(&buffer, text.n);
+    cla_headers_push_decoded(L, cla_slice(lua_tostring(L, -1), text.n));
+    lua_remove(L, -2);
+}
+
 void cla_headers_push_query(lua_State *L, struct cla_slice query)
 {
     struct cla_slice name, value;
 
     lua_newtable(L);
     while (cla_http_query_next(&query, &name, &value)) {
-        push_decoded(L, name);
-        push_decoded(L, value);
+        cla_headers_push_form(L, name);
+        cla_headers_push_form(L, value);
         lua_rawset(L, -3);
     }
 }

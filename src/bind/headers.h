@@ -13,6 +13,12 @@
  * of repeated fields are joined by ", ". May raise. */
 void cla_headers_push(lua_State *L, struct cla_slice head);
 
+/* Pushes a part of a path, decoded; what is malformed as it came. May raise. */
+void cla_headers_push_decoded(lua_State *L, struct cla_slice text);
+
+/* Pushes a name or a value of a query, decoded, where a plus is a space. May raise. */
+void cla_headers_push_form(lua_State *L, struct cla_slice text);
+
 /* Pushes a query's names and values, decoded, as a table; of a repeated name the last. What is
  * malformed stays as it came. May raise. */
 void cla_headers_push_query(lua_State *L, struct cla_slice query);

@@ -16,6 +16,7 @@
 #include "bind/interval.h"
 #include "bind/json_codec.h"
 #include "bind/protect.h"
+#include "bind/publish.h"
 #include "bind/scope.h"
 #include "bind/semaphore.h"
 #include "bind/shared.h"
@@ -47,6 +48,7 @@ static int l_open_core(lua_State *L)
     cla_semaphore_functions(L);
     cla_interval_functions(L);
     cla_shared_functions(L);
+    cla_publish_functions(L);
     lua_pushcfunction(L, cla_source_linked);
     lua_setfield(L, -2, "linked_token");
     lua_pushcfunction(L, cla_detach_start);

@@ -8,12 +8,15 @@
 
 #include <lauxlib.h>
 
+#include "base/prefetch.h"
 #include "bind/call.h"
 #include "bind/detach.h"
 #include "bind/error.h"
 #include "bind/json_codec.h"
 #include "bind/params.h"
 #include "bind/payload.h"
+#include "bind/response.h"
+#include "bind/script_routes.h"
 #include "bind/socket_jobs.h"
 #include "task/await.h"
 #include "task/watchdog.h"
@@ -74,6 +77,10 @@ static int push_body(lua_State *L, struct cla_call *call)
         if (!cla_params_check(L, script, call, &params))
             return 1;
         lua_pop(L, 1);
+    }
+    if (procedure->is_route) {
+        cla_response_push_body(L, call, procedure->fn);
+        return 2;
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, procedure->fn);
     push_params(L, call, params, max_depth);
@@ -196,6 +203,8 @@ static int write_result(struct cla_call *call, lua_State *L, int index, struct c
         .root = "result",
     };
 
+    if (call->request->plain != NULL)
+        return cla_response_write(L, index, call, buf, fault);
     return write_value(call, L, index, &opts, buf, fault);
 }
 
@@ -398,6 +407,12 @@ static const struct cla_procedure *find(struct cla_app *app, struct cla_slice na
     return cla_script_find(script_of(app), name);
 }
 
+static const struct cla_procedure *find_route(struct cla_app *app, enum cla_http_method method,
+                                              struct cla_slice path, unsigned *methods)
+{
+    return cla_script_find_route(script_of(app), method, path, methods);
+}
+
 static int start(struct cla_app *app, struct cla_call *call)
 {
     struct cla_script *script = script_of(app);
@@ -417,6 +432,13 @@ static int start(struct cla_app *app, struct cla_call *call)
     return 0;
 }
 
+static void expect_cancel(struct cla_app *app, const struct cla_call *call)
+{
+    (void)app;
+    if (call->task != NULL)
+        cla_prefetch(call->task, sizeof(struct cla_task));
+}
+
 static void cancel(struct cla_app *app, struct cla_call *call, enum cla_cancel_kind kind,
                    struct cla_slice message)
 {
@@ -425,6 +447,48 @@ static void cancel(struct cla_app *app, struct cla_call *call, enum cla_cancel_k
     (void)app;
     if (task != NULL)
         cla_scope_cancel(&task->root, kind, message);
+}
+
+static void end_grace(struct cla_app *app, struct cla_call *call)
+{
+    struct cla_task *task = call->task;
+
+    (void)app;
+    if (task != NULL && task->root.due && !task->root.grace_over)
+        cla_scope_expire(&task->root);
+}
+
+static enum cla_app_phase phase_of(const struct cla_call *call, const struct cla_task *task)
+{
+    if (call->state != CLA_CALL_OPEN)
+        return CLA_APP_CLEANING_UP;
+    if (!call->begun)
+        return CLA_APP_QUEUED;
+    if (task->state == CLA_TASK_RUNNING || task->state == CLA_TASK_SLICED)
+        return CLA_APP_COMPUTING;
+    return task->state == CLA_TASK_READY ? CLA_APP_READY : CLA_APP_WAITING;
+}
+
+static void view(struct cla_app *app, const struct cla_call *call, struct cla_app_view *view)
+{
+    const struct cla_task *task = call->task;
+
+    *view = (struct cla_app_view){.phase = CLA_APP_CLEANING_UP,
+                                  .deadline_ns = call->deadline_ns,
+                                  .generation = app->generation,
+                                  .where = "?"};
+    if (task == NULL)
+        return;
+    view->phase = phase_of(call, task);
+    view->cpu_ns = task->cpu_ns;
+    view->deadline_ns = task->root.token.deadline_ns;
+    if (task->begun)
+        cla_task_where(task, view->where, sizeof view->where);
+}
+
+static uint64_t memory(struct cla_app *app)
+{
+    return cla_vm_memory(script_of(app)->vm);
 }
 
 static void enter_thread(struct cla_app *app)
@@ -488,8 +552,13 @@ const struct cla_app_ops cla_run_app_ops = {
     .enter = enter_thread,
     .leave = leave_thread,
     .find = find,
+    .find_route = find_route,
     .start = start,
+    .expect_cancel = expect_cancel,
     .cancel = cancel,
+    .end_grace = end_grace,
+    .view = view,
+    .memory = memory,
     .find_socket = cla_socket_jobs_find,
     .connect = cla_socket_jobs_connect,
     .open = cla_socket_jobs_open,

@@ -10,7 +10,9 @@
 #include "bind/modules.h"
 #include "bind/params.h"
 #include "bind/run.h"
+#include "bind/script_routes.h"
 #include "bind/script_sockets.h"
+#include "bind/script_topics.h"
 #include "bind/token.h"
 
 struct cla_script *cla_script_of(lua_State *L)
@@ -43,7 +45,7 @@ int cla_script_new(struct cla_script **out, const struct cla_script_options *opt
     script->call_timeout_ns = options->call_timeout_ns;
     script->max_call_timeout_ns = options->max_call_timeout_ns;
     script->stream_idle_timeout_ns = options->stream_idle_timeout_ns;
-    script->generation = 1;
+    script->app.generation = 1;
     if (cla_vm_new(&script->vm, options->loop, options->log, options->vm_memory, options->grace_ns,
                    &cla_token_sched_ops) != 0)
         goto free_script;
@@ -84,7 +86,7 @@ int cla_script_new_beside(struct cla_script **out, const struct cla_script *scri
     beside->call_timeout_ns = script->call_timeout_ns;
     beside->max_call_timeout_ns = script->max_call_timeout_ns;
     beside->stream_idle_timeout_ns = script->stream_idle_timeout_ns;
-    beside->generation = script->generation;
+    beside->app.generation = script->app.generation;
     *out = beside;
     return 0;
 }
@@ -116,15 +118,19 @@ const struct cla_procedure *cla_script_find(const struct cla_script *script, str
     return NULL;
 }
 
+void cla_script_drop_procedure(struct cla_script_procedure *p, lua_State *L)
+{
+    cla_mem_free((char *)p->base.name.p);
+    cla_mem_free(p->summary);
+    cla_json_schema_free(p->params);
+    cla_json_schema_free(p->result);
+    luaL_unref(L, LUA_REGISTRYINDEX, p->fn);
+}
+
 static void forget_procedures(struct cla_script *script)
 {
-    for (size_t i = 0; i < script->procedure_count; i++) {
-        cla_mem_free((char *)script->procedures[i].base.name.p);
-        cla_mem_free(script->procedures[i].summary);
-        cla_json_schema_free(script->procedures[i].params);
-        cla_json_schema_free(script->procedures[i].result);
-        luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->procedures[i].fn);
-    }
+    for (size_t i = 0; i < script->procedure_count; i++)
+        cla_script_drop_procedure(&script->procedures[i], script->vm->L);
     luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->discover.fn);
     script->discover = (struct cla_script_procedure){.fn = LUA_NOREF};
     cla_mem_free(script->procedures);
@@ -204,14 +210,11 @@ static enum cla_payload payload_member(lua_State *L)
     return payload;
 }
 
-/* Takes the procedure on top of the stack: {name, run, timeout, read_only, …}, checked by Lua. */
-static void take_one(struct cla_script *script, lua_State *L)
+/* Takes {name, run, timeout, read_only, …}, checked by Lua. */
+void cla_script_take_procedure(struct cla_script_procedure *p, lua_State *L)
 {
-    struct cla_script_procedure *p = &script->procedures[script->procedure_count];
-
-    p->base.name = cla_slice_str(text_member(L, "name"));
     p->fn = LUA_NOREF;
-    script->procedure_count++;
+    p->base.name = cla_slice_str(text_member(L, "name"));
     p->summary = text_member(L, "summary");
     p->base.read_only = flag(L, "read_only");
     p->base.stream = flag(L, "stream");
@@ -228,6 +231,15 @@ static void take_one(struct cla_script *script, lua_State *L)
     lua_getfield(L, -1, "run");
     p->wants_call = takes_call(L, lua_gettop(L));
     p->fn = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static void take_one(struct cla_script *script, lua_State *L)
+{
+    struct cla_script_procedure *p = &script->procedures[script->procedure_count];
+
+    p->fn = LUA_NOREF;
+    script->procedure_count++;
+    cla_script_take_procedure(p, L);
     add_to_index(script, script->procedure_count - 1);
 }
 
@@ -273,6 +285,8 @@ void cla_script_take(struct cla_script *script, lua_State *L, int index)
     take_function(L, "on_connect", &script->on_connect);
     take_function(L, "on_disconnect", &script->on_disconnect);
     cla_script_take_sockets(script, L);
+    cla_script_take_topics(script, L);
+    cla_script_take_routes(script, L);
     take_document(script, L);
     lua_pop(L, 1);
 }
@@ -283,12 +297,15 @@ void cla_script_free(struct cla_script *script)
         return;
     forget_procedures(script);
     cla_script_forget_sockets(script);
+    cla_script_forget_topics(script);
+    cla_script_forget_routes(script);
     luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->authorize);
     luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->on_connect);
     luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->on_disconnect);
     if (script->owns_vm)
         cla_vm_free(script->vm);
     cla_buf_fini(&script->scratch);
+    cla_buf_fini(&script->frame);
     cla_buf_fini(&script->document);
     cla_mem_free(script);
 }

@@ -5,7 +5,9 @@
 #define CLA_BIND_SCRIPT_H
 
 #include "gateway/app.h"
+#include "gateway/bulletin.h"
 #include "gateway/call.h"
+#include "gateway/pattern.h"
 #include "task/vm.h"
 #include "json/schema.h"
 
@@ -18,10 +20,17 @@ struct cla_script_procedure {
     bool manual;                    /* cancel = "manual" */
     bool keep_nulls;                /* nulls = "keep" */
     bool array_result;              /* result = {type = "array"}: an empty table is [] */
+    bool is_route;                  /* of a struct cla_script_route */
     bool discovers;                 /* rpc.discover: its result is script->document */
     char *summary;                  /* owned; NULL: none */
     struct cla_json_schema *params; /* what its params are checked against; NULL: anything */
     struct cla_json_schema *result; /* for readers; NULL: none */
+};
+
+/* A route as the script declared it: the procedure's name is its key. */
+struct cla_script_route {
+    struct cla_script_procedure procedure;
+    struct cla_pattern pattern;
 };
 
 /* A WebSocket handler as the script declared it. */
@@ -29,6 +38,13 @@ struct cla_script_socket {
     struct cla_socket_route base; /* its path and the names of protocols are owned */
     int run;                      /* registry references or LUA_NOREF: the whole handler, or … */
     int on_open, on_message, on_close; /* … these */
+};
+
+/* A topic, or all whose names begin so, as the script declared it. */
+struct cla_script_topic {
+    struct cla_slice name; /* owned */
+    bool prefix;
+    struct cla_topic_rules rules;
 };
 
 struct cla_script {
@@ -46,6 +62,11 @@ struct cla_script {
     size_t index_mask; /* slots - 1 */
     struct cla_script_socket *sockets;
     size_t socket_count;
+    struct cla_script_topic *topics;
+    size_t topic_count;
+    struct cla_script_route *routes;     /* in the order of their patterns … */
+    const struct cla_pattern **patterns; /* … which are listed here */
+    size_t route_count;
     int authorize; /* registry references of functions, or LUA_NOREF */
     int on_connect, on_disconnect;
     unsigned json_depth;
@@ -55,8 +76,8 @@ struct cla_script {
     bool discovers;                                /* the setting discover */
     uint64_t call_timeout_ns, max_call_timeout_ns; /* for the document */
     uint64_t stream_idle_timeout_ns;
-    uint64_t generation;
-    struct cla_buf scratch; /* JSON of an error's data */
+    struct cla_buf scratch; /* JSON of an error's data, and the like */
+    struct cla_buf frame;   /* a notification as a binary frame */
 };
 
 struct cla_script_options {
@@ -86,6 +107,13 @@ void cla_script_take(struct cla_script *script, lua_State *L, int index);
 
 /* The procedure of that dotted name, or NULL. */
 const struct cla_procedure *cla_script_find(const struct cla_script *script, struct cla_slice name);
+
+/* Takes the procedure on top of the stack, as the Lua half normalised it, into '*p', which is
+ * zeroed. May raise; then '*p' has some of it. */
+void cla_script_take_procedure(struct cla_script_procedure *p, lua_State *L);
+
+/* Frees what a procedure holds. */
+void cla_script_drop_procedure(struct cla_script_procedure *p, lua_State *L);
 
 /* The script that a coroutine belongs to. */
 struct cla_script *cla_script_of(lua_State *L);

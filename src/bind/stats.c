@@ -3,6 +3,7 @@
 #include <lauxlib.h>
 
 #include "bind/script.h"
+#include "gateway/topics.h"
 
 static void set(lua_State *L, const char *name, uint64_t value)
 {
@@ -41,6 +42,17 @@ static void set_histogram(lua_State *L, const char *name, const struct cla_histo
     lua_setfield(L, -2, name);
 }
 
+/* Where there are no clients nothing is counted. */
+static void set_topics(lua_State *L, const struct cla_topics *topics)
+{
+    static const struct cla_topics_counters none;
+    const struct cla_topics_counters *counters = topics != NULL ? &topics->counters : &none;
+
+#define X(name, doc) set(L, #name, counters->name);
+    CLA_TOPICS_COUNTERS(X)
+#undef X
+}
+
 int cla_stats_read(lua_State *L)
 {
     const struct cla_sched *sched = cla_sched_of(L);
@@ -52,6 +64,7 @@ int cla_stats_read(lua_State *L)
 #define X(name, doc) set(L, #name, sched->counters.name);
     CLA_SCHED_COUNTERS(X)
 #undef X
+    set_topics(L, cla_script_of(L)->app.topics);
     set_by_kind(L, "cancelled", sched->counters.cancelled);
     set_by_kind(L, "late_cancels", sched->counters.late_cancels);
     set_histogram(L, "cancel_latency", &sched->counters.cancel_latency);

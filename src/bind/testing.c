@@ -470,7 +470,7 @@ static const char *overran(const struct cla_loop *loop, uint64_t began_ns)
 
 static const char *stuck(const struct cla_loop *loop, bool busy)
 {
-    if (!busy && loop->timers.root == NULL && loop->pending == 0 && !uv_loop_alive(&loop->uv))
+    if (!busy && loop->timers.active == 0 && loop->pending == 0 && !uv_loop_alive(&loop->uv))
         return "every task waits for something that will never happen";
     return NULL;
 }

@@ -54,15 +54,6 @@ static int l_inside(lua_State *L)
     return 1;
 }
 
-static lua_Integer count_timers(const struct cla_timer *timer)
-{
-    lua_Integer n = 0;
-
-    for (; timer != NULL; timer = timer->next)
-        n += 1 + count_timers(timer->child);
-    return n;
-}
-
 /* References in the registry, but for those of idle tasks and of scopes that are kept. What is free
  * there is a number. */
 static lua_Integer count_refs(lua_State *L)
@@ -92,7 +83,7 @@ static int l_left(lua_State *L)
     lua_createtable(L, 0, 4);
     set(L, "tasks", sched->live);
     set(L, "given_up", (lua_Integer)sched->counters.given_up);
-    set(L, "timers", count_timers(sched->loop->timers.root));
+    set(L, "timers", (lua_Integer)sched->loop->timers.active);
     set(L, "refs", count_refs(L));
     return 1;
 }

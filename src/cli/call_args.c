@@ -1,7 +1,9 @@
 #include "cli/call_args.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -125,6 +127,17 @@ static int set_timeout(struct cla_call_args *args, const char *value)
     return 0;
 }
 
+static int set_count(struct cla_call_args *args, const char *value)
+{
+    char *end;
+
+    errno = 0;
+    args->count = strtoull(value, &end, 10);
+    if (*value < '0' || *value > '9' || *end != '\0' || errno != 0 || args->count == 0)
+        return cla_call_args_fail("--count '%s' is no number of events above 0", value);
+    return 0;
+}
+
 static int set_file(struct cla_call_args *args, const char *value)
 {
     args->file = value;
@@ -223,6 +236,7 @@ struct flag {
 static const struct flag flags[] = {
     {"--timeout", set_timeout, 0, "500ms"},
     {"--file", set_file, 0, "FILE"},
+    {"--count", set_count, 0, "10"},
     {"--header", add_header, 0, "'Name: value'"},
     {"--cacert", set_cacert, 0, "FILE"},
     {"--cert", set_cert, 0, "FILE"},
@@ -233,7 +247,7 @@ static const struct flag flags[] = {
     {"--help", NULL, offsetof(struct cla_call_args, help), NULL},
 };
 
-static int unknown_flag(struct cla_slice name)
+static int unknown_flag(const struct cla_call_args *args, struct cla_slice name)
 {
     struct cla_suggest suggest;
 
@@ -241,8 +255,8 @@ static int unknown_flag(struct cla_slice name)
     for (size_t i = 0; i < CLA_ARRAY_LEN(flags); i++)
         cla_suggest_offer(&suggest, cla_slice_str(flags[i].name));
     if (suggest.best.n == 0)
-        return cla_call_args_fail("unknown flag '%.*s'; see 'cancela call --help'", (int)name.n,
-                                  name.p);
+        return cla_call_args_fail("unknown flag '%.*s'; see 'cancela %s --help'", (int)name.n,
+                                  name.p, args->listens ? "listen" : "call");
     return cla_call_args_fail("unknown flag '%.*s'; did you mean '%.*s'?", (int)name.n, name.p,
                               (int)suggest.best.n, suggest.best.p);
 }
@@ -259,7 +273,7 @@ static int take_flag(struct cla_call_args *args, int argc, char **argv, int *at)
     while (flag < end && !cla_slice_eq(name, cla_slice_str(flag->name)))
         flag++;
     if (flag == end)
-        return unknown_flag(name);
+        return unknown_flag(args, name);
     if (flag->take == NULL) {
         *(bool *)((char *)args + flag->offset) = true;
         return value == NULL ? 0 : cla_call_args_fail("%s takes no value", flag->name);
@@ -318,11 +332,44 @@ int cla_call_args_read(struct cla_call_args *args, int argc, char **argv)
     rc = take_flags(args, argc, argv, &count);
     if (rc != 0 || args->help)
         return rc;
+    if (args->count > 0)
+        return cla_call_args_fail("--count is for 'cancela listen'");
     if (count == 0)
         return cla_call_args_fail(
             "the gateway's URL is missing: cancela call URL PROCEDURE [PARAMS]");
     rc = set_url(args, argv[1]);
     return rc != 0 ? rc : set_calls(args, count - 1, argv + 2);
+}
+
+/* Only a WebSocket brings events, so that a URL without a scheme is one. */
+static int set_events_url(struct cla_call_args *args, const char *typed)
+{
+    int rc = set_url(args, typed);
+
+    if (rc == 0 && !args->websocket && strstr(typed, "://") != NULL)
+        return cla_call_args_fail("events come on a WebSocket: write ws://%s",
+                                  strstr(typed, "://") + 3);
+    args->websocket = true;
+    return rc;
+}
+
+int cla_call_args_read_listen(struct cla_call_args *args, int argc, char **argv)
+{
+    int count, rc;
+
+    *args = (struct cla_call_args){.timeout_ns = CLA_NEVER, .listens = true};
+    rc = take_flags(args, argc, argv, &count);
+    if (rc != 0 || args->help)
+        return rc;
+    if (args->file != NULL)
+        return cla_call_args_fail("--file is for 'cancela call'");
+    if (count < 2)
+        return cla_call_args_fail(
+            "the %s is missing: cancela listen URL EVENT [PROCEDURE [PARAMS]]",
+            count == 0 ? "gateway's URL" : "event's name");
+    args->event = argv[2];
+    rc = set_events_url(args, argv[1]);
+    return rc != 0 || count == 2 ? rc : set_calls(args, count - 2, argv + 3);
 }
 
 void cla_call_args_fini(struct cla_call_args *args)

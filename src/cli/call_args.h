@@ -1,4 +1,4 @@
-/* The arguments of 'cancela call'.
+/* The arguments of 'cancela call' and 'cancela listen'.
  *
  * Main thread. Depends on: base, http/url, cli/call_params. */
 #ifndef CLA_CLI_CALL_ARGS_H
@@ -22,15 +22,21 @@ struct cla_call_args {
     struct cla_buf params;  /* JSON text; empty: none */
     const char *procedure;  /* borrowed from argv; NULL: calls come from 'file' or a prompt */
     const char *file;       /* borrowed from argv; "-": stdin; NULL: none */
+    const char *event;      /* of 'listen', borrowed from argv */
+    uint64_t count;         /* events to wait for; 0: no limit */
     const char *timeout;    /* as typed; NULL: none */
     uint64_t timeout_ns;    /* CLA_NEVER: none */
     bool verbose, help;
+    bool listens; /* they are those of 'listen' */
 };
 
 /* Reads argv[1..argc), whose order it may change; reads stdin for the argument "-". Without
  * procedure and file stdin must be a terminal. Returns 0, or an exit code after a message. Free
  * with cla_call_args_fini() in any case. With 'help' set, the rest was not looked at. */
 int cla_call_args_read(struct cla_call_args *args, int argc, char **argv);
+
+/* As cla_call_args_read(), for 'cancela listen': URL EVENT [PROCEDURE [PARAMS]]. */
+int cla_call_args_read_listen(struct cla_call_args *args, int argc, char **argv);
 
 /* Frees what cla_call_args_read() made. */
 void cla_call_args_fini(struct cla_call_args *args);

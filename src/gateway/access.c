@@ -54,11 +54,11 @@ static char *put_outcome(char *at, enum cla_code code, const struct cla_reason *
 }
 
 /* What the gateway itself says of a call: words that need no quotes. */
-static char *put_facts(char *at, const struct cla_call *call)
+static char *put_facts(char *at, const struct cla_call *call, uint64_t now_ns)
 {
     const struct cla_request *request = call->request;
 
-    at = put_duration(at, cla_loop_now_ns(call->env->loop) - request->received_ns);
+    at = put_duration(at, now_ns - request->received_ns);
     at = put_number(at, CLA_LIT(" in="), call->params.n);
     at = put_number(at, CLA_LIT(" out="), call->reply_bytes);
     at = put(put(at, CLA_LIT(" peer=")), request->peer);
@@ -66,7 +66,7 @@ static char *put_facts(char *at, const struct cla_call *call)
 }
 
 static void add_facts(struct cla_buf *line, const struct cla_call *call, enum cla_code code,
-                      const struct cla_reason *reason)
+                      const struct cla_reason *reason, uint64_t now_ns)
 {
     struct cla_slice message = {0};
 
@@ -80,7 +80,7 @@ static void add_facts(struct cla_buf *line, const struct cla_call *call, enum cl
         if (cla_buf_reserve(line, FIXED_BYTES) != 0)
             return;
     }
-    line->n = (size_t)(put_facts(line->p + line->n, call) - line->p);
+    line->n = (size_t)(put_facts(line->p + line->n, call, now_ns) - line->p);
 }
 
 /* Lines that many calls write at once need not lie in memory all together. */
@@ -103,14 +103,16 @@ void cla_access_call(const struct cla_call *call, enum cla_code code,
 {
     const struct cla_call_env *env = call->env;
     struct cla_buf *line = env->log_buf;
+    uint64_t now_ns;
 
     if (!wanted(env, code))
         return;
-    cla_log_begin(env->log, line, CLA_LOG_INFO);
+    now_ns = cla_loop_now_ns(env->loop);
+    cla_log_begin_at(env->log, line, CLA_LOG_INFO, now_ns);
     (void)cla_buf_add(line, CLA_LIT(" call id="));
     (void)cla_buf_add_number(line, call->id);
     cla_log_value(line, "procedure", call->name);
-    add_facts(line, call, code, reason);
+    add_facts(line, call, code, reason, now_ns);
     if (call->request_id.n > 0)
         cla_log_value(line, "request_id", call->request_id);
     else

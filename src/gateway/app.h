@@ -7,10 +7,12 @@
 
 #include "base/slice.h"
 #include "cancel/reason.h"
+#include "http/parser.h"
 
 struct cla_app;
 struct cla_call;
 struct cla_socket;
+struct cla_topics;
 
 /* What a procedure takes and returns. */
 enum cla_payload {
@@ -45,6 +47,23 @@ enum cla_app_left {
     CLA_APP_SLICED, /* more, and one call has computed for so long that sockets come first */
 };
 
+/* What a call is at. */
+enum cla_app_phase {
+    CLA_APP_QUEUED,  /* has not begun */
+    CLA_APP_WAITING, /* in an await */
+    CLA_APP_READY,   /* its await is over */
+    CLA_APP_COMPUTING,
+    CLA_APP_CLEANING_UP, /* it has its outcome */
+};
+
+struct cla_app_view {
+    enum cla_app_phase phase;
+    uint64_t cpu_ns;      /* processor time, as far as known */
+    uint64_t deadline_ns; /* CLA_NEVER: none */
+    uint64_t generation;
+    char where[128]; /* "file:line", or "?" */
+};
+
 struct cla_app_ops {
     /* The calling thread runs the app from now on, and until leave(). May be NULL, both. */
     void (*enter)(struct cla_app *app);
@@ -55,11 +74,24 @@ struct cla_app_ops {
      * cla_call_fail() or cla_call_cancelled(), and cla_call_release() when its work is gone.
      * Returns 0, -CLA_ENOMEM, or -CLA_ELIMIT while memory is short: then it was not taken. */
     int (*start)(struct cla_app *app, struct cla_call *call);
+    /* A call that was started, and not released, is about to be cancelled, after some others: asks
+     * for the memory that this will look at. May be NULL. */
+    void (*expect_cancel)(struct cla_app *app, const struct cla_call *call);
     /* Cancels a call that was started and not released; a second time only counts. */
     void (*cancel)(struct cla_app *app, struct cla_call *call, enum cla_cancel_kind kind,
                    struct cla_slice message);
+    /* The grace of a call that was cancelled and not released is over now. */
+    void (*end_grace)(struct cla_app *app, struct cla_call *call);
+    /* What a call that was started and not released is at. Also while its code computes. */
+    void (*view)(struct cla_app *app, const struct cla_call *call, struct cla_app_view *view);
+    /* Bytes that scripts use. */
+    uint64_t (*memory)(struct cla_app *app);
     /* The handler's route at 'path'; NULL: there is none. */
     const struct cla_socket_route *(*find_socket)(struct cla_app *app, struct cla_slice path);
+    /* The route for that method at 'path', which cla_http_path_problem() has allowed, or NULL; then
+     * '*methods' is the set of those that are at that path (gateway/pattern). NULL: it has none. */
+    const struct cla_procedure *(*find_route)(struct cla_app *app, enum cla_http_method method,
+                                              struct cla_slice path, unsigned *methods);
     /* Asks the script about a socket. Returns 1: on_connect will run and end in cla_socket_admit()
      * or cla_socket_refuse(); 0: there is none; or -CLA_ENOMEM. */
     int (*connect)(struct cla_app *app, struct cla_socket *socket);
@@ -98,6 +130,8 @@ struct cla_app {
      * asks for, which may cancel calls. NULL: nothing asks. */
     void (*look_outside)(void *outside);
     void *outside;
+    uint64_t generation;  /* of the script */
+    struct cla_topics *topics; /* of the worker that runs it; NULL: none does */
     unsigned jobs;        /* of its own, that belong to no call or socket: a drain waits for them */
     uint64_t late_resets; /* the gateway's count of cancels that came after the result */
 };

@@ -108,6 +108,7 @@ void cla_call_start(struct cla_call *call)
     bool has_slot = take_slot(env);
 
     call->id = cla_call_env_new_id(env);
+    cla_list_init(&call->senders);
     call->state = CLA_CALL_OPEN;
     if (call->procedure == NULL)
         refuse_unknown(call);
@@ -138,6 +139,52 @@ struct cla_writers *cla_call_part_writers(const struct cla_call *call)
     return call->state == CLA_CALL_OPEN ? call->sink->part_writers(call) : NULL;
 }
 
+static void leave_queue(const struct cla_call *call, struct cla_writer *writer)
+{
+    struct cla_writers *writers = call->sink->part_writers(call);
+
+    cla_list_remove(&writer->link);
+    if (writer->called && writers != NULL)
+        cla_writers_pass(writers);
+    writer->called = false;
+}
+
+bool cla_call_take_turn(struct cla_call *call, struct cla_writer *writer)
+{
+    struct cla_writers *writers = cla_call_part_writers(call);
+
+    if (writers == NULL || cla_writers_take_turn(writers, writer))
+        return true;
+    cla_list_remove(&writer->of_call);
+    cla_list_push(&call->senders, &writer->of_call);
+    return false;
+}
+
+void cla_call_leave_turn(struct cla_call *call, struct cla_writer *writer)
+{
+    cla_list_remove(&writer->of_call);
+    leave_queue(call, writer);
+}
+
+/* The call is over, also for tasks that go on: while its queue is still known. */
+static void release_senders(struct cla_call *call)
+{
+    struct cla_link *link;
+
+    while ((link = cla_list_pop(&call->senders)) != NULL) {
+        struct cla_writer *writer = CLA_CONTAINER(link, struct cla_writer, of_call);
+
+        leave_queue(call, writer);
+        writer->on_room(writer);
+    }
+}
+
+static void set_over(struct cla_call *call, enum cla_call_state state)
+{
+    call->state = state;
+    release_senders(call);
+}
+
 int cla_call_part(struct cla_call *call, enum cla_call_part kind, struct cla_slice value)
 {
     return call->state == CLA_CALL_OPEN ? call->sink->part(call, kind, value) : -CLA_ECLOSED;
@@ -157,7 +204,7 @@ void cla_call_result_end(struct cla_call *call)
         cla_call_fail(call, &no_memory);
         return;
     }
-    call->state = CLA_CALL_COMPLETED;
+    set_over(call, CLA_CALL_COMPLETED);
     cla_access_call(call, CLA_CODE_OK, NULL);
     call->sink->completed(call);
 }
@@ -172,7 +219,7 @@ bool cla_call_fail(struct cla_call *call, const struct cla_rpc_error *error)
 {
     if (call->state != CLA_CALL_OPEN)
         return false;
-    call->state = CLA_CALL_FAILED;
+    set_over(call, CLA_CALL_FAILED);
     end_in_error(call, error);
     cla_access_call(call, error->code, NULL);
     return true;
@@ -184,7 +231,7 @@ bool cla_call_cancelled(struct cla_call *call, const struct cla_reason *reason)
 
     if (call->state != CLA_CALL_OPEN)
         return false;
-    call->state = CLA_CALL_CANCELLED;
+    set_over(call, CLA_CALL_CANCELLED);
     if (error.code == CLA_CODE_UNAVAILABLE)
         error.number = CLA_JSONRPC_SERVER_CANCELLED;
     /* What exceeded a limit, and where, is for the log. */

@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "gateway/app.h"
 #include "gateway/config.h"
+#include "gateway/plain.h"
 #include "gateway/writer.h"
 #include "io/certificate.h"
 #include "io/loop.h"
@@ -73,6 +74,7 @@ struct cla_request {
     bool raw;                                /* text and bytes stand as they are, not in JSON */
     uint64_t received_ns;                    /* on the loop's clock: when its first byte was read */
     struct cla_socket *socket;               /* the WebSocket it came by; NULL: HTTP */
+    struct cla_plain *plain;                 /* of a route of the script; else NULL */
 };
 
 /* What all calls of a worker share. */
@@ -112,8 +114,9 @@ struct cla_call {
     void *task;                            /* the app's, while started */
     void *object;                          /* the app's: what scripts know the call by, or NULL */
     struct cla_call_tokens *tokens;        /* owned; NULL: the client has given none */
-    size_t reply_mark;                     /* where the result began, for a rollback */
-    size_t reply_bytes;                    /* of the result, for the access log */
+    struct cla_link senders; /* of parts, who wait for room; from cla_call_start() on */
+    size_t reply_mark;       /* where the result began, for a rollback */
+    size_t reply_bytes;      /* of the result, for the access log */
     enum cla_call_state state;
     bool begun;        /* the app has begun to run it */
     bool indexed;      /* in a cla_call_index */
@@ -158,6 +161,13 @@ const char *cla_call_part_refused(const struct cla_call *call, enum cla_call_par
 
 /* Where to wait for room to send one; NULL: the client has gone, or has its reply. */
 struct cla_writers *cla_call_part_writers(const struct cla_call *call);
+
+/* Waits for room to send a part, as cla_writers_take_turn(). 'writer' is among the call's senders
+ * from now on, until cla_call_leave_turn(): if the call ends before, its on_room is called. */
+bool cla_call_take_turn(struct cla_call *call, struct cla_writer *writer);
+
+/* Ends the wait of 'writer', if it waits; one that was called and has not written lets the next. */
+void cla_call_leave_turn(struct cla_call *call, struct cla_writer *writer);
 
 /* Sends a part, JSON text or as request->raw says, whether there is room or not. Returns 0;
  * -CLA_ECLOSED: nobody is there any more; or -CLA_ENOMEM: nothing was sent. Only if it is not

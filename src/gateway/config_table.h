@@ -27,6 +27,8 @@
       "PEM file with the authorities that sign the certificates of clients")                      \
     X(CHOICE, tls_client_auth, "none", 0, 0, "none|optional|require",                             \
       "whether clients show a certificate: never, as they like, always")                          \
+    X(PATH, admin, "auto", 0, 0, NULL,                                                            \
+      "unix socket of the operator's commands; auto: PID.sock in a folder of this user's; off")   \
     X(THREADS, workers, "1", 1, 256, NULL,                                                        \
       "threads that run scripts, each with a VM of its own; auto for one per processor")          \
     X(DURATION, call_timeout, "30s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                             \
@@ -65,6 +67,8 @@
     X(BYTES, body_bytes, "1MiB", 1, CLA_GIB, NULL, "largest body of a request")                   \
     X(COUNT, calls_per_connection, "1000", 1, 1000000, NULL,                                      \
       "most calls at a time on one WebSocket; more are answered 'unavailable'")                   \
+    X(COUNT, subscriptions_per_connection, "100", 1, 10000, NULL,                                 \
+      "most topics that a WebSocket client may be subscribed to")                                 \
     X(COUNT, resets_per_second, "1000", 1, 1000000, NULL,                                         \
       "most calls that a WebSocket client may reset in a second before it is closed")             \
     X(BYTES, message_bytes, "1MiB", 1, CLA_GIB, NULL, "largest WebSocket message, decompressed")  \
@@ -95,6 +99,8 @@
       "most bytes read ahead behind a request that is still running")                             \
     X(BYTES, out_bytes, "1MiB", CLA_KIB, CLA_GIB, NULL,                                           \
       "most bytes that wait to be sent on a connection; more of its work waits for room")         \
+    X(BYTES, relay_bytes, "4MiB", CLA_KIB, CLA_GIB, NULL,                                         \
+      "most bytes of published messages on their way to another worker")                          \
     X(CHOICE, half_close, "cancel", 0, 0, "cancel|allow",                                         \
       "what a client that closes its sending side does to its calls")                             \
     X(CHOICE, log_level, "info", 0, 0, "debug|info|warn|error|off", "least level to log")         \

@@ -309,6 +309,17 @@ void cla_conn_advance(struct cla_conn *conn)
     cla_conn_update_due(conn, conn->read_ns);
 }
 
+/* There is nobody to answer any more. */
+static void lose(struct cla_conn *conn)
+{
+    bool calls = conn->socket != NULL ? conn->socket->in_flight > 0 : cla_conn_busy(conn);
+
+    if (conn->state == CLA_CONN_OPEN && calls)
+        cla_worker_conn_lost(conn->worker, conn);
+    else
+        cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
+}
+
 /* The peer ended its side (rc 0), or the connection failed. An end while a call runs is taken for
  * a disconnect, for only a write could tell the difference, unless half_close = "allow"; an answer
  * that is on its way may still be read. */
@@ -325,7 +336,7 @@ static void on_stream_end(struct cla_stream *stream, int rc)
         (cla_conn_busy(conn) ? conn->arrival.via->half_close_allowed : answering))
         conn->peer_ended = true;
     else
-        cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
+        lose(conn);
 }
 
 /* --- Output. --- */

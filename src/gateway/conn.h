@@ -29,7 +29,7 @@ struct cla_conn {
     struct cla_stream stream;
     struct cla_worker *worker;
     struct cla_link link;           /* in worker->conns */
-    struct cla_link advance;        /* in worker->advance, or in none */
+    struct cla_link advance;        /* in worker->advance or worker->lost, or in none */
     struct cla_link dirty;          /* in worker->dirty, or in none */
     struct cla_http_parser *parser; /* NULL between requests: it is lent to other connections */
     struct cla_socket *socket;      /* the WebSocket it has become; NULL: none */

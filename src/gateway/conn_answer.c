@@ -71,6 +71,8 @@ static struct cla_slice more_fields(struct cla_worker *worker, const struct cla_
         (void)cla_buf_printf(fields, "Allow: %s\r\n", route->allow);
     if (exchange->status == 415)
         add_types(fields, route);
+    if (route->kind == CLA_ROUTE_HANDLER)
+        (void)cla_buf_add(fields, cla_buf_slice(&exchange->http->plain.fields));
     cla_conn_add_fields(fields, exchange);
     return cla_buf_slice(fields);
 }
@@ -79,11 +81,14 @@ void cla_conn_answer(struct cla_conn *conn, const struct cla_exchange *exchange,
                      const char *content_type)
 {
     bool body = content_type != NULL && !exchange->http->head_only;
+    bool unsized = exchange->request.plain != NULL && exchange->request.plain->unsized;
     bool close = cla_conn_last_request(conn, exchange);
     const struct cla_http_reply reply = {
         .status = exchange->status,
         .content_type = content_type,
         .content_length = content_type != NULL ? exchange->reply.n : 0,
+        .unsized = unsized,
+        .chunked = unsized && !exchange->http->version_1_0,
         .fields = more_fields(conn->worker, exchange),
         .date = cla_worker_date(conn->worker),
         .close = close,

@@ -1,9 +1,11 @@
 #include "gateway/exchange.h"
 
 #include "base/mem.h"
+#include "base/prefetch.h"
 #include "gateway/access.h"
 #include "gateway/conn.h"
 #include "gateway/exchange_answer.h"
+#include "gateway/exchange_plain.h"
 #include "gateway/exchange_pool.h"
 #include "gateway/exchange_start.h"
 #include "gateway/exchange_stream.h"
@@ -38,6 +40,8 @@ static const struct cla_rpc_protocol *protocol_of(const struct cla_route *route)
     }
     if (route->kind == CLA_ROUTE_UNARY || route->kind == CLA_ROUTE_GET || route->unary_error)
         return route->connect ? &cla_connect_client_protocol : &cla_connect_protocol;
+    if (route->kind == CLA_ROUTE_HANDLER)
+        return &cla_exchange_plain_protocol;
     return &cla_jsonrpc_http_protocol;
 }
 
@@ -78,6 +82,7 @@ static bool take_head(struct cla_exchange *x, const struct cla_conn *conn,
     http->head_only = head->method == CLA_HTTP_HEAD;
     cla_route_find(&http->route, head, &worker->rules, conn->arrival.via->loopback,
                    &worker->scratch);
+    move_into_copy(&http->route.method, http, head);
     move_into_copy(&http->route.path, http, head);
     move_into_copy(&http->route.query, http, head);
     move_into_copy(&http->route.cors.origin, http, head);
@@ -106,12 +111,14 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
                              .head = cla_buf_slice(&x->http->head),
                              .protocol = protocol_of(&x->http->route),
                              .received_ns = received_ns};
+    if (x->http->route.kind == CLA_ROUTE_HANDLER)
+        cla_exchange_plain_init(x);
     return x;
 }
 
 /* --- Starting. --- */
 
-static struct cla_call *new_call(struct cla_exchange *x, struct cla_slice id)
+struct cla_call *cla_exchange_new_call(struct cla_exchange *x, struct cla_slice id)
 {
     struct cla_call *call = &x->first;
 
@@ -293,7 +300,7 @@ void cla_exchange_start_request(struct cla_exchange *x, const struct cla_rpc_req
                            "too many calls in flight on this connection (calls_per_connection)");
         return;
     }
-    call = new_call(x, request->id);
+    call = cla_exchange_new_call(x, request->id);
     if (call == NULL) {
         answer_unavailable(x, request->id, "out of memory");
         return;
@@ -447,7 +454,7 @@ static void run_unary(struct cla_exchange *x)
     }
     if (x->request.protocol->stream_type != NULL && !cla_exchange_stream_begin(x))
         return;
-    call = new_call(x, CLA_LIT("null")); /* the first: it is part of the exchange */
+    call = cla_exchange_new_call(x, CLA_LIT("null")); /* the first: it is part of the exchange */
     call->procedure = x->http->route.procedure;
     call->name = call->procedure->name;
     call->params = params;
@@ -471,7 +478,8 @@ static void refuse(struct cla_exchange *x)
 bool cla_exchange_wants_body(const struct cla_exchange *exchange)
 {
     return exchange->http->route.kind == CLA_ROUTE_JSONRPC ||
-           exchange->http->route.kind == CLA_ROUTE_UNARY;
+           exchange->http->route.kind == CLA_ROUTE_UNARY ||
+           exchange->http->route.kind == CLA_ROUTE_HANDLER;
 }
 
 int cla_exchange_body(struct cla_exchange *exchange, struct cla_slice bytes)
@@ -490,6 +498,9 @@ void cla_exchange_run(struct cla_exchange *exchange)
     case CLA_ROUTE_GET:
         run_unary(exchange);
         break;
+    case CLA_ROUTE_HANDLER:
+        cla_exchange_plain_run(exchange);
+        break;
     case CLA_ROUTE_WEBSOCKET:
         cla_conn_upgrade(exchange->conn, exchange);
         break;
@@ -501,6 +512,20 @@ void cla_exchange_run(struct cla_exchange *exchange)
         refuse(exchange);
         break;
     }
+}
+
+void cla_exchange_expect(const struct cla_exchange *exchange)
+{
+    cla_prefetch(exchange, sizeof *exchange);
+}
+
+void cla_exchange_expect_call(const struct cla_exchange *exchange)
+{
+    struct cla_app *app = exchange->worker->env.app;
+
+    cla_prefetch(exchange->body.p, 1); /* the id of most calls is short, and stands first or last */
+    if (exchange->first_used && app->ops->expect_cancel != NULL)
+        app->ops->expect_cancel(app, &exchange->first);
 }
 
 void cla_exchange_abandon(struct cla_exchange *exchange, enum cla_cancel_kind kind)

@@ -29,6 +29,7 @@ struct cla_exchange_http {
     bool version_1_0;
     bool head_only; /* HEAD: no body in the response */
     char peer[CLA_PEER_MAX];
+    struct cla_plain plain; /* of a route of the script */
     struct cla_conn_stream stream; /* of a response that goes out in pieces */
 };
 
@@ -77,6 +78,12 @@ int cla_exchange_body(struct cla_exchange *exchange, struct cla_slice bytes);
 
 /* The request is complete: starts its calls, or answers. The answer may be given inside. */
 void cla_exchange_run(struct cla_exchange *exchange);
+
+/* The exchange will be abandoned, after some others: asks for its memory. */
+void cla_exchange_expect(const struct cla_exchange *exchange);
+
+/* It will be after fewer others, and was expected: asks for that of its call. */
+void cla_exchange_expect_call(const struct cla_exchange *exchange);
 
 /* The client is gone: cancels what is running. The exchange lets go of its connection and may go
  * back to the pool inside. */

@@ -55,6 +55,7 @@ static void answer_socket(struct cla_exchange *x)
     cla_list_remove(&x->of_socket);
     end_batch(x);
     cla_socket_answer(socket, x->lost ? cla_slice(NULL, 0) : cla_buf_slice(&x->reply), x->lost);
+    cla_writers_pass(&socket->writers); /* if it was this one's turn, and nothing was written */
     cla_exchange_maybe_put(x);
     cla_socket_answered(socket);
     cla_socket_release(socket);

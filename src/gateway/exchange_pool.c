@@ -33,8 +33,10 @@ struct cla_exchange *cla_exchange_pool_take(struct cla_worker *worker)
 
 static void destroy(struct cla_exchange *exchange)
 {
-    if (exchange->http != NULL)
+    if (exchange->http != NULL) {
         cla_buf_fini(&exchange->http->head);
+        cla_plain_fini(&exchange->http->plain);
+    }
     cla_mem_free(exchange->http);
     cla_buf_fini(&exchange->body);
     cla_buf_fini(&exchange->reply);
@@ -61,8 +63,11 @@ void cla_exchange_pool_put(struct cla_exchange *exchange)
         destroy(exchange);
         return;
     }
-    if (exchange->http != NULL)
+    if (exchange->http != NULL) {
         empty(&exchange->http->head);
+        empty(&exchange->http->plain.type);
+        empty(&exchange->http->plain.fields);
+    }
     empty(&exchange->body);
     empty(&exchange->reply);
     cla_list_push_front(&worker->exchange_pool, &exchange->link);

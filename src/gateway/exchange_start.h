@@ -1,4 +1,4 @@
-/* How an exchange of a WebSocket's message begins. Private to gateway/exchange.
+/* How an exchange begins. Private to gateway/exchange.
  *
  * Worker thread. Depends on: gateway/exchange, rpc/jsonrpc. */
 #ifndef CLA_GATEWAY_EXCHANGE_START_H
@@ -6,6 +6,9 @@
 
 #include "gateway/exchange.h"
 #include "rpc/jsonrpc.h"
+
+/* Adds a call of 'id' to those of the exchange. The first never fails. NULL: out of memory. */
+struct cla_call *cla_exchange_new_call(struct cla_exchange *x, struct cla_slice id);
 
 /* Takes an exchange for a message that has arrived on 'socket'. Its body becomes 'first' and then
  * 'second'. NULL: out of memory. */

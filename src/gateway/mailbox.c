@@ -92,6 +92,8 @@ void cla_mailbox_close(struct cla_mailbox *box)
     while ((message = take(&messages)) != NULL) {
         if (message->kind == CLA_MESSAGE_CONNECTION)
             cla_arrival_drop(&message->arrival);
+        if (message->survey != NULL)
+            cla_survey_release(message->survey);
         cla_mem_free(message);
     }
     uv_close((uv_handle_t *)&box->async, NULL);

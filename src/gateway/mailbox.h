@@ -6,13 +6,16 @@
 
 #include "base/list.h"
 #include "gateway/arrival.h"
+#include "gateway/survey.h"
 #include "io/loop.h"
 
 enum cla_message_kind {
     CLA_MESSAGE_CONNECTION, /* to a worker: 'arrival' */
     CLA_MESSAGE_DRAIN,      /* to a worker: finish what runs, then end */
     CLA_MESSAGE_STOP,       /* to a worker: end now */
-    CLA_MESSAGE_KILL,       /* to a worker: cancel call 'call' (killed), even while it computes */
+    CLA_MESSAGE_SURVEY,     /* to a worker: answer 'survey', even while a script computes */
+    CLA_MESSAGE_LOG_LEVEL,  /* to a worker: log from level 'count' on */
+    CLA_MESSAGE_SURVEYED,   /* to control: the worker at 'count' has answered 'survey' */
     CLA_MESSAGE_DRAINED,    /* to control: a worker has ended; 'count' calls were abandoned */
 };
 
@@ -20,7 +23,7 @@ struct cla_message {
     struct cla_link link;
     enum cla_message_kind kind;
     unsigned count;
-    uint64_t call;
+    struct cla_survey *survey; /* holds a reference */
     struct cla_arrival arrival;
 };
 

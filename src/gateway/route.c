@@ -1,6 +1,7 @@
 #include "gateway/route.h"
 
 #include "gateway/route_query.h"
+#include "http/path.h"
 #include "http/url.h"
 #include "rpc/timeout.h"
 
@@ -297,6 +298,48 @@ static void find_method(struct cla_route *route, const struct cla_http_head *hea
         route->format = CLA_ROUTE_SSE;
 }
 
+/* The methods that there are at a path of the script's routes. */
+static void allow(struct cla_route *route, unsigned methods)
+{
+    cla_pattern_allow(route->allow_text, methods);
+    route->allow = route->allow_text;
+}
+
+static void find_route(struct cla_route *route, const struct cla_http_head *head,
+                       const struct fields *fields, struct cla_app *app)
+{
+    unsigned methods;
+
+    route->procedure = app->ops->find_route(app, head->method, route->path, &methods);
+    if (route->procedure != NULL) {
+        route->kind = CLA_ROUTE_HANDLER;
+        route->method = head->method_name;
+        read_timeout(route, fields);
+    } else if (methods == 0) {
+        refuse(route, 404, "nothing here");
+    } else {
+        allow(route, methods);
+        if (head->method == CLA_HTTP_OPTIONS)
+            route->kind = CLA_ROUTE_OPTIONS;
+        else
+            refuse(route, 405, "this path takes other methods: see Allow");
+    }
+}
+
+/* What is not the gateway's own. */
+static void find_plain(struct cla_route *route, const struct cla_http_head *head,
+                       const struct fields *fields, struct cla_app *app)
+{
+    const char *why = cla_http_path_problem(route->path);
+
+    if (app->ops->find_route == NULL)
+        refuse(route, 404, "nothing here: procedures are called at /rpc");
+    else if (why != NULL)
+        refuse(route, 400, why);
+    else
+        find_route(route, head, fields, app);
+}
+
 /* Builds the dotted name of /rpc/NAME: slashes and dots name the same path of tables. */
 static int dotted_name(struct cla_slice path, struct cla_buf *name)
 {
@@ -379,6 +422,8 @@ void cla_route_find(struct cla_route *route, const struct cla_http_head *head,
         route->framed = true;
         find_socket(route, head);
     } else {
-        refuse(route, 404, "nothing here: procedures are called at /rpc");
+        route->path = target.path;
+        route->query = target.query;
+        find_plain(route, head, &fields, rules->app);
     }
 }

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "gateway/app.h"
 #include "gateway/origin.h"
+#include "gateway/pattern.h"
 #include "http/parser.h"
 
 enum cla_route_kind {
@@ -16,6 +17,7 @@ enum cla_route_kind {
     CLA_ROUTE_JSONRPC,   /* POST /rpc: the body is a JSON-RPC text */
     CLA_ROUTE_UNARY,     /* POST /rpc/NAME: the body is the params */
     CLA_ROUTE_GET,       /* GET /rpc/NAME: the query holds the params */
+    CLA_ROUTE_HANDLER,   /* a route of the script */
     CLA_ROUTE_WEBSOCKET, /* GET with an upgrade, of /rpc, /socket or a handler's path */
 };
 
@@ -34,13 +36,15 @@ struct cla_route {
     bool unary_error;                      /* REFUSE: answer with an error object of 'code' */
     enum cla_code code;                    /* REFUSE with unary_error */
     const char *allow;                     /* the methods there are; NULL: nothing is there */
-    const struct cla_procedure *procedure; /* UNARY, GET */
+    char allow_text[CLA_PATTERN_ALLOW_MAX];
+    const struct cla_procedure *procedure; /* UNARY, GET, HANDLER */
     const struct cla_socket_route *socket; /* WEBSOCKET: of a handler; NULL: for calls */
     bool connect;                          /* UNARY, GET: the client says that it is Connect's */
     bool framed;                           /* WEBSOCKET: for calls in binary frames only */
-    struct cla_slice path;                 /* WEBSOCKET; points into the head */
-    struct cla_slice query;                /* GET, WEBSOCKET; points into the head */
     struct cla_cors cors;                  /* its slices point into the head */
+    struct cla_slice method;               /* HANDLER; points into the head, as do these: */
+    struct cla_slice path;                 /* WEBSOCKET, HANDLER */
+    struct cla_slice query;                /* GET, WEBSOCKET, HANDLER */
     bool has_timeout;                      /* a timeout header was sent */
     uint64_t timeout_ms;                   /* its value */
 };

@@ -7,9 +7,11 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "gateway/worker_survey.h"
 
 /* How much longer than they should workers may take to end. */
 #define OVERDUE_MARGIN_NS (2 * CLA_NS_PER_S)
@@ -61,23 +63,11 @@ static void on_arrival(void *arg, const struct cla_arrival *arrival)
 
 static const struct cla_entrance_events entrance_events = {count, on_arrival};
 
-void cla_server_kill(struct cla_server *server, uint64_t call)
+static void post_all(struct cla_server *server, const struct cla_message *message)
 {
-    const struct cla_message message = {.kind = CLA_MESSAGE_KILL, .call = call};
-
     for (unsigned i = 0; i < server->worker_count; i++) {
-        if (cla_mailbox_post(&server->workers[i].outbox, &message) != 0)
-            cla_log_line(server->log, CLA_LOG_ERROR, "no memory to tell a worker to kill a call");
-    }
-}
-
-static void post_all(struct cla_server *server, enum cla_message_kind kind)
-{
-    const struct cla_message message = {.kind = kind};
-
-    for (unsigned i = 0; i < server->worker_count; i++) {
-        if (cla_mailbox_post(&server->workers[i].outbox, &message) != 0)
-            cla_log_line(server->log, CLA_LOG_ERROR, "no memory to tell a worker to stop");
+        if (cla_mailbox_post(&server->workers[i].outbox, message) != 0)
+            cla_log_line(server->log, CLA_LOG_ERROR, "no memory to tell a worker what to do");
     }
 }
 
@@ -105,14 +95,14 @@ static void drain(struct cla_server *server)
 {
     server->draining = true;
     cla_entrance_close(&server->entrance);
-    post_all(server, CLA_MESSAGE_DRAIN);
+    post_all(server, &(struct cla_message){.kind = CLA_MESSAGE_DRAIN});
     expect_end(server, cla_clock_add(server->drain_timeout_ns, server->shutdown_grace_ns));
 }
 
 /* Without waiting for anything. */
 static void stop(struct cla_server *server)
 {
-    post_all(server, CLA_MESSAGE_STOP);
+    post_all(server, &(struct cla_message){.kind = CLA_MESSAGE_STOP});
     expect_end(server, 0);
 }
 
@@ -128,16 +118,98 @@ static void on_signal(uv_signal_t *handle, int signal)
         stop(server);
 }
 
-/* From a worker: it has ended. */
+/* From a worker: it has answered, or ended. */
 static void on_message(void *arg, struct cla_message *message)
 {
     struct cla_server *server = arg;
+    struct cla_survey *survey = message->survey;
 
-    if (message->kind != CLA_MESSAGE_DRAINED)
+    if (message->kind == CLA_MESSAGE_SURVEYED) {
+        survey->answers[message->count].given = true;
+        survey->given++;
+        cla_admin_surveyed(&server->admin, survey);
+        cla_survey_release(survey);
+    } else if (message->kind == CLA_MESSAGE_DRAINED) {
+        server->abandoned += message->count;
+        if (--server->running == 0)
+            cla_loop_stop(&server->loop);
+    }
+}
+
+/* To a worker, on its thread. */
+static void on_worker_message(void *arg, struct cla_message *message)
+{
+    struct cla_server_worker *self = arg;
+    struct cla_message answer = {.kind = CLA_MESSAGE_SURVEYED, .survey = message->survey};
+
+    if (message->kind != CLA_MESSAGE_SURVEY) {
+        cla_worker_on_message(&self->worker, message);
         return;
-    server->abandoned += message->count;
-    if (--server->running == 0)
-        cla_loop_stop(&server->loop);
+    }
+    answer.count = (unsigned)(self - self->server->workers);
+    cla_worker_survey(&self->worker, message->survey, answer.count);
+    if (cla_mailbox_post(&self->server->inbox, &answer) != 0)
+        cla_survey_release(message->survey); /* as if it computed for long */
+}
+
+/* --- The operator. --- */
+
+static void ask(void *arg, struct cla_survey *survey)
+{
+    struct cla_server *server = arg;
+    const struct cla_message message = {.kind = CLA_MESSAGE_SURVEY, .survey = survey};
+
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        cla_survey_hold(survey);
+        if (cla_mailbox_post(&server->workers[i].outbox, &message) != 0)
+            cla_survey_release(survey);
+    }
+}
+
+static void on_drain_asked(void *arg)
+{
+    struct cla_server *server = arg;
+
+    if (!server->draining)
+        drain(server);
+}
+
+static void set_log_level(void *arg, enum cla_log_level level)
+{
+    struct cla_server *server = arg;
+
+    server->log->level = level;
+    post_all(server, &(struct cla_message){.kind = CLA_MESSAGE_LOG_LEVEL, .count = level});
+}
+
+static void describe(void *arg, struct cla_admin_status *status)
+{
+    struct cla_server *server = arg;
+
+    status->version = CLA_VERSION;
+    status->pid = (int)getpid();
+    status->uptime_ms = (cla_loop_now_ns(&server->loop) - server->began_ns) / CLA_NS_PER_MS;
+    status->draining = server->draining;
+    status->log_level = cla_log_level_name(server->log->level);
+    status->addresses = server->addresses;
+    status->address_count = server->entrance.count;
+}
+
+static const struct cla_admin_events admin_events = {ask, on_drain_asked, set_log_level, describe};
+
+/* Returns 0, or -CLA_E* with 'error'. */
+static int open_admin(struct cla_server *server, const struct cla_config *config,
+                      struct cla_config_error *error)
+{
+    server->addresses = cla_mem_zalloc(server->entrance.count * sizeof *server->addresses);
+    if (server->addresses == NULL) {
+        snprintf(error->text, sizeof error->text, "%s", cla_error_text(-CLA_ENOMEM));
+        return -CLA_ENOMEM;
+    }
+    for (size_t i = 0; i < server->entrance.count; i++)
+        server->addresses[i] = server->entrance.gates[i].listener.address;
+    return cla_admin_open(&server->admin, &server->loop, config->admin, server->worker_count,
+                          server->log, &admin_events, server, error);
 }
 
 static void worker_main(void *arg)
@@ -151,6 +223,7 @@ static void worker_main(void *arg)
     cla_loop_run(self->worker.loop);
     if (app->ops->leave != NULL)
         app->ops->leave(app);
+    cla_relay_deafen(self->worker.topics.relay);
     message.count = self->worker.abandoned;
     while (cla_mailbox_post(&self->server->inbox, &message) != 0)
         uv_sleep(10); /* the control thread must learn of it: wait for memory */
@@ -167,7 +240,7 @@ static void watch_signal(struct cla_server *server, uv_signal_t *handle, int sig
 
 static void look_outside(void *outside)
 {
-    cla_mailbox_receive(outside, CLA_MESSAGE_KILL);
+    cla_mailbox_receive(outside, CLA_MESSAGE_SURVEY);
 }
 
 static int open_worker(struct cla_server *server, const struct cla_server_seat *seat,
@@ -175,14 +248,21 @@ static int open_worker(struct cla_server *server, const struct cla_server_seat *
 {
     unsigned at = server->worker_count;
     struct cla_server_worker *self = &server->workers[at];
-    int rc = cla_mailbox_open(&self->outbox, seat->loop, cla_worker_on_message, &self->worker);
+    int rc = cla_mailbox_open(&self->outbox, seat->loop, on_worker_message, self);
 
     if (rc != 0)
         return rc;
+    rc =
+        cla_relay_open(&server->relays[at], seat->loop, server->relays, total, config->relay_bytes);
+    if (rc != 0) {
+        cla_mailbox_close(&self->outbox);
+        return rc;
+    }
     self->server = server;
     seat->app->look_outside = look_outside;
     seat->app->outside = &self->outbox;
     cla_worker_init(&self->worker, seat->loop, seat->app, config, seat->log);
+    cla_topics_join(&self->worker.topics, &server->relays[at]);
     if (total > 1)
         cla_call_env_share(&self->worker.env, &server->in_flight, at, total);
     server->worker_count++;
@@ -196,10 +276,12 @@ static void close_workers(struct cla_server *server)
         struct cla_server_worker *self = &server->workers[i];
 
         cla_mailbox_close(&self->outbox);
+        cla_relay_close(&server->relays[i]);
         uv_run(&self->worker.loop->uv, UV_RUN_NOWAIT); /* runs the last callbacks of streams */
         cla_worker_fini(&self->worker);
     }
     cla_mem_free(server->workers);
+    cla_mem_free(server->relays);
 }
 
 static int open_workers(struct cla_server *server, const struct cla_server_seat *seats,
@@ -208,8 +290,11 @@ static int open_workers(struct cla_server *server, const struct cla_server_seat 
     int rc = -CLA_ENOMEM;
 
     server->workers = cla_mem_zalloc(total * sizeof *server->workers);
-    if (server->workers == NULL)
+    server->relays = cla_mem_zalloc(total * sizeof *server->relays);
+    if (server->workers == NULL || server->relays == NULL) {
+        close_workers(server);
         return rc;
+    }
     for (unsigned i = 0; i < total; i++) {
         rc = open_worker(server, &seats[i], config, total);
         if (rc != 0) {
@@ -246,10 +331,19 @@ int cla_server_open(struct cla_server *server, const struct cla_server_seat *sea
                            error);
     if (rc != 0)
         goto close_workers;
+    rc = open_admin(server, config, error);
+    if (rc != 0)
+        goto close_entrance;
+    server->began_ns = cla_loop_now_ns(&server->loop);
     watch_signal(server, &server->on_term, SIGTERM);
     watch_signal(server, &server->on_int, SIGINT);
     watch_signal(server, &server->on_hup, SIGHUP);
     return 0;
+close_entrance:
+    cla_entrance_close(&server->entrance);
+    uv_run(&server->loop.uv, UV_RUN_NOWAIT); /* runs the last callbacks of the listeners */
+    cla_entrance_fini(&server->entrance);
+    cla_mem_free(server->addresses);
 close_workers:
     close_workers(server);
     cla_mailbox_close(&server->inbox);
@@ -301,6 +395,7 @@ int cla_server_run(struct cla_server *server)
 void cla_server_fini(struct cla_server *server)
 {
     cla_entrance_close(&server->entrance);
+    cla_admin_close(&server->admin);
     cla_mailbox_close(&server->inbox);
     uv_close((uv_handle_t *)&server->on_term, NULL);
     uv_close((uv_handle_t *)&server->on_int, NULL);
@@ -308,5 +403,6 @@ void cla_server_fini(struct cla_server *server)
     close_workers(server);
     uv_run(&server->loop.uv, UV_RUN_NOWAIT); /* runs the last callbacks of the listeners */
     cla_entrance_fini(&server->entrance);
+    cla_mem_free(server->addresses);
     cla_loop_fini(&server->loop);
 }

@@ -10,6 +10,7 @@
 #ifndef CLA_GATEWAY_SERVER_H
 #define CLA_GATEWAY_SERVER_H
 
+#include "gateway/admin.h"
 #include "gateway/entrance.h"
 #include "gateway/worker.h"
 
@@ -32,8 +33,12 @@ struct cla_server {
     struct cla_log *log;
     struct cla_entrance entrance;
     struct cla_mailbox inbox; /* from the workers */
+    struct cla_admin admin;   /* the operator's requests */
     uv_signal_t on_term, on_int, on_hup;
     struct cla_server_worker *workers; /* owned */
+    const char **addresses;            /* that it listens on; owned, but for the texts */
+    uint64_t began_ns;
+    struct cla_relay *relays;          /* between them, one for each; owned */
     unsigned worker_count;
     unsigned running;         /* threads that have not ended */
     unsigned last;            /* worker that had the last connection */
@@ -50,10 +55,6 @@ struct cla_server {
 int cla_server_open(struct cla_server *server, const struct cla_server_seat *seats, unsigned count,
                     const struct cla_config *config, struct cla_log *log,
                     struct cla_config_error *error);
-
-/* Has the call with that number cancelled (killed), waiting or computing; no-op if there is none.
- * While the server runs. */
-void cla_server_kill(struct cla_server *server, uint64_t call);
 
 /* Serves until a signal has ended it; 'abandoned' then tells how many calls were left behind.
  * If 'stuck' is set a worker computes what nothing can interrupt: the process is to be ended, for

@@ -53,6 +53,24 @@ static void on_pong(void *arg, struct cla_slice payload)
     (void)arg, (void)payload; /* that something came was noticed before */
 }
 
+static struct cla_exchange *text_of(struct cla_link *link)
+{
+    return CLA_CONTAINER(link, struct cla_exchange, of_socket);
+}
+
+/* 'first' is about to be abandoned. What is asked for of those behind it has come by their turn. */
+static void expect_next(const struct cla_socket *socket, struct cla_link *first)
+{
+    const struct cla_link *end = &socket->texts;
+    struct cla_link *second = first->next, *third = second->next;
+
+    if (second == end)
+        return;
+    cla_exchange_expect_call(text_of(second));
+    if (third != end)
+        cla_exchange_expect(text_of(third));
+}
+
 /* Marks every call of every text before any of them runs on. */
 static void abandon_texts(struct cla_socket *socket, enum cla_cancel_kind kind)
 {
@@ -60,9 +78,11 @@ static void abandon_texts(struct cla_socket *socket, enum cla_cancel_kind kind)
 
     cla_list_remove(&socket->judge);
     while ((link = cla_list_pop(&socket->postponed)) != NULL)
-        cla_exchange_abandon(CLA_CONTAINER(link, struct cla_exchange, of_socket), kind);
-    while ((link = cla_list_pop(&socket->texts)) != NULL)
-        cla_exchange_abandon(CLA_CONTAINER(link, struct cla_exchange, of_socket), kind);
+        cla_exchange_abandon(text_of(link), kind);
+    while (!cla_list_empty(&socket->texts)) {
+        expect_next(socket, socket->texts.next);
+        cla_exchange_abandon(text_of(cla_list_pop(&socket->texts)), kind);
+    }
 }
 
 static void note_end(struct cla_socket *socket, enum cla_cancel_kind kind, unsigned code,
@@ -87,6 +107,7 @@ static void end(struct cla_socket *socket, enum cla_cancel_kind kind, unsigned c
     socket->ending = false;
     socket->clean = clean;
     note_end(socket, kind, code, reason);
+    cla_topics_leave(&socket->worker->topics, &socket->subscriber);
     abandon_texts(socket, kind);
     cla_socket_drained(socket);
     if (clean)

@@ -17,6 +17,7 @@
 #include "gateway/call_index.h"
 #include "gateway/exchange.h"
 #include "gateway/socket_data.h"
+#include "gateway/subscriber.h"
 #include "gateway/writer.h"
 #include "ws/conn.h"
 
@@ -35,15 +36,16 @@ struct cla_socket {
     const struct cla_rpc_protocol *rpc;   /* of its calls */
     struct cla_exchange *upgrade;         /* the request, while ASKED */
     struct cla_ws_conn ws;
-    struct cla_link texts;          /* exchanges not yet answered */
-    struct cla_link postponed;      /* exchanges whose call's id is that of one not begun */
-    struct cla_link judge;          /* in worker->judge, or in none */
-    struct cla_writers writers;     /* who waits for room */
-    struct cla_call_index calls;    /* that have an id, not released */
-    struct cla_socket_inbox *inbox; /* messages for the handler; NULL: it makes calls */
-    struct cla_socket_data data;    /* what scripts keep here */
-    struct cla_buf head;            /* of the upgrade request, then path, peer and subprotocol */
-    struct cla_buf fields;          /* of the answer 101, while ASKED */
+    struct cla_link texts;            /* exchanges not yet answered */
+    struct cla_link postponed;        /* exchanges whose call's id is that of one not begun */
+    struct cla_link judge;            /* in worker->judge, or in none */
+    struct cla_writers writers;       /* who waits for room */
+    struct cla_subscriber subscriber; /* to topics */
+    struct cla_call_index calls;      /* that have an id, not released */
+    struct cla_socket_inbox *inbox;   /* messages for the handler; NULL: it makes calls */
+    struct cla_socket_data data;      /* what scripts keep here */
+    struct cla_buf head;              /* of the upgrade request, then path, peer and subprotocol */
+    struct cla_buf fields;            /* of the answer 101, while ASKED */
     struct cla_slice path, peer, protocol; /* in 'head' */
     struct cla_certificate *certificate;   /* the client's, verified; NULL: none */
     void *task;                            /* the app's: on_connect, or the handler */

@@ -33,10 +33,12 @@ void cla_socket_drained(struct cla_socket *socket)
 {
     socket->pinged_ns = cla_loop_now_ns(socket->worker->loop); /* none saw the ping before now */
     socket->forced_n = 0;
-    if (socket->state == CLA_SOCKET_OPEN)
+    if (socket->state == CLA_SOCKET_OPEN) {
         cla_writers_pass(&socket->writers);
-    else
+        cla_subscriber_drained(&socket->subscriber);
+    } else {
         cla_writers_release(&socket->writers);
+    }
 }
 
 int cla_socket_send(struct cla_socket *socket, enum cla_ws_kind kind, struct cla_slice message)

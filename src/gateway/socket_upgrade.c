@@ -144,6 +144,7 @@ static struct cla_socket *new_socket(struct cla_exchange *exchange,
     cla_list_init(&socket->postponed);
     cla_list_init(&socket->judge);
     cla_writers_init(&socket->writers, cla_socket_room_for);
+    cla_subscriber_init(&socket->subscriber);
     return socket;
 }
 
@@ -228,6 +229,8 @@ void cla_socket_admit(struct cla_socket *socket)
     (void)cla_socket_hold(socket); /* without memory for the answer the connection ends at once */
     cla_conn_switch(conn, socket, cla_buf_slice(&socket->fields));
     cla_buf_fini(&socket->fields);
+    if (socket->state == CLA_SOCKET_OPEN && socket->route == NULL)
+        cla_topics_enter(&socket->worker->topics, &socket->subscriber);
     if (socket->state == CLA_SOCKET_OPEN && socket->route != NULL &&
         app->ops->open(app, socket) != 0)
         cla_socket_close(socket, CLA_WS_TRY_LATER, CLA_LIT("memory is short (vm_memory)"),
@@ -243,6 +246,7 @@ void cla_socket_refuse(struct cla_socket *socket, int status, const char *why)
         return;
     conn = take_connection(socket);
     socket->state = CLA_SOCKET_OVER;
+    cla_topics_leave(&socket->worker->topics, &socket->subscriber);
     cla_conn_refuse_upgrade(conn, status, why, cla_slice(NULL, 0));
     cla_socket_release(socket);
 }
@@ -252,6 +256,7 @@ void cla_socket_forsaken(struct cla_socket *socket, enum cla_cancel_kind kind)
     struct cla_app *app = socket->worker->env.app;
 
     socket->state = CLA_SOCKET_OVER;
+    cla_topics_leave(&socket->worker->topics, &socket->subscriber);
     socket->upgrade = NULL;
     app->ops->stop(app, socket, kind, cla_slice(NULL, 0));
     cla_socket_release(socket);

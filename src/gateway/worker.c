@@ -14,6 +14,10 @@
 
 /* HTTP connections that go on between two looks at the clock. */
 #define ADVANCE_BATCH 4
+/* Calls of lost connections that are cancelled in a turn, about: as many as unwind in one. More
+ * would hold up other connections, and what a call needs would have left the processor's caches
+ * when it comes to unwind. */
+#define LOST_CALLS 64
 /* Buffers larger than this are not kept. */
 #define KEEP_BYTES 65536
 /* Exchanges, buffers and parsers that are kept when memory is given back after a burst … */
@@ -29,6 +33,39 @@ void cla_worker_advance_later(struct cla_worker *worker, struct cla_conn *conn)
 {
     if (cla_list_empty(&conn->advance))
         cla_list_push(&worker->advance, &conn->advance);
+}
+
+static int calls_of(const struct cla_conn *conn)
+{
+    return conn->socket != NULL ? (int)conn->socket->in_flight : 1;
+}
+
+static void close_lost(struct cla_worker *worker)
+{
+    struct cla_link *link;
+
+    while (worker->may_cancel > 0 && (link = cla_list_pop(&worker->lost)) != NULL) {
+        struct cla_conn *conn = CLA_CONTAINER(link, struct cla_conn, advance);
+
+        worker->may_cancel -= calls_of(conn);
+        cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
+    }
+}
+
+void cla_worker_conn_lost(struct cla_worker *worker, struct cla_conn *conn)
+{
+    cla_list_remove(&conn->advance);
+    cla_list_push(&worker->lost, &conn->advance);
+    close_lost(worker);
+}
+
+/* What one connection was above that is taken off the next turns. */
+static void lose_more(struct cla_worker *worker)
+{
+    worker->may_cancel += LOST_CALLS;
+    if (worker->may_cancel > LOST_CALLS)
+        worker->may_cancel = LOST_CALLS;
+    close_lost(worker);
 }
 
 void cla_worker_judge_later(struct cla_worker *worker, struct cla_socket *socket)
@@ -194,6 +231,7 @@ static bool turn(void *arg)
             break;
     }
     worker->read_began_ns = 0;
+    lose_more(worker);
     flush_all(worker);
     worker->wall_ns = 0;
     app->ops->tidy(app);
@@ -201,7 +239,7 @@ static bool turn(void *arg)
         cla_log_flush(worker->env.log, &worker->log_buf);
     maybe_finished(worker);
     more = app->ops->ready(app) || !cla_list_empty(&worker->advance) ||
-           !cla_list_empty(&worker->dirty);
+           !cla_list_empty(&worker->dirty) || !cla_list_empty(&worker->lost);
     return cla_trim_turn_ends(&worker->trim, load_of(worker), !more) || more;
 }
 
@@ -350,12 +388,17 @@ static struct cla_call *find_call(struct cla_worker *worker, uint64_t id)
     return NULL;
 }
 
-static void kill_call(struct cla_worker *worker, uint64_t id)
+bool cla_worker_kill(struct cla_worker *worker, uint64_t id, bool now)
 {
     struct cla_call *call = find_call(worker, id);
+    struct cla_app *app = worker->env.app;
 
-    if (call != NULL)
-        cla_call_cancel(call, CLA_CANCEL_KILLED, cla_slice(NULL, 0));
+    if (call == NULL || call->id == 0)
+        return false;
+    cla_call_cancel(call, CLA_CANCEL_KILLED, cla_slice(NULL, 0));
+    if (now)
+        app->ops->end_grace(app, call);
+    return true;
 }
 
 void cla_worker_on_message(void *arg, struct cla_message *message)
@@ -375,9 +418,11 @@ void cla_worker_on_message(void *arg, struct cla_message *message)
             cancel_all(worker);
         abandon(worker);
         break;
-    case CLA_MESSAGE_KILL:
-        kill_call(worker, message->call);
+    case CLA_MESSAGE_LOG_LEVEL:
+        worker->env.log->level = (enum cla_log_level)message->count;
         break;
+    case CLA_MESSAGE_SURVEY: /* the server's, which knows who asks */
+    case CLA_MESSAGE_SURVEYED:
     case CLA_MESSAGE_DRAINED:
         break; /* for the control thread */
     }
@@ -396,6 +441,7 @@ static void read_limits(struct cla_worker *worker, const struct cla_config *conf
     worker->json_depth = (unsigned)config->json_depth;
     worker->batch_items = (unsigned)config->batch_items;
     worker->calls_per_connection = (unsigned)config->calls_per_connection;
+    worker->subscriptions_per_connection = (unsigned)config->subscriptions_per_connection;
     worker->reset_interval_ns = CLA_NS_PER_S / config->resets_per_second;
     worker->ws = (struct cla_ws_settings){
         .message_bytes = config->message_bytes,
@@ -420,13 +466,16 @@ static void read_limits(struct cla_worker *worker, const struct cla_config *conf
 void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cla_app *app,
                      const struct cla_config *config, struct cla_log *log)
 {
-    *worker = (struct cla_worker){.loop = loop};
+    *worker = (struct cla_worker){.loop = loop, .may_cancel = LOST_CALLS};
     cla_list_init(&worker->conns);
     cla_list_init(&worker->exchanges);
     cla_list_init(&worker->exchange_pool);
     cla_list_init(&worker->advance);
+    cla_list_init(&worker->lost);
     cla_list_init(&worker->dirty);
     cla_list_init(&worker->judge);
+    cla_topics_init(&worker->topics);
+    app->topics = &worker->topics;
     cla_timer_init(&worker->drain_timer, on_drain_timer);
     cla_trim_init(&worker->trim, loop, trim_slice);
     cla_call_env_init(&worker->env, app, loop, log, &worker->log_buf, config);
@@ -448,6 +497,8 @@ void cla_worker_fini(struct cla_worker *worker)
     cla_trim_fini(&worker->trim);
     (void)cla_exchange_pool_trim(worker, 0, worker->exchange_pooled);
     drop_pools(worker, 0, 0);
+    cla_topics_fini(&worker->topics);
+    worker->env.app->topics = NULL;
     worker->env.log->pending = NULL;
     cla_buf_fini(&worker->log_buf);
 }

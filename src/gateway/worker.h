@@ -7,6 +7,7 @@
 #include "gateway/config.h"
 #include "gateway/conn.h"
 #include "gateway/mailbox.h"
+#include "gateway/topics.h"
 #include "gateway/trim.h"
 #include "http/head.h"
 #include "ws/conn.h"
@@ -28,6 +29,9 @@ struct cla_worker {
     struct cla_link exchange_pool; /* idle */
     unsigned exchange_pooled;
     struct cla_link advance;              /* connections with pending bytes to go on with */
+    struct cla_topics topics;             /* what its clients are subscribed to */
+    struct cla_link lost;                 /* connections without a peer, whose calls still run */
+    int may_cancel;                       /* so many calls of lost connections in this turn */
     struct cla_link judge;                /* sockets with texts that are postponed */
     struct cla_link dirty;                /* connections with something to write */
     struct cla_buf log_buf;               /* log lines of this turn */
@@ -45,7 +49,8 @@ struct cla_worker {
     atomic_uint admitted; /* connections handed over and not yet gone; the control thread reads */
     unsigned json_depth, batch_items;
     unsigned calls_per_connection; /* of a WebSocket */
-    uint64_t reset_interval_ns;    /* between the resets of a WebSocket, on average of a second */
+    unsigned subscriptions_per_connection;
+    uint64_t reset_interval_ns; /* between the resets of a WebSocket, on average of a second */
     struct cla_ws_settings ws;
     uint64_t ping_interval_ns, pong_timeout_ns;
     uint64_t handshake_timeout_ns;
@@ -74,6 +79,10 @@ unsigned cla_worker_connections(struct cla_worker *worker);
 /* Puts a connection among those that go on this turn. */
 void cla_worker_advance_later(struct cla_worker *worker, struct cla_conn *conn);
 
+/* Closes a connection whose peer is gone while calls of it run: at once, or, when many are lost
+ * together, in one of the next turns. */
+void cla_worker_conn_lost(struct cla_worker *worker, struct cla_conn *conn);
+
 /* Puts a socket among those whose postponed texts are looked at this turn. */
 void cla_worker_judge_later(struct cla_worker *worker, struct cla_socket *socket);
 
@@ -97,6 +106,10 @@ void cla_worker_conn_gone(struct cla_worker *worker);
 
 /* The Date line, fresh to the second. Borrowed until the next call. */
 struct cla_slice cla_worker_date(struct cla_worker *worker);
+
+/* Cancels the call with that number (killed), with 'now' without the grace of clean-up. Returns
+ * false if there is none. Also while its code computes. */
+bool cla_worker_kill(struct cla_worker *worker, uint64_t id, bool now);
 
 /* A message from the control thread: a cla_mailbox_cb; 'arg' is the worker. */
 void cla_worker_on_message(void *arg, struct cla_message *message);

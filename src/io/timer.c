@@ -58,14 +58,10 @@ static struct cla_timer *meld_siblings(struct cla_timer *first)
     return root;
 }
 
-void cla_timer_stop(struct cla_timers *timers, struct cla_timer *timer)
+static void remove_from_heap(struct cla_timers *timers, struct cla_timer *timer)
 {
-    struct cla_timer *heap;
+    struct cla_timer *heap = meld_siblings(timer->child);
 
-    if (!cla_timer_active(timer))
-        return;
-    timer->order = 0;
-    heap = meld_siblings(timer->child);
     timer->child = NULL;
     if (timers->root == timer) {
         timers->root = heap;
@@ -81,24 +77,115 @@ void cla_timer_stop(struct cla_timers *timers, struct cla_timer *timer)
     timers->root = meld(timers->root, heap);
 }
 
+/* --- The lists. --- */
+
+static bool is_list(const struct cla_timer *timer)
+{
+    return timer->fire == NULL;
+}
+
+static bool is_empty(const struct cla_timer *list)
+{
+    return list->next == NULL || list->next == list;
+}
+
+/* The list that the timer is to be at the end of: that with the latest which is not due later, so
+ * that those of shorter durations stay free for others. NULL: there is none. */
+static struct cla_timer *list_for(struct cla_timers *timers, uint64_t due_ns)
+{
+    struct cla_timer *best = NULL;
+
+    for (unsigned i = 0; i < CLA_TIMERS_LISTS; i++) {
+        struct cla_timer *list = &timers->lists[i];
+
+        if (list->due_ns <= due_ns && (best == NULL || list->due_ns > best->due_ns))
+            best = list;
+    }
+    return best;
+}
+
+static void add_to_list(struct cla_timer *list, struct cla_timer *timer)
+{
+    if (list->next == NULL)
+        list->next = list->prev = list;
+    timer->child = timer;
+    timer->next = list;
+    timer->prev = list->prev;
+    list->prev->next = timer;
+    list->prev = timer;
+    list->due_ns = timer->due_ns;
+}
+
+static void remove_from_list(struct cla_timer *timer)
+{
+    struct cla_timer *next = timer->next, *prev = timer->prev;
+
+    next->prev = prev;
+    prev->next = next;
+    if (is_list(next))
+        next->due_ns = is_list(prev) ? 0 : prev->due_ns;
+    timer->child = timer->next = timer->prev = NULL;
+}
+
+/* The earliest of all, or NULL. */
+static struct cla_timer *earliest(const struct cla_timers *timers)
+{
+    struct cla_timer *first = timers->root;
+
+    for (unsigned i = 0; i < CLA_TIMERS_LISTS; i++) {
+        const struct cla_timer *list = &timers->lists[i];
+
+        if (!is_empty(list) && (first == NULL || earlier(list->next, first)))
+            first = list->next;
+    }
+    return first;
+}
+
+/* --- Timers. --- */
+
+void cla_timer_stop(struct cla_timers *timers, struct cla_timer *timer)
+{
+    if (!cla_timer_active(timer))
+        return;
+    timer->order = 0;
+    timers->active--;
+    if (timer->child == timer)
+        remove_from_list(timer);
+    else
+        remove_from_heap(timers, timer);
+}
+
 void cla_timer_start(struct cla_timers *timers, struct cla_timer *timer, uint64_t due_ns)
 {
+    struct cla_timer *list;
+
     cla_timer_stop(timers, timer);
     if (due_ns == CLA_NEVER)
         return;
     timer->due_ns = due_ns > timers->firing_ns ? due_ns : timers->firing_ns;
     timer->order = ++timers->started;
-    timers->root = meld(timers->root, timer);
+    timers->active++;
+    list = list_for(timers, timer->due_ns);
+    if (list != NULL)
+        add_to_list(list, timer);
+    else
+        timers->root = meld(timers->root, timer);
+}
+
+uint64_t cla_timers_next_ns(const struct cla_timers *timers)
+{
+    const struct cla_timer *first = earliest(timers);
+
+    return first != NULL ? first->due_ns : CLA_NEVER;
 }
 
 void cla_timers_fire(struct cla_timers *timers, uint64_t now_ns)
 {
     uint64_t until = timers->started;
+    struct cla_timer *timer;
 
     timers->firing_ns = now_ns; /* so that what a callback starts comes behind all that is due */
-    while (timers->root != NULL && timers->root->due_ns <= now_ns && timers->root->order <= until) {
-        struct cla_timer *timer = timers->root;
-
+    while ((timer = earliest(timers)) != NULL && timer->due_ns <= now_ns && timer->order <= until) {
         cla_timer_stop(timers, timer);
         timer->fire(timer);
     }

@@ -1,5 +1,6 @@
 #include "task/sched.h"
 
+#include "base/prefetch.h"
 #include "task/compat.h"
 #include "task/coro.h"
 #include "task/task.h"
@@ -13,6 +14,11 @@
 #define UNWIND_MAX 64
 /* Of them, between two looks at the clock: clean-up may compute. */
 #define UNWIND_BATCH 4
+/* Of a coroutine, and of the part in use of its first stack, which mostly lies behind it. */
+#define COROUTINE_BYTES 512
+/* Of the calls of a procedure that waits: they were made in turn, and mostly lie before the last.
+ */
+#define CALLS_BYTES 384
 
 void cla_sched_init(struct cla_sched *sched, lua_State *L, struct cla_loop *loop,
                     struct cla_log *log, const struct cla_sched_ops *ops)
@@ -29,14 +35,44 @@ void cla_sched_init(struct cla_sched *sched, lua_State *L, struct cla_loop *loop
     *(struct cla_sched **)lua_getextraspace(L) = sched;
 }
 
+static struct cla_task *task_at(struct cla_link *link)
+{
+    return CLA_CONTAINER(link, struct cla_task, link);
+}
+
+/* Asks for the memory of the tasks that are resumed next, for what has waited is in no cache. */
+static void expect_next(const struct cla_link *list)
+{
+    struct cla_link *first = list->next, *second = first->next;
+    lua_Debug ar;
+
+    if (first == list || !task_at(first)->entered)
+        return;
+    if (lua_getstack(task_at(first)->L, 0, &ar) != 0)
+        cla_prefetch((char *)ar.i_ci - CALLS_BYTES, CALLS_BYTES + CLA_CACHE_LINE);
+    if (second != list)
+        cla_prefetch((char *)task_at(second)->L - LUA_EXTRASPACE, COROUTINE_BYTES);
+}
+
+/* Takes the first task of a list; NULL: it is empty. */
+static struct cla_task *take(struct cla_link *list)
+{
+    struct cla_link *link = cla_list_pop(list);
+
+    if (link == NULL)
+        return NULL;
+    expect_next(list);
+    return task_at(link);
+}
+
 /* Resumes up to 'max' tasks of a list, or until a slice has ended; returns how many. */
 static unsigned run_some(struct cla_sched *sched, struct cla_link *list, unsigned max)
 {
     unsigned n = 0;
-    struct cla_link *link;
+    struct cla_task *task;
 
-    while (n < max && !sched->sliced && (link = cla_list_pop(list)) != NULL) {
-        cla_task_resume(CLA_CONTAINER(link, struct cla_task, link));
+    while (n < max && !sched->sliced && (task = take(list)) != NULL) {
+        cla_task_resume(task);
         n++;
     }
     return n;
@@ -45,14 +81,14 @@ static unsigned run_some(struct cla_sched *sched, struct cla_link *list, unsigne
 /* Only those that are there now: what they cancel wakes after the functions that it fires. */
 static void unwind(struct cla_sched *sched)
 {
-    struct cla_link *last = sched->unwinding.prev, *link = NULL;
+    struct cla_task *last = task_at(sched->unwinding.prev), *task = NULL;
     uint64_t until = cla_clock_monotonic_ns() + TURN_NS;
 
-    for (unsigned n = 1; n <= UNWIND_MAX && link != last && !sched->sliced; n++) {
-        link = cla_list_pop(&sched->unwinding);
-        if (link == NULL)
+    for (unsigned n = 1; n <= UNWIND_MAX && task != last && !sched->sliced; n++) {
+        task = take(&sched->unwinding);
+        if (task == NULL)
             return;
-        cla_task_resume(CLA_CONTAINER(link, struct cla_task, link));
+        cla_task_resume(task);
         if (n % UNWIND_BATCH == 0 && cla_clock_monotonic_ns() >= until)
             return;
     }

@@ -332,13 +332,16 @@ static void end_dependents(struct cla_scope *scope)
     }
 }
 
-/* Its timer served the grace, so nothing told of a deadline that passed meanwhile. */
+/* Its timer served the grace, so nothing told of a deadline that passed meanwhile. One that comes
+ * after the grace can have passed only if that is over. */
 static void count_late_deadline(const struct cla_scope *scope)
 {
     struct cla_sched *sched = scope->task->sched;
+    uint64_t deadline_ns = scope->token.own_ns;
 
-    if (scope->reason.kind != CLA_CANCEL_TIMEOUT && scope->token.own_ns != CLA_NEVER &&
-        cla_sched_now_ns(sched) >= scope->token.own_ns)
+    if (scope->reason.kind != CLA_CANCEL_TIMEOUT && deadline_ns != CLA_NEVER &&
+        (deadline_ns <= scope->grace_end_ns || scope->grace_over) &&
+        cla_sched_now_ns(sched) >= deadline_ns)
         sched->counters.late_cancels[CLA_CANCEL_TIMEOUT]++;
 }
 

@@ -37,4 +37,10 @@ bool cla_vm_trim(struct cla_vm *vm);
 /* Closes the state. No task may be live. NULL is fine. */
 void cla_vm_free(struct cla_vm *vm);
 
+/* Bytes that the VM has allocated. */
+static inline size_t cla_vm_memory(const struct cla_vm *vm)
+{
+    return vm->used;
+}
+
 #endif

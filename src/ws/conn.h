@@ -111,6 +111,11 @@ bool cla_ws_conn_writable(const struct cla_ws_conn *conn);
 int cla_ws_conn_send(struct cla_ws_conn *conn, struct cla_buf *buf, enum cla_ws_kind kind,
                      struct cla_slice message);
 
+/* Writes a server's message that lies ready as a whole frame, for many connections: as it is, but
+ * where it is worth compressing. 'message' is the frame's payload. */
+int cla_ws_conn_send_frame(struct cla_ws_conn *conn, struct cla_buf *buf, enum cla_ws_kind kind,
+                           struct cla_slice frame, struct cla_slice message);
+
 /* Begins a message that the caller appends to 'buf', so that it is not copied; then comes
  * cla_ws_conn_end() with '*mark', or buf->n is set back to '*mark'. Only one at a time in a buffer.
  */

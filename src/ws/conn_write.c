@@ -72,6 +72,11 @@ int cla_ws_conn_end(struct cla_ws_conn *conn, struct cla_buf *buf, size_t mark,
     return cla_ws_frame_end(buf, mark, first, next_key(conn, key));
 }
 
+static bool goes_as_it_is(const struct cla_ws_conn *conn, size_t n)
+{
+    return !conn->agreed.deflate || n < conn->settings->deflate.threshold_bytes;
+}
+
 int cla_ws_conn_send(struct cla_ws_conn *conn, struct cla_buf *buf, enum cla_ws_kind kind,
                      struct cla_slice message)
 {
@@ -81,7 +86,7 @@ int cla_ws_conn_send(struct cla_ws_conn *conn, struct cla_buf *buf, enum cla_ws_
 
     if (!cla_ws_conn_writable(conn))
         return -CLA_ECLOSED;
-    if (!conn->agreed.deflate || message.n < conn->settings->deflate.threshold_bytes)
+    if (goes_as_it_is(conn, message.n))
         return cla_ws_frame_add(buf, (unsigned char)(CLA_WS_FIN | kind), message,
                                 next_key(conn, key));
     rc = cla_ws_conn_begin(conn, buf, &mark);
@@ -91,6 +96,16 @@ int cla_ws_conn_send(struct cla_ws_conn *conn, struct cla_buf *buf, enum cla_ws_
         return cla_ws_conn_end(conn, buf, mark, kind);
     buf->n = mark;
     return rc;
+}
+
+int cla_ws_conn_send_frame(struct cla_ws_conn *conn, struct cla_buf *buf, enum cla_ws_kind kind,
+                           struct cla_slice frame, struct cla_slice message)
+{
+    CLA_PRE(!conn->client);
+    if (!cla_ws_conn_writable(conn))
+        return -CLA_ECLOSED;
+    return goes_as_it_is(conn, message.n) ? cla_buf_add(buf, frame)
+                                          : cla_ws_conn_send(conn, buf, kind, message);
 }
 
 static int send_control(struct cla_ws_conn *conn, struct cla_buf *buf, enum cla_ws_opcode opcode,

@@ -1,20 +1,20 @@
 // Every protocol by everything that can happen to a call: one script (apps/matrix.lua). docs/protocols.md shows the same
 // table, and is compared with what is tested here.
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { after, describe, test } from 'node:test';
 import { cancelaV1, connectRpc, frames, jsonRpcHttp, jsonRpcSocket, sse } from './lib/columns.mjs';
-import { binary, start, within } from './lib/gateway.mjs';
+import { cancela, start, within } from './lib/gateway.mjs';
 
 const COLUMNS = [jsonRpcHttp, jsonRpcSocket, frames, cancelaV1, connectRpc, sse];
 
-// The gateway that has calls killed by their ids on its input, if it is built.
-const killer = join(dirname(binary), 'tests', 'killer');
-const gateway = existsSync(killer)
-  ? await start('matrix.lua', [], { program: killer, stdio: ['pipe', 'pipe', 'pipe'] }) : await start('matrix.lua');
+const admin = join(mkdtempSync(join(tmpdir(), 'cancela-matrix-')), 'admin.sock');
+const gateway = await start('matrix.lua', ['--admin', admin]);
 after(() => gateway.stop());
+after(() => rmSync(dirname(admin), { recursive: true }));
 const hasty = await start('matrix.lua', ['--write-timeout', '200ms']);
 after(() => hasty.stop());
 
@@ -101,7 +101,9 @@ async function aborted(session, label, open) {
 }
 
 async function killed(session, label) {
-  const call = await ended(session, label, 'killed', (_, id) => gateway.child.stdin.write(`${id}\n`));
+  const call = await ended(session, label, 'killed', async (_, id) => {
+    assert.equal((await cancela('kill', id, '--admin', admin)).code, 0);
+  });
   assert.equal((await errorOf(call)).code, 'aborted');
 }
 
@@ -269,8 +271,7 @@ for (const [row, cells] of Object.entries(ROWS)) {
     cells.forEach(({ run }, i) => {
       const column = COLUMNS[i];
       if (!run) return;
-      const skip = run === killed && !existsSync(killer) && 'tests/killer is not built';
-      test(column.name, { skip }, async (t) => {
+      test(column.name, async (t) => {
         const open = () => column.open(t, gateway);
         await run(await open(), `${row} ${column.name}`, open, column, t);
       });

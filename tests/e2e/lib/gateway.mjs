@@ -14,11 +14,10 @@ const PATIENCE_MS = 10_000;
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
-// Spawns 'cancela ARGUMENTS', or another program with them, with so many files it may open; it dies with the test at the
-// latest.
-export function spawnBinary(args, { files, program = binary, ...options } = {}) {
-  const [command, ...rest] = files === undefined ? [program, ...args]
-    : ['sh', '-c', `ulimit -n ${files}; exec "$0" "$@"`, program, ...args];
+// Spawns 'cancela ARGUMENTS', with so many files it may open; it dies with the test at the latest.
+export function spawnBinary(args, { files, ...options } = {}) {
+  const [command, ...rest] = files === undefined ? [binary, ...args]
+    : ['sh', '-c', `ulimit -n ${files}; exec "$0" "$@"`, binary, ...args];
   const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
   running.add(child);
   child.once('exit', () => running.delete(child));

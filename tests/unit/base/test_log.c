@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
 struct fixture {
@@ -188,6 +190,34 @@ static void several_lines_leave_in_one_write(void **state)
     cla_buf_fini(&buf);
 }
 
+/* The digits of the milliseconds of the line at 'p'. */
+static int stamp_of(const char *p)
+{
+    return atoi(p + strlen("2026-01-31T12:00:00."));
+}
+
+static void lines_begun_at_a_known_time_share_their_stamp_for_a_millisecond(void **state)
+{
+    struct fixture *f = *state;
+    struct cla_buf buf = {0};
+    uint64_t from = cla_clock_wall_ns(), now = 1000;
+    int first;
+
+    cla_log_begin_at(&f->log, &buf, CLA_LOG_INFO, now);
+    first = stamp_of(buf.p);
+    assert_in_range((first + 1000 - (int)(from / CLA_NS_PER_MS % 1000)) % 1000, 0, 500);
+    assert_in_range(f->log.stamp_until_ns, now + 1, now + CLA_NS_PER_MS);
+    while (cla_clock_wall_ns() < from + 2 * CLA_NS_PER_MS)
+        continue;
+    buf.n = 0;
+    cla_log_begin_at(&f->log, &buf, CLA_LOG_INFO, f->log.stamp_until_ns - 1);
+    assert_int_equal(stamp_of(buf.p), first);
+    buf.n = 0;
+    cla_log_begin_at(&f->log, &buf, CLA_LOG_INFO, f->log.stamp_until_ns);
+    assert_int_not_equal(stamp_of(buf.p), first);
+    cla_buf_fini(&buf);
+}
+
 static void a_closed_log_loses_lines_and_nothing_else(void **state)
 {
     struct cla_log log = {.fd = -1, .level = CLA_LOG_INFO};
@@ -267,6 +297,7 @@ int main(void)
         cmocka_unit_test(plain_values_stand_as_they_are_and_others_are_quoted),
         cmocka_unit_test(values_are_cut_at_one_kib),
         WITH_PIPE(several_lines_leave_in_one_write),
+        WITH_PIPE(lines_begun_at_a_known_time_share_their_stamp_for_a_millisecond),
         cmocka_unit_test(lines_of_several_threads_do_not_mix),
         cmocka_unit_test(a_closed_log_loses_lines_and_nothing_else),
     };

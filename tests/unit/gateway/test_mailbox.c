@@ -16,13 +16,13 @@ static struct cla_loop loop;
 static struct cla_mailbox box;
 static unsigned received;
 static int last_fd;
-static uint64_t killed;
+static unsigned asked;
 
 static void on_message(void *arg, struct cla_message *message)
 {
     assert_ptr_equal(arg, &box);
-    if (message->kind == CLA_MESSAGE_KILL) {
-        killed = message->call;
+    if (message->kind == CLA_MESSAGE_SURVEY) {
+        asked = message->count;
         return;
     }
     assert_int_equal(message->count, received); /* in the order of posting */
@@ -33,7 +33,7 @@ static void on_message(void *arg, struct cla_message *message)
 static int open_box(void **state)
 {
     received = 0;
-    killed = 0;
+    asked = 0;
     assert_int_equal(cla_loop_init(&loop), 0);
     return cla_mailbox_open(&box, &loop, on_message, &box);
 }
@@ -94,17 +94,17 @@ static void descriptors_that_were_not_received_are_closed(void **state)
 
 static void one_kind_can_be_received_out_of_turn(void **state)
 {
-    const struct cla_message kill = {.kind = CLA_MESSAGE_KILL, .call = 7};
+    const struct cla_message survey = {.kind = CLA_MESSAGE_SURVEY, .count = 7};
 
     post_count(0, -1);
-    assert_int_equal(cla_mailbox_post(&box, &kill), 0);
+    assert_int_equal(cla_mailbox_post(&box, &survey), 0);
     post_count(1, -1);
-    cla_mailbox_receive(&box, CLA_MESSAGE_KILL);
-    assert_int_equal(killed, 7);
+    cla_mailbox_receive(&box, CLA_MESSAGE_SURVEY);
+    assert_int_equal(asked, 7);
     assert_int_equal(received, 0);
-    killed = 0;
-    cla_mailbox_receive(&box, CLA_MESSAGE_KILL);
-    assert_int_equal(killed, 0);
+    asked = 0;
+    cla_mailbox_receive(&box, CLA_MESSAGE_SURVEY);
+    assert_int_equal(asked, 0);
     post_count(2, -1);
     cla_loop_step(&loop, true);
     assert_int_equal(received, 3); /* in the order of posting */

@@ -172,6 +172,62 @@ static void many_texts_at_once_take_turns_with_those_of_others(void **state)
     client_close(&other);
 }
 
+enum { LOST = 3, EACH = 70 };
+
+/* Opens LOST connections with EACH calls. */
+static void open_to_lose(struct client *clients)
+{
+    socket_gate_open();
+    for (int i = 0; i < LOST; i++) {
+        socket_upgrade(&clients[i], &gate);
+        for (int n = 0; n < EACH; n++)
+            socket_send(&clients[i], SOCKET_CALL("hold", "null"));
+    }
+    gate_turns(&gate);
+    assert_int_equal(gate.app.held_n, LOST * EACH);
+}
+
+/* Ends them, and has the worker find that, but do no more of its turn. */
+static void lose(struct client *clients)
+{
+    for (int i = 0; i < LOST; i++) {
+        client_drain(&clients[i]);
+        close(clients[i].fd);
+        cla_buf_fini(&clients[i].in);
+    }
+    uv_run(&gate.loop.uv, UV_RUN_NOWAIT);
+}
+
+static void connections_lost_together_are_cancelled_one_after_the_other(void **state)
+{
+    struct client clients[LOST];
+
+    open_to_lose(clients);
+    lose(clients);
+    assert_int_equal(gate.app.cancels, EACH);
+    for (int n = 2; n <= LOST; n++) {
+        assert_true(cla_loop_step(&gate.loop, false)); /* there is more to do */
+        assert_int_equal(gate.app.cancels, n * EACH);
+    }
+    gate_turns(&gate);
+    assert_int_equal(gate.worker.conn_count, 1);
+    assert_int_equal(gate.worker.env.in_flight, 0);
+}
+
+static void what_is_lost_with_others_may_be_answered_and_closed_meanwhile(void **state)
+{
+    struct client clients[LOST];
+
+    open_to_lose(clients);
+    lose(clients);
+    for (int i = 0; i < EACH; i++)
+        gate_answer(&gate, 0);
+    gate_post(&gate, CLA_MESSAGE_STOP);
+    gate_turns(&gate);
+    assert_int_equal(gate.worker.conn_count, 0);
+    assert_int_equal(gate.worker.env.in_flight, 0);
+}
+
 static void what_a_burst_of_texts_left_is_given_back_when_it_is_quiet(void **state)
 {
     struct cla_buf texts = {0};
@@ -405,6 +461,8 @@ int main(void)
         TEST(message_bytes_admits_just_so_many),
         TEST(message_fragments_admits_just_so_many),
         TEST(many_texts_at_once_take_turns_with_those_of_others),
+        TEST(connections_lost_together_are_cancelled_one_after_the_other),
+        TEST(what_is_lost_with_others_may_be_answered_and_closed_meanwhile),
         TEST(what_a_burst_of_texts_left_is_given_back_when_it_is_quiet),
         TEST(the_peers_close_cancels_and_is_answered),
         TEST(calls_may_clean_up_longer_than_their_socket_lives),

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/worker_survey.h"
 #include "gateway_fixture.h"
 
 static struct gate gate;
@@ -295,21 +296,58 @@ static void no_call_is_left_behind_by_a_turn_that_takes_long(void **state)
     assert_int_equal(gate.app.queued_n, 0);
 }
 
+static struct cla_survey *ask(enum cla_survey_kind kind, uint64_t call)
+{
+    struct cla_survey *survey = cla_survey_new(kind, 1);
+
+    survey->call = call;
+    cla_worker_survey(&gate.worker, survey, 0);
+    return survey;
+}
+
+static bool kill_found(uint64_t call)
+{
+    struct cla_survey *survey = ask(CLA_SURVEY_KILL, call);
+    bool found = survey->answers[0].found;
+
+    cla_survey_release(survey);
+    return found;
+}
+
 static void kill_cancels_the_call_of_that_number_only(void **state)
 {
-    struct cla_message kill = {.kind = CLA_MESSAGE_KILL, .arrival.fd = -1};
-
     client_call(&client, "hold", 1);
     gate_turns(&gate);
-    kill.call = gate.worker.env.next_id + 1;
-    cla_worker_on_message(&gate.worker, &kill);
+    assert_false(kill_found(gate.worker.env.next_id + 1));
     assert_int_equal(gate.app.cancels, 0);
-    kill.call = gate.worker.env.next_id;
-    cla_worker_on_message(&gate.worker, &kill);
+    assert_true(kill_found(gate.worker.env.next_id));
     assert_int_equal(gate.app.cancels, 1);
     assert_int_equal(gate.app.kind, CLA_CANCEL_KILLED);
     gate_turns(&gate);
     assert_non_null(strstr(client_take(&client, true).body, "-32010"));
+    assert_false(kill_found(gate.worker.env.next_id));
+}
+
+static void a_survey_tells_of_each_call(void **state)
+{
+    struct cla_survey *survey;
+
+    client_call(&client, "hold", 1);
+    gate_pass(&gate, 70);
+    survey = ask(CLA_SURVEY_CALLS, 0);
+    assert_int_equal(survey->answers[0].connections, 1);
+    assert_int_equal(survey->answers[0].calls, 1);
+    assert_int_equal(cla_buf_push(&survey->answers[0].texts, '\0'), 0);
+    assert_string_equal(
+        survey->answers[0].texts.p,
+        "{\"id\":1,\"procedure\":\"hold\",\"protocol\":\"jsonrpc\",\"peer\":\"192.0.2.1:1234\","
+        "\"phase\":\"waiting\",\"where\":\"test:1\",\"age_ms\":70,\"cpu_ms\":3,\"generation\":1,"
+        "\"worker\":0,\"remaining_ms\":29930}");
+    cla_survey_release(survey);
+    gate_answer(&gate, 0);
+    survey = ask(CLA_SURVEY_CALLS, 0);
+    assert_int_equal(survey->answers[0].texts.n, 0);
+    cla_survey_release(survey);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_gate, close_gate)
@@ -334,6 +372,7 @@ int main(void)
         TEST_WITH(call_above_the_limit_is_unavailable),
         TEST_WITH(slot_is_free_when_the_work_is_gone_not_the_client),
         TEST(app_runs_once_a_turn_when_no_request_waits),
+        TEST(a_survey_tells_of_each_call),
         TEST(kill_cancels_the_call_of_that_number_only),
     };
 

@@ -17,7 +17,7 @@ static struct {
     size_t n;
 } fired;
 
-static struct cla_timers heap;
+static struct cla_timers heap; /* and lists */
 
 static void record(struct cla_timer *timer)
 {
@@ -63,7 +63,9 @@ static void timers_due_together_fire_in_start_order(void **state)
         cla_timer_start(&heap, &timers[i], 5);
     }
     cla_timer_start(&heap, &timers[2], 5); /* a restart counts as a start */
+    assert_int_equal(heap.active, CLA_ARRAY_LEN(timers));
     cla_timers_fire(&heap, 5);
+    assert_int_equal(heap.active, 0);
     assert_int_equal(fired.n, CLA_ARRAY_LEN(timers));
     assert_ptr_equal(fired.timers[8], &timers[2]);
     for (size_t i = 0; i < 8; i++)
@@ -157,25 +159,66 @@ static void timer_may_be_freed_by_its_callback(void **state)
     assert_int_equal(fired.n, 10);
 }
 
+/* A timer goes behind none that is due later, in whatever order those of some durations come. */
+static void lists_take_what_comes_in_order(void **state)
+{
+    struct cla_timer timers[3 * CLA_TIMERS_LISTS];
+
+    for (uint64_t i = 0; i < CLA_ARRAY_LEN(timers); i++) {
+        cla_timer_init(&timers[i], record);
+        cla_timer_start(&heap, &timers[i], i + 100 * (1 + i % CLA_TIMERS_LISTS));
+    }
+    assert_null(heap.root);
+    cla_timers_fire(&heap, 1000);
+    for (size_t i = 0; i < CLA_ARRAY_LEN(timers); i++)
+        assert_ptr_equal(fired.timers[i], &timers[i / 3 + i % 3 * CLA_TIMERS_LISTS]);
+}
+
+/* Else a timer that was due late, and stopped, would leave its list to nobody for as long. */
+static void a_list_is_there_for_earlier_ones_when_its_last_was_stopped(void **state)
+{
+    struct cla_timer late[CLA_TIMERS_LISTS], first, second;
+
+    cla_timer_init(&first, record);
+    cla_timer_init(&second, record);
+    cla_timer_start(&heap, &first, 5);
+    for (size_t i = 0; i < CLA_ARRAY_LEN(late); i++) {
+        cla_timer_init(&late[i], record);
+        cla_timer_start(&heap, &late[i], 100 - i);
+    }
+    cla_timer_stop(&heap, &late[0]);
+    cla_timer_start(&heap, &second, 6);
+    assert_null(heap.root);
+    cla_timers_fire(&heap, 6);
+    assert_int_equal(fired.n, 2);
+    assert_ptr_equal(fired.timers[1], &second);
+}
+
 /* A million timers whose heap has the worst shapes: a long list of children, and a long chain. */
 static void million_timers_do_not_recurse(void **state)
 {
     enum { MANY = 1000000 };
     static const int steps[] = {1, -1};
-    struct cla_timer *timers = calloc(MANY, sizeof *timers);
+    struct cla_timer *timers = calloc(MANY, sizeof *timers), late[CLA_TIMERS_LISTS];
 
     assert_non_null(timers);
     for (size_t s = 0; s < CLA_ARRAY_LEN(steps); s++) {
         reset(NULL);
+        for (size_t i = 0; i < CLA_ARRAY_LEN(late); i++) {
+            cla_timer_init(&late[i], record);
+            cla_timer_start(&heap, &late[i], 2 * MANY - i);
+        }
         for (size_t i = 0; i < MANY; i++) {
             cla_timer_init(&timers[i], record);
             cla_timer_start(&heap, &timers[i], steps[s] > 0 ? i : MANY - i);
         }
+        assert_non_null(heap.root); /* no list takes them */
         for (size_t i = 0; i < MANY; i += 2)
             cla_timer_stop(&heap, &timers[i]);
         cla_timers_fire(&heap, MANY);
         assert_int_equal(fired.n, MANY / 2);
         assert_null(heap.root);
+        assert_int_equal(heap.active, CLA_ARRAY_LEN(late));
     }
     free(timers);
 }
@@ -264,6 +307,8 @@ int main(void)
         cmocka_unit_test_setup(timer_started_in_a_callback_holds_up_no_other, reset),
         cmocka_unit_test_setup(timer_stopped_in_a_callback_does_not_fire, reset),
         cmocka_unit_test_setup(timer_may_be_freed_by_its_callback, reset),
+        cmocka_unit_test_setup(lists_take_what_comes_in_order, reset),
+        cmocka_unit_test_setup(a_list_is_there_for_earlier_ones_when_its_last_was_stopped, reset),
         cmocka_unit_test_setup(million_timers_do_not_recurse, reset),
         cmocka_unit_test_setup(heap_agrees_with_its_model, reset),
     };

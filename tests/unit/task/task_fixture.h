@@ -210,7 +210,7 @@ static inline void fixture_open(struct fixture *f, size_t cap)
 static inline void fixture_close(struct fixture *f)
 {
     assert_int_equal(f->sched->live, 0);
-    assert_null(f->loop.timers.root);
+    assert_int_equal(f->loop.timers.active, 0);
     assert_int_equal(lua_gettop(f->vm->L), 0);
     cla_vm_free(f->vm);
     cla_loop_fini(&f->loop);

@@ -1,0 +1,187 @@
+#include "gateway/exchange_plain.h"
+
+#include "base/error.h"
+#include "gateway/conn.h"
+#include "gateway/exchange_answer.h"
+#include "gateway/exchange_start.h"
+#include "rpc/connect.h"
+
+static int nothing(struct cla_buf *buf, struct cla_slice id)
+{
+    (void)buf, (void)id;
+    return 0;
+}
+
+const struct cla_rpc_protocol cla_exchange_plain_protocol = {
+    .name = "http",
+    .status_of_code = true,
+    .reply_begin = nothing,
+    .reply_end = nothing,
+    .error = cla_connect_error,
+};
+
+static struct cla_exchange *exchange_of(struct cla_call *call)
+{
+    return CLA_CONTAINER(call->request, struct cla_exchange, request);
+}
+
+/* --- An answer in pieces. --- */
+
+static void begin(struct cla_call *call)
+{
+    struct cla_exchange *x = exchange_of(call);
+    struct cla_plain *plain = &x->http->plain;
+
+    if (x->conn == NULL)
+        return;
+    plain->begun = true;
+    x->status = plain->status;
+    cla_conn_add_fields(&plain->fields, x);
+    cla_conn_stream_begin(x, plain->type.p, cla_buf_slice(&plain->fields));
+}
+
+static const char *part_refused(const struct cla_call *call, enum cla_call_part kind)
+{
+    (void)call, (void)kind;
+    return "a route sends its pieces by a function as the body";
+}
+
+static struct cla_writers *part_writers(const struct cla_call *call)
+{
+    struct cla_exchange *x = CLA_CONTAINER(call->request, struct cla_exchange, request);
+
+    return x->conn != NULL ? &x->http->stream.writers : NULL;
+}
+
+static int part(struct cla_call *call, enum cla_call_part kind, struct cla_slice value)
+{
+    struct cla_exchange *x = exchange_of(call);
+
+    (void)kind;
+    if (x->conn == NULL)
+        return -CLA_ECLOSED;
+    call->reply_bytes += value.n;
+    cla_conn_stream_piece(&x->http->stream, value, cla_slice(NULL, 0));
+    return 0;
+}
+
+/* The last piece is out, or there is to be none. */
+static void end(struct cla_exchange *x, bool whole)
+{
+    struct cla_conn_stream *stream = &x->http->stream;
+
+    x->conn = NULL;
+    x->busy = false;
+    x->reading = true; /* it is not put back if the connection closes for want of memory */
+    if (whole)
+        cla_conn_stream_end(stream);
+    else
+        cla_conn_stream_cut(stream);
+    x->reading = false;
+    cla_exchange_maybe_put(x);
+}
+
+void cla_exchange_plain_init(struct cla_exchange *x)
+{
+    struct cla_plain *plain = &x->http->plain;
+
+    plain->method = x->http->route.method;
+    plain->path = x->http->route.path;
+    plain->query = x->http->route.query;
+    plain->begin = begin;
+    cla_plain_reset(plain);
+    x->request.plain = plain;
+}
+
+/* --- The sink of its call. --- */
+
+static bool wait_room(struct cla_call *call, struct cla_writer *writer)
+{
+    (void)call, (void)writer;
+    return false; /* its answer is the first thing that is written */
+}
+
+static struct cla_buf *result_begin(struct cla_call *call)
+{
+    struct cla_exchange *x = exchange_of(call);
+
+    call->result_begun = true;
+    call->reply_mark = x->reply.n = 0;
+    return cla_exchange_let_go(x) ? NULL : &x->reply;
+}
+
+static int result_end(struct cla_call *call)
+{
+    call->reply_bytes += exchange_of(call)->reply.n;
+    return 0;
+}
+
+static void on_completed(struct cla_call *call)
+{
+    struct cla_exchange *x = exchange_of(call);
+
+    if (cla_exchange_let_go(x))
+        return;
+    if (x->http->plain.begun) {
+        end(x, true);
+        return;
+    }
+    x->status = x->http->plain.status;
+    cla_exchange_answer(x, cla_plain_type(&x->http->plain));
+}
+
+static void result_rollback(struct cla_call *call)
+{
+    exchange_of(call)->reply.n = 0;
+}
+
+static void on_error(struct cla_call *call, const struct cla_rpc_error *error)
+{
+    struct cla_exchange *x = exchange_of(call);
+
+    if (cla_exchange_let_go(x))
+        return;
+    if (x->http->plain.begun) {
+        end(x, false);
+        return;
+    }
+    cla_plain_reset(&x->http->plain);
+    cla_exchange_write_error(x, call->request_id, error);
+    call->reply_bytes = x->reply.n;
+    cla_exchange_answer_calls(x);
+}
+
+static void on_release(struct cla_call *call)
+{
+    struct cla_exchange *x = exchange_of(call);
+
+    cla_exchange_forget_call(x, call);
+    cla_exchange_maybe_put(x);
+}
+
+static const struct cla_call_sink sink = {
+    .wait_room = wait_room,
+    .result_begin = result_begin,
+    .result_end = result_end,
+    .result_rollback = result_rollback,
+    .completed = on_completed,
+    .error = on_error,
+    .release = on_release,
+    .part_refused = part_refused,
+    .part_writers = part_writers,
+    .part = part,
+};
+
+void cla_exchange_plain_run(struct cla_exchange *x)
+{
+    struct cla_call *call = cla_exchange_new_call(x, CLA_LIT("null"));
+    const struct cla_route *route = &x->http->route;
+
+    call->sink = &sink;
+    call->procedure = route->procedure;
+    call->name = call->procedure->name;
+    call->params = cla_buf_slice(&x->body);
+    x->unanswered = 1;
+    cla_call_set_deadline(call, route->has_timeout, route->timeout_ms);
+    cla_call_start(call);
+}

@@ -1,0 +1,74 @@
+/* The operator's requests, as JSON-RPC 2.0: one text a line, both ways.
+ *
+ *     status {}                    ps {}                      kill {"id":7,"now":false}
+ *     drain {}                     log-level {"level":"debug"}
+ *
+ * Any thread. Depends on: base, rpc/jsonrpc. Bytes in, requests out; what is known of calls in,
+ * bytes out. */
+#ifndef CLA_RPC_ADMIN_H
+#define CLA_RPC_ADMIN_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+
+enum cla_admin_method {
+    CLA_ADMIN_STATUS,
+    CLA_ADMIN_PS,
+    CLA_ADMIN_KILL,
+    CLA_ADMIN_DRAIN,
+    CLA_ADMIN_LOG_LEVEL,
+};
+
+struct cla_admin_request {
+    enum cla_admin_method method;
+    struct cla_slice id;    /* raw JSON; borrows from the text */
+    uint64_t call;          /* KILL */
+    bool now;               /* KILL: without grace */
+    struct cla_slice level; /* LOG_LEVEL; borrows from the text */
+};
+
+/* Reads one request. Returns 0; or -CLA_EINVAL with its whole answer, an error, in 'answer'; or
+ * -CLA_ENOMEM. */
+int cla_admin_read(struct cla_slice text, struct cla_admin_request *request,
+                   struct cla_buf *answer);
+
+/* What is told of a call. Slices need not be UTF-8. */
+struct cla_admin_call {
+    uint64_t id, generation;
+    unsigned worker;
+    struct cla_slice procedure, protocol, peer;
+    const char *phase; /* queued, waiting, ready, computing, cleaning up */
+    const char *where; /* "file:line", or "?" */
+    uint64_t age_ms, cpu_ms;
+    uint64_t remaining_ms; /* UINT64_MAX: no deadline */
+};
+
+/* Appends it as an object, behind a comma if the buffer is not empty. Returns 0 or -CLA_ENOMEM
+ * (nothing appended). */
+int cla_admin_write_call(struct cla_buf *buf, const struct cla_admin_call *call);
+
+/* What is told of a worker. */
+struct cla_admin_worker {
+    bool answers; /* false: it computes what nothing can interrupt; nothing else is known */
+    unsigned connections, calls;
+    uint64_t vm_bytes;
+};
+
+/* What is told of the gateway. */
+struct cla_admin_status {
+    const char *version;
+    int pid;
+    uint64_t uptime_ms, generation;
+    bool draining;
+    const char *log_level;
+    const char *const *addresses; /* that it listens on */
+    size_t address_count;
+    const struct cla_admin_worker *workers;
+    size_t worker_count;
+};
+
+/* Appends it as an object. Returns 0 or -CLA_ENOMEM (something may have been appended). */
+int cla_admin_write_status(struct cla_buf *buf, const struct cla_admin_status *status);
+
+#endif

@@ -56,23 +56,30 @@ static void add_types(struct cla_buf *fields, const struct cla_route *route)
                          route->procedure != NULL ? ", application/connect+json" : "");
 }
 
-/* The lines that are not in every response: Upgrade, with 426; Allow, with the answer to OPTIONS
- * and with 405 (RFC 9110 section 15.5.6), and those for pages of other sites. */
+/* Of our own statuses: Upgrade, with 426; Allow, with the answer to OPTIONS and with 405 (RFC 9110
+ * section 15.5.6); with 415 what is taken. */
+static void add_of_status(struct cla_buf *fields, const struct cla_route *route, int status)
+{
+    if (status == 426)
+        (void)cla_buf_add(fields, CLA_LIT(CLA_WS_UPGRADE_REQUIRED));
+    if (route->kind == CLA_ROUTE_OPTIONS || status == 405)
+        (void)cla_buf_printf(fields, "Allow: %s\r\n", route->allow);
+    if (status == 415)
+        add_types(fields, route);
+}
+
+/* The lines that are not in every response: those of its status, or the script's own, and those for
+ * pages of other sites. */
 static struct cla_slice more_fields(struct cla_worker *worker, const struct cla_exchange *exchange)
 {
     const struct cla_route *route = &exchange->http->route;
-    bool options = route->kind == CLA_ROUTE_OPTIONS;
     struct cla_buf *fields = &worker->scratch;
 
     fields->n = 0;
-    if (exchange->status == 426)
-        (void)cla_buf_add(fields, CLA_LIT(CLA_WS_UPGRADE_REQUIRED));
-    if (options || exchange->status == 405)
-        (void)cla_buf_printf(fields, "Allow: %s\r\n", route->allow);
-    if (exchange->status == 415)
-        add_types(fields, route);
     if (route->kind == CLA_ROUTE_HANDLER)
         (void)cla_buf_add(fields, cla_buf_slice(&exchange->http->plain.fields));
+    else
+        add_of_status(fields, route, exchange->status);
     cla_conn_add_fields(fields, exchange);
     return cla_buf_slice(fields);
 }

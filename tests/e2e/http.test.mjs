@@ -10,6 +10,16 @@ after(() => gateway.stop());
 
 const add = (id, a = id) => postText(gateway, request('add', { a, b: 0 }, id));
 
+test('an answer of the script has no fields of refusals that are not its own', async (t) => {
+  const own = await start('connect.lua');
+  t.after(() => own.stop());
+  for (const status of [405, 415, 426]) {
+    const { status: answered, headers } = await fetch(`${own.url}/status/${status}`);
+    assert.deepEqual([answered, ...['allow', 'accept-post', 'accept-encoding', 'upgrade'].map((name) => headers.get(name))],
+      [status, null, null, null, null]);
+  }
+});
+
 test('keep-alive: call after call on one connection', async (t) => {
   const raw = await open(t, gateway);
   for (const id of [1, 2, 3]) {

@@ -30,6 +30,11 @@ local function count(params, call)
 end
 
 return cancela.app {
+    routes = {
+        ["GET /status/:status"] = function(request)
+            return { status = math.tointeger(request.params.status), body = "the script's own" }
+        end,
+    },
     procedures = {
         codes = function() return CODES end,
         -- Lines, progress and items by turns, then a result or an error.

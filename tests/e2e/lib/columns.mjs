@@ -32,7 +32,7 @@ class HttpCall {
         if (session.stalled) response.pause();
       });
     });
-    this.reply = within(done, () => `the answer to ${path}`);
+    this.reply = within(done, () => `the answer to ${path}; so far ${this.items.length} items`);
     this.reply.catch(() => {}); // whoever awaits it minds
     this.request.end(body);
   }
@@ -53,7 +53,10 @@ function http(name, { started, notified }) {
         start: (procedure, params, options = {}) => started(session, procedure, params, options),
         leave: () => session.calls.forEach(({ request }) => request.destroy()),
         stall() { this.stalled = true; },
-        go() { this.calls.forEach(({ response }) => response?.resume()); },
+        go() {
+        this.stalled = false;
+        this.calls.forEach(({ response }) => response?.resume());
+      },
       };
       if (notified) session.notify = (procedure, params) => notified(session, procedure, params);
       t.after(() => session.leave());

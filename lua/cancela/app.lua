@@ -57,7 +57,7 @@ local app = {}
 ---@field cancel? "abort"|"manual" abort, the default: awaits raise; manual: it decides from its token until grace ends
 ---@field params? cancela.Schema checked before `run`; its type is "object" if it names none, else "object" or "array"
 ---@field result? cancela.Schema for readers, not checked; {type = "array"}: an empty table is sent as []
----@field stream? boolean true: it sends items with call:send before its result; clients that cannot take any are refused
+---@field stream? boolean true: it sends items with call:send before its result; who cannot take any is refused
 ---@field payload? "json"|"text"|"bytes" json, the default: params are a table; text, bytes: they, and the result,
 --- are a string, which binary frames carry as it is and JSON as ["text"], bytes in base64
 

@@ -64,9 +64,11 @@ local app = require "cancela.app"
 ---@field identity any what `authorize` returned, unless that was true
 ---@field token cancela.Token
 ---@field client? cancela.Client the WebSocket it came by; nil for HTTP
----@field send fun(self: cancela.Call, item: any): true|nil, "closed"|nil sends an item of a procedure with stream = true; awaits room. Cancel safe: it was sent, or it raises and it was not
+---@field send fun(self: cancela.Call, item: any): true|nil, "closed"|nil sends an item of a
+--- procedure with stream = true. Awaits room. Cancel safe: it was sent, or it raises and it was not
 ---@field send_op fun(self: cancela.Call, item: any): cancela.Op as send, for select
----@field progress fun(self: cancela.Call, value: any): boolean tells how far it is; false: dropped, as the client shows none or has no room
+---@field progress fun(self: cancela.Call, value: any): boolean tells how far it is; false: dropped, as
+--- the client shows none or has no room
 ---@field abort fun(self: cancela.Call, reason?: string): boolean cancels the call; false if it was already
 
 ---@class cancela.Client A WebSocket connection. Read-only.

@@ -132,7 +132,7 @@ struct cla_app {
      * asks for, which may cancel calls. NULL: nothing asks. */
     void (*look_outside)(void *outside);
     void *outside;
-    uint64_t generation;  /* of the script */
+    uint64_t generation;       /* of the script */
     struct cla_topics *topics; /* of the worker that runs it; NULL: none does */
     unsigned jobs;        /* of its own, that belong to no call or socket: a drain waits for them */
     uint64_t late_resets; /* the gateway's count of cancels that came after the result */

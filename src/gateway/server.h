@@ -38,7 +38,7 @@ struct cla_server {
     struct cla_server_worker *workers; /* owned */
     const char **addresses;            /* that it listens on; owned, but for the texts */
     uint64_t began_ns;
-    struct cla_relay *relays;          /* between them, one for each; owned */
+    struct cla_relay *relays; /* between them, one for each; owned */
     unsigned worker_count;
     unsigned running;         /* threads that have not ended */
     unsigned last;            /* worker that had the last connection */

@@ -57,8 +57,8 @@ function App:call(name, params, options)
     error(("app:call: params must be a table or a string, not a %s"):format(type(params)), 2)
   end
   local text = is_string and params or params and cancela.json.encode(params) or ""
-  local ok, items, progress, value, code, message, number = self.core:call(name, text, options.timeout, options.cancel_after,
-    options.notification, is_string)
+  local ok, items, progress, value, code, message, number = self.core:call(name, text, options.timeout,
+    options.cancel_after, options.notification, is_string)
   if not ok then
     return nil, { code = code, number = number, message = message, data = value }, items, progress
   elseif items or progress then

@@ -24,6 +24,7 @@ struct cla_call_args {
     const char *file;       /* borrowed from argv; "-": stdin; NULL: none */
     const char *timeout;    /* as typed; NULL: none */
     uint64_t timeout_ns;    /* CLA_NEVER: none */
+    bool stream;            /* items and progress are asked for */
     bool verbose, help;
 };
 

@@ -279,12 +279,12 @@ static void on_end(struct cla_stream *stream, int rc)
 
     if (rc == -CLA_EPROTO)
         on_tls_failed(client);
-    else if (client->streams && !client->complete)
+    else if (rc == 0 && cla_http_parser_finish(client->parser) == 0 && client->complete)
+        judge(client);
+    else if (client->streams)
         settle(client, CLA_CLIENT_BROKEN, "the stream was cut off: the connection ended");
     else if (rc != 0)
         settle(client, CLA_CLIENT_BROKEN, "the connection broke before the server answered");
-    else if (cla_http_parser_finish(client->parser) == 0 && client->complete)
-        judge(client);
     else
         settle(client, CLA_CLIENT_BROKEN, "the server closed the connection before it answered");
 }

@@ -2,7 +2,6 @@
 
 #include "base/error.h"
 #include "rpc/connect.h"
-#include "json/scan.h"
 
 static void take_end(struct cla_client_events *events, struct cla_slice data)
 {
@@ -17,7 +16,7 @@ static void take_end(struct cla_client_events *events, struct cla_slice data)
 static void take_part(struct cla_client_events *events, enum cla_client_part kind,
                       struct cla_slice data)
 {
-    if (cla_json_check(data, CLA_JSON_DEPTH_MAX, NULL, NULL) == 0)
+    if (cla_connect_item_check(data) == 0)
         events->on_part(events->arg, kind, data);
     else
         events->why = "an event of the stream is not JSON";

@@ -31,6 +31,9 @@ int cla_connect_error(struct cla_buf *buf, struct cla_slice id, const struct cla
  * borrows the text. Returns 0, or -CLA_EPROTO if it is none. */
 int cla_connect_error_read(struct cla_slice text, struct cla_rpc_response *out);
 
+/* Checks that an item, or progress, is JSON. Returns 0, or -CLA_EPROTO. */
+int cla_connect_item_check(struct cla_slice text);
+
 /* Reads what stands behind the items of a stream: {} (the code is OK) or {"error":{…}}. As
  * cla_connect_error_read(). */
 int cla_connect_end_read(struct cla_slice text, struct cla_rpc_response *out);

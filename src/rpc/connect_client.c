@@ -40,6 +40,11 @@ int cla_connect_error_read(struct cla_slice text, struct cla_rpc_response *out)
     return 0;
 }
 
+int cla_connect_item_check(struct cla_slice text)
+{
+    return cla_json_check(text, CLA_JSON_DEPTH_MAX, NULL, NULL) == 0 ? 0 : -CLA_EPROTO;
+}
+
 int cla_connect_end_read(struct cla_slice text, struct cla_rpc_response *out)
 {
     struct cla_jsonrpc_member error = {.event = CLA_JSON_ERROR};

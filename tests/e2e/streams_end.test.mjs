@@ -236,7 +236,9 @@ describe('a reset (case 77)', () => {
   });
 
   test('a stream that is reset when it has its turn to write lets another have it', async (t) => {
-    const client = await dial(t, gateway, { protocol: V1 });
+    const one = await start('streams.lua'); // with time: this is not about idle streams
+    t.after(() => one.hangUp().stop());
+    const client = await dial(t, one, { protocol: V1 });
     const came = (id, kind) => within(new Promise((resolve) => {
       client.socket.on('message', function look() {
         const last = client.frames.at(-1);

@@ -58,6 +58,16 @@ static void restart_idle(const struct cla_call *call)
         set_deadline(call, cla_clock_add(now, idle + step));
 }
 
+void cla_call_stream_waits(const struct cla_call *call, bool waits)
+{
+    const struct cla_task *task = call->task;
+
+    if (waits)
+        set_deadline(call, CLA_NEVER);
+    else if (task->root.token.own_ns == CLA_NEVER)
+        restart_idle(call);
+}
+
 /* --- Sending. --- */
 
 static struct cla_writers *writers_of(const struct cla_op *op)

@@ -10,6 +10,7 @@
 
 #include "base/prefetch.h"
 #include "bind/call.h"
+#include "bind/call_stream.h"
 #include "bind/detach.h"
 #include "bind/error.h"
 #include "bind/json_codec.h"
@@ -378,8 +379,12 @@ static cla_wait_cancel_fn *hold(struct cla_task *task)
 {
     struct cla_call *call = task->owner;
 
+    bool waits;
+
     call->writer.on_room = on_room;
-    return cla_call_wait_room(call, &call->writer) ? cancel_hold : NULL;
+    waits = cla_call_wait_room(call, &call->writer);
+    cla_call_stream_waits(call, waits);
+    return waits ? cancel_hold : NULL;
 }
 
 static struct cla_slice identify(const struct cla_task *task, uint64_t *id)

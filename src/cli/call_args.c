@@ -243,6 +243,7 @@ static const struct flag flags[] = {
     {"--key", set_key, 0, "FILE"},
     {"--insecure", NULL, offsetof(struct cla_call_args, insecure), NULL},
     {"-k", NULL, offsetof(struct cla_call_args, insecure), NULL},
+    {"--stream", NULL, offsetof(struct cla_call_args, stream), NULL},
     {"--verbose", NULL, offsetof(struct cla_call_args, verbose), NULL},
     {"--help", NULL, offsetof(struct cla_call_args, help), NULL},
 };

@@ -26,6 +26,7 @@ struct cla_call_args {
     uint64_t count;         /* events to wait for; 0: no limit */
     const char *timeout;    /* as typed; NULL: none */
     uint64_t timeout_ns;    /* CLA_NEVER: none */
+    bool stream;            /* items and progress are asked for */
     bool verbose, help;
     bool listens; /* they are those of 'listen' */
 };

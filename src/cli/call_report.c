@@ -26,7 +26,8 @@ void cla_call_report_place(const struct cla_call_report *report)
 
 static int print_result(const struct cla_call_report *report, struct cla_slice result)
 {
-    if (result.n > 0) {
+    /* Of a stream null is no result. */
+    if (result.n > 0 && !(report->args->stream && cla_slice_eq(result, CLA_LIT("null")))) {
         cla_call_print_json(stdout, result);
         fputc('\n', stdout);
     }

@@ -34,6 +34,7 @@ struct session {
     struct cla_buf params;       /* of a call that stood in a line */
     bool calling;
     bool interrupted;                 /* the call under way was */
+    bool unwritten;                   /* … because its items could not be printed */
     bool over;                        /* no more calls */
     struct cla_client *client;        /* HTTP: the call under way; NULL: none */
     struct cla_socket_client *socket; /* WebSocket; NULL: none, or gone */
@@ -95,7 +96,8 @@ static void on_answer(void *arg, const struct cla_client_answer *answer)
 
     session->client = NULL;
     session->calling = false;
-    note(session, cla_call_report_answer(&report, answer));
+    if (!session->unwritten)
+        note(session, cla_call_report_answer(&report, answer));
     if (last || ferror(stdout)) {
         end(session);
         return;
@@ -104,6 +106,43 @@ static void on_answer(void *arg, const struct cla_client_answer *answer)
         uv_signal_start(&session->interrupt, session->interrupt.signal_cb, SIGINT);
     session->interrupted = false;
     next(session);
+}
+
+static void cancel_call(struct session *session)
+{
+    if (session->socket != NULL)
+        cla_socket_client_cancel(session->socket);
+    else
+        cla_client_cancel(session->client);
+}
+
+/* Nobody reads the items any more: there is no use in making them. */
+static void print_item(struct session *session, struct cla_slice value)
+{
+    if (session->unwritten)
+        return;
+    cla_call_print_json(stdout, value);
+    fputc('\n', stdout);
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return;
+    session->unwritten = true;
+    cla_call_args_fail("cannot write the items to stdout");
+    note(session, CLA_EXIT_FAILED);
+    cancel_call(session);
+}
+
+/* Progress is for people. */
+static void on_part(void *arg, enum cla_client_part kind, struct cla_slice value)
+{
+    struct session *session = arg;
+
+    if (kind == CLA_CLIENT_ITEM) {
+        print_item(session, value);
+    } else if (isatty(STDERR_FILENO)) {
+        fputs("progress: ", stderr);
+        cla_call_print_json(stderr, value);
+        fputc('\n', stderr);
+    }
 }
 
 static void on_notice(void *arg, struct cla_slice text, const struct cla_rpc_notice *notice)
@@ -305,10 +344,7 @@ static void on_interrupt(uv_signal_t *interrupt, int number)
     uv_signal_stop(interrupt);
     session->interrupted = true;
     session->interrupted_ns = cla_loop_now_ns(&session->loop);
-    if (session->socket != NULL)
-        cla_socket_client_cancel(session->socket);
-    else
-        cla_client_cancel(session->client);
+    cancel_call(session);
 }
 
 /* Opens what the calls are read from. Returns 0, or an exit code after a message. */
@@ -378,7 +414,8 @@ int cla_call_session_run(const struct cla_call_args *args, struct cla_tls_contex
                  .fields = cla_buf_slice(&args->fields),
                  .procedure = cla_slice_str(args->procedure != NULL ? args->procedure : ""),
                  .params = cla_buf_slice(&args->params),
-                 .timeout_ns = args->timeout_ns},
+                 .timeout_ns = args->timeout_ns,
+                 .on_part = args->stream ? on_part : NULL},
     };
 
     signal(SIGPIPE, SIG_IGN);

@@ -11,10 +11,14 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/utf8.h"
+#include "gateway/client_events.h"
 #include "http/head.h"
 #include "http/parser.h"
+#include "http/url.h"
 #include "io/dial.h"
 #include "io/stream.h"
+#include "rpc/connect.h"
 
 /* How long a connection, and then its TLS handshake, may take where the call has no time limit. */
 #define CONNECT_NS (10 * CLA_NS_PER_S)
@@ -39,6 +43,8 @@ struct cla_client {
     bool settled;  /* the answer is decided */
     bool complete; /* all of the answer has come */
     bool starved;  /* no memory for the body */
+    bool streams;  /* the answer is a stream of events, which are not kept */
+    struct cla_client_events events;
     char detail[320];
 };
 
@@ -49,6 +55,14 @@ static const struct cla_http_limits limits = {
     .body_bytes = CLA_CLIENT_BODY_BYTES_MAX,
 };
 
+/* A stream may be as long as it likes. */
+static const struct cla_http_limits stream_limits = {
+    .head_bytes = CLA_CLIENT_HEAD_BYTES_MAX,
+    .field_count = CLA_HTTP_FIELDS_MAX,
+    .target_bytes = CLA_CLIENT_HEAD_BYTES_MAX,
+    .body_bytes = INT64_MAX,
+};
+
 /* --- The end. --- */
 
 static void free_client(struct cla_client *client)
@@ -56,6 +70,7 @@ static void free_client(struct cla_client *client)
     cla_http_parser_free(client->parser);
     cla_buf_fini(&client->request);
     cla_buf_fini(&client->body);
+    cla_client_events_fini(&client->events);
     cla_mem_free(client);
 }
 
@@ -107,18 +122,31 @@ static void on_timer(struct cla_timer *timer)
 
 /* --- The answer. --- */
 
+static bool is_event_stream(struct cla_slice content_type)
+{
+    struct cla_slice type;
+
+    return cla_slice_next(&content_type, ';', &type) &&
+           cla_slice_eq_nocase(type, CLA_LIT("text/event-stream"));
+}
+
 static void on_head(void *arg, const struct cla_http_head *head)
 {
     struct cla_client *client = arg;
 
     client->answer.status = head->status;
+    client->streams =
+        client->call->on_part != NULL && head->status == 200 && is_event_stream(head->content_type);
 }
 
 static void on_body(void *arg, struct cla_slice bytes)
 {
     struct cla_client *client = arg;
 
-    if (cla_buf_add(&client->body, bytes) != 0)
+    if (client->streams)
+        cla_client_events_feed(&client->events, bytes);
+    else if (client->body.n + bytes.n > CLA_CLIENT_BODY_BYTES_MAX ||
+             cla_buf_add(&client->body, bytes) != 0)
         client->starved = true;
 }
 
@@ -130,6 +158,41 @@ static void on_message_end(void *arg)
 }
 
 static const struct cla_http_events http_events = {on_head, on_body, on_message_end, NULL};
+
+static void on_part(void *arg, enum cla_client_part kind, struct cla_slice value)
+{
+    const struct cla_client *client = arg;
+
+    if (!client->settled)
+        client->call->on_part(client->arg, kind, value);
+}
+
+/* Some of a stream has come, or all. */
+static void judge_events(struct cla_client *client)
+{
+    const struct cla_client_events *events = &client->events;
+
+    if (events->why != NULL) {
+        settle(client, CLA_CLIENT_BROKEN, events->why);
+    } else if (events->ended) {
+        client->answer.response = events->response;
+        settle(client, events->response.code == CLA_CODE_OK ? CLA_CLIENT_RESULT : CLA_CLIENT_ERROR,
+               "");
+    } else if (client->complete) {
+        settle(client, CLA_CLIENT_BROKEN, "the stream was cut off: its end is missing");
+    }
+}
+
+/* A stream was asked for, and the answer is none: it was refused before it began. */
+static void judge_refusal(struct cla_client *client)
+{
+    if (client->answer.status == 200)
+        settle(client, CLA_CLIENT_BROKEN, "the server's answer is not a stream of events");
+    else if (cla_connect_error_read(cla_buf_slice(&client->body), &client->answer.response) == 0)
+        settle(client, CLA_CLIENT_ERROR, "");
+    else
+        settle(client, CLA_CLIENT_STATUS, "");
+}
 
 /* True if it answers our request. An error about a request that the server could not read has no
  * id to go by. */
@@ -145,8 +208,12 @@ static void judge(struct cla_client *client)
     struct cla_rpc_response *response = &client->answer.response;
     int status = client->answer.status;
 
-    if (client->starved)
+    if (client->streams)
+        judge_events(client);
+    else if (client->starved)
         settle(client, CLA_CLIENT_BROKEN, "no memory for the server's answer");
+    else if (client->call->on_part != NULL)
+        judge_refusal(client);
     else if (status == 204)
         settle(client, CLA_CLIENT_RESULT, "");
     else if (cla_jsonrpc_response_read(cla_buf_slice(&client->body), response) == 0 &&
@@ -190,6 +257,8 @@ static void on_read(struct cla_stream *stream, struct cla_slice bytes)
         judge(client);
         break;
     case CLA_HTTP_MORE:
+        if (client->streams)
+            judge_events(client);
         break;
     }
 }
@@ -210,10 +279,12 @@ static void on_end(struct cla_stream *stream, int rc)
 
     if (rc == -CLA_EPROTO)
         on_tls_failed(client);
+    else if (rc == 0 && cla_http_parser_finish(client->parser) == 0 && client->complete)
+        judge(client);
+    else if (client->streams)
+        settle(client, CLA_CLIENT_BROKEN, "the stream was cut off: the connection ended");
     else if (rc != 0)
         settle(client, CLA_CLIENT_BROKEN, "the connection broke before the server answered");
-    else if (cla_http_parser_finish(client->parser) == 0 && client->complete)
-        judge(client);
     else
         settle(client, CLA_CLIENT_BROKEN, "the server closed the connection before it answered");
 }
@@ -241,7 +312,9 @@ static uint64_t left_ms(const struct cla_client *client)
 
 static int write_fields(const struct cla_client *client, struct cla_buf *fields)
 {
-    int rc = cla_buf_add(fields, CLA_LIT("Accept: application/json\r\nConnection: close\r\n"));
+    int rc =
+        cla_buf_printf(fields, "Accept: %s\r\nConnection: close\r\n",
+                       client->call->on_part != NULL ? "text/event-stream" : "application/json");
 
     if (rc == 0 && client->call->timeout_ns != CLA_NEVER)
         rc = cla_buf_printf(fields, "Connect-Timeout-Ms: %ju\r\n", (uintmax_t)left_ms(client));
@@ -250,24 +323,47 @@ static int write_fields(const struct cla_client *client, struct cla_buf *fields)
     return rc;
 }
 
+/* The path that the procedure has below the target's, before the query. */
+static int write_target(const struct cla_client *client, struct cla_buf *target)
+{
+    struct cla_slice rest = client->call->target, path;
+    int rc;
+
+    if (client->call->on_part == NULL)
+        return cla_buf_add(target, rest);
+    (void)cla_slice_next(&rest, '?', &path);
+    rc = cla_buf_add(target, path);
+    if (rc == 0 && (path.n == 0 || path.p[path.n - 1] != '/'))
+        rc = cla_buf_push(target, '/');
+    if (rc == 0)
+        rc = cla_http_percent_encode(target, client->call->procedure);
+    if (rc == 0 && path.n < client->call->target.n)
+        rc = cla_buf_add(
+            target, cla_slice(client->call->target.p + path.n, client->call->target.n - path.n));
+    return rc;
+}
+
 static int write_request(const struct cla_client *client, struct cla_buf *out)
 {
     struct cla_http_request request = {
         .method = "POST",
-        .target = client->call->target,
         .host = client->call->authority,
         .content_type = "application/json",
         .content_length = client->request.n,
     };
-    struct cla_buf fields = {0};
+    struct cla_buf fields = {0}, target = {0};
     int rc = write_fields(client, &fields);
 
+    if (rc == 0)
+        rc = write_target(client, &target);
     request.fields = cla_buf_slice(&fields);
+    request.target = cla_buf_slice(&target);
     if (rc == 0)
         rc = cla_http_write_request(out, &request);
     if (rc == 0)
         rc = cla_buf_add(out, cla_buf_slice(&client->request));
     cla_buf_fini(&fields);
+    cla_buf_fini(&target);
     return rc;
 }
 
@@ -336,6 +432,18 @@ static void on_dialed(void *arg, int rc, int fd, const char *error)
     }
 }
 
+/* The body of the request. */
+static int make_request(struct cla_client *client)
+{
+    const struct cla_client_call *call = client->call;
+
+    if (call->on_part == NULL)
+        return cla_jsonrpc_request(&client->request, ID, call->procedure, call->params);
+    if (!cla_utf8_valid(call->procedure))
+        return -CLA_EUTF8;
+    return cla_buf_add(&client->request, call->params);
+}
+
 int cla_client_start(struct cla_client **out, struct cla_loop *loop,
                      const struct cla_client_call *call, cla_client_cb *cb, void *arg)
 {
@@ -347,9 +455,11 @@ int cla_client_start(struct cla_client **out, struct cla_loop *loop,
     *client = (struct cla_client){.loop = loop, .call = call, .cb = cb, .arg = arg};
     client->deadline_ns = cla_clock_add(cla_loop_now_ns(loop), call->timeout_ns);
     cla_timer_init(&client->timer, on_timer);
-    rc = cla_http_parser_new_response(&client->parser, &limits, &http_events, client);
+    cla_client_events_init(&client->events, on_part, client);
+    rc = cla_http_parser_new_response(
+        &client->parser, call->on_part != NULL ? &stream_limits : &limits, &http_events, client);
     if (rc == 0)
-        rc = cla_jsonrpc_request(&client->request, ID, call->procedure, call->params);
+        rc = make_request(client);
     if (rc == 0)
         rc = cla_dial_start(&client->dial, loop, call->host, call->port,
                             is_limited(client) ? call->timeout_ns : CONNECT_NS, on_dialed, client);

@@ -1,5 +1,5 @@
 /* Calls one procedure of a gateway over HTTP/1.1 or HTTPS and JSON-RPC: connect, ask, answer,
- * close.
+ * close. A call that may stream is a POST to TARGET/PROCEDURE, answered as server-sent events.
  *
  * Loop thread only. Depends on: base, http, rpc, io. The process must ignore SIGPIPE. */
 #ifndef CLA_GATEWAY_CLIENT_H
@@ -13,6 +13,16 @@
 #define CLA_CLIENT_HEAD_BYTES_MAX (64u << 10)
 #define CLA_CLIENT_BODY_BYTES_MAX (64u << 20)
 
+/* What comes before the end of a call. */
+enum cla_client_part {
+    CLA_CLIENT_ITEM,
+    CLA_CLIENT_PROGRESS,
+};
+
+/* Tells a part, JSON text, borrowed; 'arg' is that of the other callbacks. Never called from inside
+ * a function of the client's, nor behind the answer; the call may be cancelled from inside. */
+typedef void cla_client_part_cb(void *arg, enum cla_client_part kind, struct cla_slice value);
+
 /* Everything is borrowed until the callback. */
 struct cla_client_call {
     struct cla_tls_context *tls; /* NULL: plain HTTP */
@@ -24,11 +34,12 @@ struct cla_client_call {
     struct cla_slice procedure;  /* its name */
     struct cla_slice params;     /* raw JSON of an object or array; empty if absent */
     uint64_t timeout_ns;         /* the server is told what is left of it; CLA_NEVER: none */
+    cla_client_part_cb *on_part; /* the call may stream; NULL: it is asked for its result alone */
 };
 
 /* How a call ended. */
 enum cla_client_end {
-    CLA_CLIENT_RESULT,      /* response.result; it is empty after a 204 */
+    CLA_CLIENT_RESULT,      /* response.result; it is empty after a 204, and behind events */
     CLA_CLIENT_ERROR,       /* the server answered with the error in 'response' */
     CLA_CLIENT_STATUS,      /* the server answered with another status than 200 and 'body' */
     CLA_CLIENT_UNREACHABLE, /* no connection, or no TLS on it */

@@ -63,8 +63,11 @@ static void answer_socket(struct cla_exchange *x)
 
 void cla_exchange_one_answered(struct cla_exchange *x)
 {
-    if (--x->unanswered > 0)
+    if (--x->unanswered > 0) {
+        if (x->socket != NULL)
+            cla_writers_pass(&x->socket->writers); /* it has written to the batch alone */
         return;
+    }
     if (x->conn != NULL)
         cla_exchange_answer_calls(x);
     else if (x->socket != NULL)

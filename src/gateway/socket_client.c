@@ -22,6 +22,10 @@
 /* How long the server's close frame is waited for. */
 #define CLOSE_NS CLA_NS_PER_S
 
+/* Of the tokens under which parts are asked for: a server may have others. */
+#define TOKEN_PREFIX "\"cancela-"
+#define TOKEN_BYTES 48
+
 struct cla_socket_client {
     struct cla_loop *loop;
     const struct cla_client_call *to; /* borrowed */
@@ -137,23 +141,34 @@ static void close_frame(struct cla_socket_client *client, unsigned code, const c
     flush(client, rc, &out);
 }
 
+/* The token of the present call's items or progress, a JSON string. */
+static struct cla_slice token_of(const struct cla_socket_client *client, enum cla_client_part kind,
+                                 char *text, size_t size)
+{
+    snprintf(text, size, TOKEN_PREFIX "%s-%ju\"", kind == CLA_CLIENT_ITEM ? "items" : "progress",
+             (uintmax_t)client->id);
+    return cla_slice_str(text);
+}
+
 /* Appends the frame of a call. What is left of its time is rounded up: 0 would have expired. */
 static int add_call(struct cla_socket_client *client, struct cla_buf *out,
                     struct cla_slice procedure, struct cla_slice params, uint64_t deadline_ns)
 {
     uint64_t now = cla_loop_now_ns(client->loop), ms = 1;
+    struct cla_rpc_options options = {.has_timeout = deadline_ns != CLA_NEVER};
+    char id[24], items[TOKEN_BYTES], progress[TOKEN_BYTES];
     struct cla_buf text = {0};
-    char id[24];
     int rc;
 
     snprintf(id, sizeof id, "%ju", (uintmax_t)client->id);
     if (deadline_ns > now)
         ms = (deadline_ns - now + CLA_NS_PER_MS - 1) / CLA_NS_PER_MS;
-    if (deadline_ns == CLA_NEVER)
-        rc = cla_jsonrpc_request(&text, cla_slice_str(id), procedure, params);
-    else
-        rc = cla_jsonrpc_request_within(&text, cla_slice_str(id), procedure, params,
-                                        ms < CLA_RPC_TIMEOUT_MS_MAX ? ms : CLA_RPC_TIMEOUT_MS_MAX);
+    options.timeout_ms = ms < CLA_RPC_TIMEOUT_MS_MAX ? ms : CLA_RPC_TIMEOUT_MS_MAX;
+    if (client->to->on_part != NULL) {
+        options.item_token = token_of(client, CLA_CLIENT_ITEM, items, sizeof items);
+        options.progress_token = token_of(client, CLA_CLIENT_PROGRESS, progress, sizeof progress);
+    }
+    rc = cla_jsonrpc_request_with(&text, cla_slice_str(id), procedure, params, &options);
     if (rc == 0)
         rc = cla_ws_conn_send(&client->ws, out, CLA_WS_KIND_TEXT, cla_buf_slice(&text));
     cla_buf_fini(&text);
@@ -237,6 +252,23 @@ static bool is_ours(const struct cla_socket_client *client, const struct cla_rpc
            (response->code != CLA_CODE_OK && cla_slice_eq(response->id, CLA_LIT("null")));
 }
 
+/* A part of the present call; one of another, that was given up, is dropped. False: it is no part.
+ */
+static bool take_part(struct cla_socket_client *client, const struct cla_rpc_notice *notice)
+{
+    struct cla_slice token, value;
+    char text[TOKEN_BYTES];
+
+    if (client->to->on_part == NULL || cla_jsonrpc_progress_read(notice, &token, &value) != 0 ||
+        !cla_slice_starts(token, CLA_LIT(TOKEN_PREFIX)))
+        return false;
+    for (int kind = CLA_CLIENT_ITEM; client->calling && kind <= CLA_CLIENT_PROGRESS; kind++) {
+        if (cla_slice_eq(token, token_of(client, kind, text, sizeof text)))
+            client->to->on_part(client->arg, kind, value);
+    }
+    return true;
+}
+
 static void on_message(void *arg, enum cla_ws_kind kind, struct cla_slice message)
 {
     struct cla_socket_client *client = arg;
@@ -255,7 +287,8 @@ static void on_message(void *arg, enum cla_ws_kind kind, struct cla_slice messag
         cla_timer_stop(&client->loop->timers, &client->timer);
         client->events->on_answer(client->arg, &answer);
     } else if (cla_jsonrpc_notice_read(message, &notice) == 0) {
-        client->events->on_notice(client->arg, message, &notice);
+        if (!take_part(client, &notice))
+            client->events->on_notice(client->arg, message, &notice);
     } else {
         client->events->on_notice(client->arg, message, NULL);
     }

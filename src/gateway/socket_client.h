@@ -26,8 +26,9 @@ struct cla_socket_client_events {
 struct cla_socket_client; /* Frees itself after on_closed. */
 
 /* Connects to the host, target and with the fields of 'to', within to->timeout_ns; the procedure is
- * not looked at. 'to' and 'events' are borrowed until on_closed. Returns 0, -CLA_ENOMEM, or
- * -CLA_EINVAL (the host can be no name): then nothing is called. */
+ * not looked at. With to->on_part all calls may stream. 'to' and 'events' are borrowed until
+ * on_closed. Returns 0, -CLA_ENOMEM, or -CLA_EINVAL (the host can be no name): then nothing is
+ * called. */
 int cla_socket_client_start(struct cla_socket_client **out, struct cla_loop *loop,
                             const struct cla_client_call *to,
                             const struct cla_socket_client_events *events, void *arg);

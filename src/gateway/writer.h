@@ -4,7 +4,9 @@
  *
  * Where bytes go out there is a queue of writers. One who may not write at once takes its place
  * there; when there is room the first is called, and must write, or pass its turn on. Who is called
- * and finds that something which could not wait has taken the room is the first again. */
+ * and finds that something which could not wait has taken the room is the first again. Until then
+ * nobody else may write, so that one who never has to wait does not keep others waiting for ever.
+ */
 #ifndef CLA_GATEWAY_WRITER_H
 #define CLA_GATEWAY_WRITER_H
 
@@ -22,20 +24,21 @@ struct cla_writers {
     struct cla_link waiting;
     /* True if there is room, or nobody to write for. */
     bool (*has_room)(const struct cla_writers *writers);
+    bool turn; /* somebody was called, and has not asked again yet */
 };
 
 /* Makes an empty queue. */
 void cla_writers_init(struct cla_writers *writers,
                       bool (*has_room)(const struct cla_writers *writers));
 
-/* True if one who has not waited may write now: there is room, and nobody waits. */
+/* True if one who has not waited may write now: there is room, and nobody waits or was called. */
 bool cla_writers_may_write(const struct cla_writers *writers);
 
 /* Asks for a turn to write. True: it has it, and must write or call cla_writers_pass(). False: it
  * waits, in order, until writer->on_room. */
 bool cla_writers_take_turn(struct cla_writers *writers, struct cla_writer *writer);
 
-/* Calls the next who waits, if there is room. */
+/* The turn of who was called is over: calls the next who waits, if there is room. */
 void cla_writers_pass(struct cla_writers *writers);
 
 /* Calls all who wait: there is nobody to write for any more. */

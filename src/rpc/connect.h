@@ -9,6 +9,7 @@
 #ifndef CLA_RPC_CONNECT_H
 #define CLA_RPC_CONNECT_H
 
+#include "rpc/jsonrpc.h"
 #include "rpc/protocol.h"
 
 /* How calls are answered; ids are not looked at. */
@@ -27,5 +28,18 @@ int cla_connect_params(struct cla_slice body, unsigned json_depth, struct cla_sl
 /* Appends the error body; 'id' and 'error->number' are not looked at.
  * Returns 0 or -CLA_ENOMEM (nothing appended). */
 int cla_connect_error(struct cla_buf *buf, struct cla_slice id, const struct cla_rpc_error *error);
+
+/* --- Client half. --- */
+
+/* Reads an error body: code, number, message and, from the first detail's "debug", data. 'out'
+ * borrows the text. Returns 0, or -CLA_EPROTO if it is none. */
+int cla_connect_error_read(struct cla_slice text, struct cla_rpc_response *out);
+
+/* Checks that an item, or progress, is JSON. Returns 0, or -CLA_EPROTO. */
+int cla_connect_item_check(struct cla_slice text);
+
+/* Reads what stands behind the items of a stream: {} (the code is OK) or {"error":{…}}. As
+ * cla_connect_error_read(). */
+int cla_connect_end_read(struct cla_slice text, struct cla_rpc_response *out);
 
 #endif

@@ -106,6 +106,10 @@ int cla_jsonrpc_request(struct cla_buf *buf, struct cla_slice id, struct cla_sli
 int cla_jsonrpc_request_within(struct cla_buf *buf, struct cla_slice id, struct cla_slice method,
                                struct cla_slice params, uint64_t timeout_ms);
 
+/* As cla_jsonrpc_request_within(), with all that can be asked for; tokens are raw JSON. */
+int cla_jsonrpc_request_with(struct cla_buf *buf, struct cla_slice id, struct cla_slice method,
+                             struct cla_slice params, const struct cla_rpc_options *options);
+
 struct cla_rpc_response {
     struct cla_slice id;      /* raw JSON */
     struct cla_slice result;  /* raw JSON; empty for an error */
@@ -128,5 +132,10 @@ struct cla_rpc_notice {
 
 /* Reads one notification; 'out' borrows the text. Returns 0, or -CLA_EPROTO if it is none. */
 int cla_jsonrpc_notice_read(struct cla_slice text, struct cla_rpc_notice *out);
+
+/* Reads a $/progress, which carries items and progress: both are raw JSON, and borrow the
+ * notification's text. Returns 0, or -CLA_EPROTO if it is none. */
+int cla_jsonrpc_progress_read(const struct cla_rpc_notice *notice, struct cla_slice *token,
+                              struct cla_slice *value);
 
 #endif

@@ -80,28 +80,50 @@ int cla_jsonrpc_request(struct cla_buf *buf, struct cla_slice id, struct cla_sli
 int cla_jsonrpc_request_within(struct cla_buf *buf, struct cla_slice id, struct cla_slice method,
                                struct cla_slice params, uint64_t timeout_ms)
 {
-    char meta[64];
+    const struct cla_rpc_options options = {.has_timeout = true, .timeout_ms = timeout_ms};
 
-    snprintf(meta, sizeof meta, "\"_meta\":{\"timeout_ms\":%ju}", (uintmax_t)timeout_ms);
-    return add_request(buf, id, method, params, cla_slice_str(meta));
+    return cla_jsonrpc_request_with(buf, id, method, params, &options);
 }
 
-/* A member to look for, and where to put it. */
-struct wanted {
-    struct cla_slice name;
-    struct cla_jsonrpc_member *member;
-};
+/* Appends the member _meta, if anything is asked for. */
+static int add_meta(struct cla_buf *buf, const struct cla_rpc_options *asked)
+{
+    const struct cla_slice item = asked->item_token, progress = asked->progress_token;
+    int rc = 0;
 
-static struct cla_jsonrpc_member *find(const struct wanted *wanted, struct cla_slice key)
+    if (asked->has_timeout)
+        rc = cla_buf_printf(buf, ",\"timeout_ms\":%ju", (uintmax_t)asked->timeout_ms);
+    if (rc == 0 && item.n > 0)
+        rc = cla_buf_printf(buf, ",\"itemToken\":%.*s", (int)item.n, item.p);
+    if (rc == 0 && progress.n > 0)
+        rc = cla_buf_printf(buf, ",\"progressToken\":%.*s", (int)progress.n, progress.p);
+    return rc;
+}
+
+int cla_jsonrpc_request_with(struct cla_buf *buf, struct cla_slice id, struct cla_slice method,
+                             struct cla_slice params, const struct cla_rpc_options *options)
+{
+    struct cla_buf asked = {0}, meta = {0};
+    int rc = add_meta(&asked, options);
+
+    if (rc == 0 && asked.n > 0)
+        rc = cla_buf_printf(&meta, "\"_meta\":{%.*s}", (int)asked.n - 1, asked.p + 1);
+    if (rc == 0)
+        rc = add_request(buf, id, method, params, cla_buf_slice(&meta));
+    cla_buf_fini(&asked);
+    cla_buf_fini(&meta);
+    return rc;
+}
+
+static struct cla_jsonrpc_member *find(const struct cla_jsonrpc_wanted *wanted,
+                                       struct cla_slice key)
 {
     while (wanted->member != NULL && !cla_slice_eq(wanted->name, key))
         wanted++;
     return wanted->member;
 }
 
-/* Reads 'text', which must be an object, for the members in 'wanted' (ends with a NULL member).
- * Returns 0, or -CLA_EPROTO. */
-static int read_object(struct cla_slice text, const struct wanted *wanted)
+int cla_jsonrpc_object_read(struct cla_slice text, const struct cla_jsonrpc_wanted *wanted)
 {
     char name[CLA_JSONRPC_NAME_MAX * 6];
     struct cla_jsonrpc_member other, *member;
@@ -135,9 +157,9 @@ static bool code_by_number(int number, enum cla_code *code)
 static bool code_by_data(struct cla_slice data, enum cla_code *code)
 {
     struct cla_jsonrpc_member name = {.event = CLA_JSON_ERROR};
-    const struct wanted wanted[] = {{CLA_LIT("code"), &name}, {{NULL, 0}, NULL}};
+    const struct cla_jsonrpc_wanted wanted[] = {{CLA_LIT("code"), &name}, {{NULL, 0}, NULL}};
 
-    return read_object(data, wanted) == 0 && name.event == CLA_JSON_STRING &&
+    return cla_jsonrpc_object_read(data, wanted) == 0 && name.event == CLA_JSON_STRING &&
            cla_code_by_name(cla_slice(name.text.p + 1, name.text.n - 2), code) &&
            *code != CLA_CODE_OK;
 }
@@ -170,12 +192,12 @@ static int read_int(const struct cla_jsonrpc_member *member, int *value)
 static int read_error(struct cla_slice text, struct cla_rpc_response *out)
 {
     struct cla_jsonrpc_member number = {.event = CLA_JSON_ERROR}, message = number, data = number;
-    const struct wanted wanted[] = {{CLA_LIT("code"), &number},
-                                    {CLA_LIT("message"), &message},
-                                    {CLA_LIT("data"), &data},
-                                    {{NULL, 0}, NULL}};
+    const struct cla_jsonrpc_wanted wanted[] = {{CLA_LIT("code"), &number},
+                                                {CLA_LIT("message"), &message},
+                                                {CLA_LIT("data"), &data},
+                                                {{NULL, 0}, NULL}};
 
-    if (read_object(text, wanted) != 0 || message.event != CLA_JSON_STRING ||
+    if (cla_jsonrpc_object_read(text, wanted) != 0 || message.event != CLA_JSON_STRING ||
         read_int(&number, &out->number) != 0)
         return -CLA_EPROTO;
     out->message = message.text;
@@ -193,15 +215,15 @@ int cla_jsonrpc_response_read(struct cla_slice text, struct cla_rpc_response *ou
 {
     struct cla_jsonrpc_member none = {.event = CLA_JSON_ERROR};
     struct cla_jsonrpc_member version = none, id = none, result = none, error = none;
-    const struct wanted wanted[] = {{CLA_LIT("jsonrpc"), &version},
-                                    {CLA_LIT("id"), &id},
-                                    {CLA_LIT("result"), &result},
-                                    {CLA_LIT("error"), &error},
-                                    {{NULL, 0}, NULL}};
+    const struct cla_jsonrpc_wanted wanted[] = {{CLA_LIT("jsonrpc"), &version},
+                                                {CLA_LIT("id"), &id},
+                                                {CLA_LIT("result"), &result},
+                                                {CLA_LIT("error"), &error},
+                                                {{NULL, 0}, NULL}};
 
     *out = (struct cla_rpc_response){.code = CLA_CODE_OK};
-    if (read_object(text, wanted) != 0 || !cla_jsonrpc_member_is(&version, CLA_LIT("2.0")) ||
-        !cla_jsonrpc_is_id(id.event))
+    if (cla_jsonrpc_object_read(text, wanted) != 0 ||
+        !cla_jsonrpc_member_is(&version, CLA_LIT("2.0")) || !cla_jsonrpc_is_id(id.event))
         return -CLA_EPROTO;
     out->id = id.text;
     if (is_null(&error)) {
@@ -215,15 +237,32 @@ int cla_jsonrpc_notice_read(struct cla_slice text, struct cla_rpc_notice *out)
 {
     struct cla_jsonrpc_member none = {.event = CLA_JSON_ERROR};
     struct cla_jsonrpc_member version = none, id = none, method = none, params = none;
-    const struct wanted wanted[] = {{CLA_LIT("jsonrpc"), &version},
-                                    {CLA_LIT("id"), &id},
-                                    {CLA_LIT("method"), &method},
-                                    {CLA_LIT("params"), &params},
-                                    {{NULL, 0}, NULL}};
+    const struct cla_jsonrpc_wanted wanted[] = {{CLA_LIT("jsonrpc"), &version},
+                                                {CLA_LIT("id"), &id},
+                                                {CLA_LIT("method"), &method},
+                                                {CLA_LIT("params"), &params},
+                                                {{NULL, 0}, NULL}};
 
-    if (read_object(text, wanted) != 0 || !cla_jsonrpc_member_is(&version, CLA_LIT("2.0")) ||
-        id.event != CLA_JSON_ERROR || method.event != CLA_JSON_STRING)
+    if (cla_jsonrpc_object_read(text, wanted) != 0 ||
+        !cla_jsonrpc_member_is(&version, CLA_LIT("2.0")) || id.event != CLA_JSON_ERROR ||
+        method.event != CLA_JSON_STRING)
         return -CLA_EPROTO;
     *out = (struct cla_rpc_notice){.method = method.text, .params = params.text};
+    return 0;
+}
+
+int cla_jsonrpc_progress_read(const struct cla_rpc_notice *notice, struct cla_slice *token,
+                              struct cla_slice *value)
+{
+    struct cla_jsonrpc_member none = {.event = CLA_JSON_ERROR}, key = none, news = none;
+    const struct cla_jsonrpc_wanted wanted[] = {
+        {CLA_LIT("token"), &key}, {CLA_LIT("value"), &news}, {{NULL, 0}, NULL}};
+
+    if (!cla_slice_eq(notice->method, CLA_LIT("\"$/progress\"")) ||
+        cla_jsonrpc_object_read(notice->params, wanted) != 0 || key.event == CLA_JSON_ERROR ||
+        news.event == CLA_JSON_ERROR)
+        return -CLA_EPROTO;
+    *token = key.text;
+    *value = news.text;
     return 0;
 }

@@ -1,4 +1,4 @@
-/* The members of a JSON-RPC object, one at a time. Private to rpc/jsonrpc_*.c.
+/* The members of a JSON-RPC object, one at a time. Private to rpc/.
  *
  * Any thread. Depends on: base, json. */
 #ifndef CLA_RPC_JSONRPC_MEMBER_H
@@ -59,6 +59,16 @@ static inline struct cla_slice cla_jsonrpc_key(const struct cla_json_scan *scan,
 {
     return scan->escaped ? cla_jsonrpc_decode(scan->string, name) : scan->string;
 }
+
+/* A member to look for, and where to put it. */
+struct cla_jsonrpc_wanted {
+    struct cla_slice name;
+    struct cla_jsonrpc_member *member;
+};
+
+/* Reads 'text', which must be an object, for the members in 'wanted' (ends with a NULL member).
+ * Returns 0, or -CLA_EPROTO. */
+int cla_jsonrpc_object_read(struct cla_slice text, const struct cla_jsonrpc_wanted *wanted);
 
 /* True for what may be an id: a string, a number or null. */
 static inline bool cla_jsonrpc_is_id(enum cla_json_event event)

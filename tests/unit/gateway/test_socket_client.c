@@ -139,6 +139,45 @@ static void what_the_server_sends_by_itself_is_told(void **state)
     assert_non_null(strstr(text_of(&f->said), "text no JSON-RPC\n"));
 }
 
+static void on_part(void *arg, enum cla_client_part kind, struct cla_slice value)
+{
+    struct fixture *f = arg;
+
+    say(&f->said, kind == CLA_CLIENT_ITEM ? "item " : "progress ", value);
+}
+
+#define PART(token, value)                                                        \
+    "{\"jsonrpc\":\"2.0\",\"method\":\"$/progress\",\"params\":{\"token\":" token \
+    ",\"value\":" value "}}"
+
+static void parts_of_the_present_call_are_told(void **state)
+{
+    static const struct {
+        const char *greeting, *said;
+    } cases[] = {
+        {PART("\"cancela-items-1\"", "[1]"), "item [1]\n"},
+        {PART("\"cancela-progress-1\"", "2"), "progress 2\n"},
+        {PART("\"cancela-items-2\"", "3"), ""},
+        {PART("1", "4"), "notice \"$/progress\"\n"},
+    };
+
+    for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++) {
+        struct fixture *f = *state;
+
+        f->to.on_part = on_part;
+        f->greeting = cases[i].greeting; /* behind the call, which is made when it is open */
+        f->answers[0] = RESULT("1", "42");
+        start(f);
+        cla_loop_run(&f->loop);
+        assert_int_equal(strncmp(text_of(&f->said), cases[i].said, strlen(cases[i].said)), 0);
+        assert_string_equal(f->said.p + strlen(cases[i].said), "result 42\ncancelled cancelled\n");
+        assert_non_null(strstr(text_of(&f->got), "\"_meta\":{\"itemToken\":\"cancela-items-1\","
+                                                 "\"progressToken\":\"cancela-progress-1\"}"));
+        tear_down(state);
+        set_up(state);
+    }
+}
+
 static void pings_are_answered_between_calls(void **state)
 {
     struct fixture *f = *state;
@@ -344,6 +383,7 @@ int main(void)
         TEST(what_is_left_of_the_time_is_said),
         TEST(a_name_that_is_not_utf8_is_refused_at_once),
         TEST(what_the_server_sends_by_itself_is_told),
+        TEST(parts_of_the_present_call_are_told),
         TEST(pings_are_answered_between_calls),
         TEST(a_cancel_is_a_message_and_its_answer_counts),
         TEST(a_silent_server_is_given_up_on_and_its_late_answer_ignored),

@@ -62,6 +62,36 @@ static void the_time_that_is_left_stands_where_the_server_looks(void **state)
     }
 }
 
+static void what_a_call_asks_for_is_read_back_by_the_server(void **state)
+{
+    static const struct {
+        struct cla_rpc_options options;
+        const char *params, *expected;
+    } cases[] = {
+        {{.has_timeout = false}, "[1]", "call id=1 m [1]\n"},
+        {{.item_token = CLA_LIT("\"i\"")}, "", "call id=1 m item=\"i\"\n"},
+        {{.item_token = CLA_LIT("7"), .progress_token = CLA_LIT("8")},
+         "[1]",
+         "call id=1 m [1] progress=8 item=7\n"},
+        {{.has_timeout = true, .timeout_ms = 5, .progress_token = CLA_LIT("8")},
+         "[]",
+         "call id=1 m [] timeout=5 progress=8\n"},
+    };
+
+    for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++) {
+        struct cla_buf buf = {0}, log;
+
+        assert_int_equal(cla_jsonrpc_request_with(&buf, CLA_LIT("1"), CLA_LIT("m"),
+                                                  cla_slice_str(cases[i].params),
+                                                  &cases[i].options),
+                         0);
+        log = recorder_read(cla_buf_slice(&buf), &limits);
+        assert_string_equal(log.p, cases[i].expected);
+        cla_buf_fini(&buf);
+        cla_buf_fini(&log);
+    }
+}
+
 static void a_method_that_is_not_utf8_appends_nothing(void **state)
 {
     struct cla_buf buf = {0};
@@ -234,11 +264,36 @@ static void what_is_no_notification_is_refused(void **state)
         assert_int_equal(cla_jsonrpc_notice_read(cla_slice_str(cases[i]), &notice), -CLA_EPROTO);
 }
 
+static int read_progress(const char *params, struct cla_slice *token, struct cla_slice *value)
+{
+    const struct cla_rpc_notice notice = {CLA_LIT("\"$/progress\""), cla_slice_str(params)};
+
+    return cla_jsonrpc_progress_read(&notice, token, value);
+}
+
+static void progress_gives_token_and_value(void **state)
+{
+    static const char *const cases[] = {"", "[]", "{}", "{\"token\":1}", "{\"value\":1}"};
+    const struct cla_rpc_notice other = {CLA_LIT("\"progress\""),
+                                         CLA_LIT("{\"token\":1,\"value\":2}")};
+    struct cla_slice token, value;
+
+    assert_int_equal(read_progress("{\"value\": [ null ], \"token\": \"a\"}", &token, &value), 0);
+    assert_slice(token, "\"a\"");
+    assert_slice(value, "[ null ]");
+    assert_int_equal(read_progress("{\"token\":1,\"value\":null}", &token, &value), 0);
+    assert_slice(value, "null");
+    for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++)
+        assert_int_equal(read_progress(cases[i], &token, &value), -CLA_EPROTO);
+    assert_int_equal(cla_jsonrpc_progress_read(&other, &token, &value), -CLA_EPROTO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_read_back_by_the_server),
         cmocka_unit_test(the_time_that_is_left_stands_where_the_server_looks),
+        cmocka_unit_test(what_a_call_asks_for_is_read_back_by_the_server),
         cmocka_unit_test(a_method_that_is_not_utf8_appends_nothing),
         cmocka_unit_test(a_success_gives_id_and_result),
         cmocka_unit_test(an_error_gives_number_message_and_data),
@@ -247,6 +302,7 @@ int main(void)
         cmocka_unit_test(what_is_no_response_is_refused),
         cmocka_unit_test(a_notification_gives_method_and_params),
         cmocka_unit_test(what_is_no_notification_is_refused),
+        cmocka_unit_test(progress_gives_token_and_value),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

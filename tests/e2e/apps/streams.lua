@@ -143,7 +143,8 @@ return cancela.app {
                 cancela.sleep(0.05)
                 local sent, why = call:send "late"
                 local _, op_sent, op_why = cancela.select { call:send_op "late" }
-                log.info(("%s late: %s %s, %s %s, %s"):format(params.label, sent, why, op_sent, op_why, call:progress(1)))
+                local told = call:progress(1)
+                log.info(("%s late: %s %s, %s %s, %s"):format(params.label, sent, why, op_sent, op_why, told))
             end, { timeout = 10 })
             call:send "in time"
             over:send(true)
@@ -197,7 +198,9 @@ return cancela.app {
                     for n = 1, 10000 do call:send { n = n, padding = padding } end
                 end)
                 g:spawn(function()
-                    while cancela.select { call:send_op "other", cancela.sleep_op(0.05) } == 1 do cancela.sleep(0.001) end
+                    while cancela.select { call:send_op "other", cancela.sleep_op(0.05) } == 1 do
+                        cancela.sleep(0.001)
+                    end
                     log.info("full " .. label)
                     cancela.sleep(60)
                 end)

@@ -40,7 +40,8 @@ static struct cla_task *task_at(struct cla_link *link)
     return CLA_CONTAINER(link, struct cla_task, link);
 }
 
-/* Asks for the memory of the tasks that are resumed next, for what has waited is in no cache. */
+/* Asks for the memory of the tasks that are resumed next, for what has waited is in no cache. Where
+ * a coroutine's calls lie is private to Lua: of that nothing is read. */
 static void expect_next(const struct cla_link *list)
 {
     struct cla_link *first = list->next, *second = first->next;

@@ -472,6 +472,8 @@ static void refuse(struct cla_exchange *x)
         answer_unary_error(x, route->code, route->status, route->why);
         return;
     }
+    if (route->closes)
+        x->http->keep_alive = false;
     cla_access_refused(&x->worker->env, x->request.peer, route->status, route->why);
     cla_exchange_answer_text(x, route->status, route->why);
 }

@@ -12,6 +12,13 @@ static void refuse(struct cla_route *route, int status, const char *why)
     route->why = why;
 }
 
+/* Who sends such a target means harm, or is not understood in what follows either. */
+static void refuse_malformed(struct cla_route *route, const char *why)
+{
+    refuse(route, 400, why);
+    route->closes = true;
+}
+
 static void refuse_unary(struct cla_route *route, int status, enum cla_code code, const char *why)
 {
     refuse(route, status, why);
@@ -341,7 +348,7 @@ static void find_plain(struct cla_route *route, const struct cla_http_head *head
     if (app->ops->find_route == NULL)
         refuse(route, 404, "nothing here: procedures are called at /rpc");
     else if (why != NULL)
-        refuse(route, 400, why);
+        refuse_malformed(route, why);
     else
         find_route(route, head, fields, app);
 }
@@ -401,7 +408,7 @@ void cla_route_find(struct cla_route *route, const struct cla_http_head *head,
     *route = (struct cla_route){0};
     allowed = check_origin(route, head->host, rules, &fields);
     if (cla_http_target_split(head->target, &target) != 0) {
-        refuse(route, 400, "malformed request target");
+        refuse_malformed(route, "malformed request target");
     } else if (loopback && !host_allowed(head->host, rules)) {
         refuse(route, 403, "Host is not a loopback name: list it in the setting 'hosts'");
     } else if (!allowed) {

@@ -34,6 +34,7 @@ struct cla_route {
     enum cla_route_format format;
     int status;         /* REFUSE */
     const char *why;    /* REFUSE: one line for people */
+    bool closes;        /* REFUSE: nothing more is read after that */
     bool unary_error;   /* REFUSE: answer with an error object of 'code' */
     enum cla_code code; /* REFUSE with unary_error */
     const char *allow;  /* the methods there are; NULL: nothing is there */

@@ -8,8 +8,10 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, test } from 'node:test';
 import { appPath, cancela, finish, spawnBinary, start } from './lib/gateway.mjs';
-import { until } from './lib/load.mjs';
+import { skip, until } from './lib/load.mjs';
 import { call } from './lib/rpc.mjs';
+
+// What 'skip' skips computes: ThreadSanitizer holds back the signals that end slices.
 
 async function folder(t) {
   const path = await mkdtemp(join(tmpdir(), 'cancela-admin-'));
@@ -49,7 +51,7 @@ const gone = (gateway) => until(async () => (await calls(gateway)).length === 0)
 const where = (line) => `admin.lua:${line}`;
 
 describe('cancela ps', () => {
-  test('tells what each call is at, also while one computes', async (t) => {
+  test('tells what each call is at, also while one computes', { skip }, async (t) => {
     const gateway = await serve(t);
     const answers = ['wait', 'spin'].map((name) => call(gateway, name).catch(() => {}));
     const waits = await found(gateway, 'wait', 'waiting');
@@ -69,7 +71,7 @@ describe('cancela ps', () => {
     await Promise.all(answers);
   });
 
-  test('answers while a call holds the VM', async (t) => {
+  test('answers while a call holds the VM', { skip }, async (t) => {
     const gateway = await serve(t, '--hold-limit', '0');
     const answer = call(gateway, 'hold').catch(() => {});
     const held = await found(gateway, 'hold', 'computing');
@@ -112,7 +114,7 @@ describe('cancela kill', () => {
     assert.ok(await gone(gateway));
   });
 
-  test('ends one that computes', async (t) => {
+  test('ends one that computes', { skip }, async (t) => {
     const gateway = await serve(t);
     const answer = call(gateway, 'spin');
     const { id } = await found(gateway, 'spin', 'computing');

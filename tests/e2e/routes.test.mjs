@@ -199,11 +199,14 @@ test('a slow reader of an endless body costs little memory', { skip }, async (t)
   await gateway.log(/procedure="GET \/flood" outcome=canceled reason=disconnect/);
 });
 
-test('paths with dots or broken escapes are refused', async (t) => {
-  const raw = await open(t, gateway);
+test('paths with dots or broken escapes are refused, and the connection closed', async (t) => {
   for (const path of ['/../secret.txt', '/a/..', '/%2e%2e/secret.txt', '/rest/%2E./x', '/%zz', '/a%00']) {
+    const raw = await open(t, gateway);
     raw.send(line('GET', path));
-    assert.equal((await raw.response()).status, 400, path);
+    const { status, headers } = await raw.response();
+    assert.equal(status, 400, path);
+    assert.equal(headers.get('connection'), 'close', path);
+    assert.equal(await raw.rest(), '', path);
   }
 });
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "bind/call.h"
+#include "bind/client_ops.h"
 #include "bind/run.h"
 #include "bind/script.h"
 #include "gateway/writer.h"
@@ -140,23 +141,10 @@ static void send_withdraw(struct cla_op *op)
     restart_idle(call);
 }
 
-static int push_sent(lua_State *L, int rc)
-{
-    if (rc == -CLA_ENOMEM)
-        return luaL_error(L, "out of memory");
-    if (rc == 0) {
-        lua_pushboolean(L, 1);
-        return 1;
-    }
-    lua_pushnil(L);
-    lua_pushliteral(L, "closed");
-    return 2;
-}
-
 static int send_push(lua_State *L, struct cla_op *op, int at)
 {
     (void)at;
-    return push_sent(L, (int)op->result);
+    return cla_client_ops_push_sent(L, (int)op->result);
 }
 
 static const struct cla_op_ops send_ops = {
@@ -218,11 +206,11 @@ static int l_send(lua_State *L)
 
     (void)cla_await_check(L);
     if (call == NULL)
-        return push_sent(L, -CLA_ECLOSED);
+        return cla_client_ops_push_sent(L, -CLA_ECLOSED);
     item = encode(L, call, "send");
     writers = cla_call_part_writers(call);
     if (writers == NULL || cla_writers_may_write(writers))
-        return push_sent(L, send_now(call, item));
+        return cla_client_ops_push_sent(L, send_now(call, item));
     push_send_op(L, item);
     return cla_op_await(L);
 }
@@ -235,11 +223,11 @@ int cla_call_stream_piece(lua_State *L)
 
     (void)cla_await_check(L);
     if (call == NULL)
-        return push_sent(L, -CLA_ECLOSED);
+        return cla_client_ops_push_sent(L, -CLA_ECLOSED);
     piece.p = lua_tolstring(L, 2, &piece.n);
     writers = cla_call_part_writers(call);
     if (writers == NULL || cla_writers_may_write(writers))
-        return push_sent(L, send_now(call, piece));
+        return cla_client_ops_push_sent(L, send_now(call, piece));
     push_send_op(L, piece);
     return cla_op_await(L);
 }

@@ -47,7 +47,7 @@ static void on_room(struct cla_writer *writer)
     cla_op_nudge(&CLA_CONTAINER(writer, struct send, writer)->op);
 }
 
-static int push_sent(lua_State *L, int rc)
+int cla_client_ops_push_sent(lua_State *L, int rc)
 {
     if (rc == -CLA_ENOMEM)
         return luaL_error(L, "out of memory");
@@ -103,7 +103,7 @@ static void send_withdraw(struct cla_op *op)
 static int send_push(lua_State *L, struct cla_op *op, int at)
 {
     (void)at;
-    return push_sent(L, (int)op->result);
+    return cla_client_ops_push_sent(L, (int)op->result);
 }
 
 static const struct cla_op_ops send_ops = {
@@ -137,7 +137,7 @@ static int send_message(lua_State *L, enum cla_ws_kind kind)
     (void)cla_await_check(L);
     if (cla_writers_may_write(&socket->writers)) {
         message.p = lua_tolstring(L, 2, &message.n);
-        return push_sent(L, cla_socket_send(socket, kind, message));
+        return cla_client_ops_push_sent(L, cla_socket_send(socket, kind, message));
     }
     push_send_op(L, kind);
     return cla_op_await(L);

@@ -15,6 +15,10 @@ extern const luaL_Reg cla_client_ops_methods[];
  * May raise; then it is still there. */
 int cla_client_ops_push_message(lua_State *L, struct cla_socket *socket);
 
+/* Pushes what became of sending: true, or nil and "closed" (-CLA_ECLOSED). Returns how many. Raises
+ * for -CLA_ENOMEM. */
+int cla_client_ops_push_sent(lua_State *L, int rc);
+
 /* True if a task waits for a message of the socket. */
 bool cla_client_ops_reading(const struct cla_socket *socket);
 

@@ -4,6 +4,7 @@
 #include "gateway/conn.h"
 #include "gateway/exchange_answer.h"
 #include "gateway/exchange_start.h"
+#include "gateway/exchange_stream.h"
 #include "rpc/connect.h"
 
 static int nothing(struct cla_buf *buf, struct cla_slice id)
@@ -65,22 +66,6 @@ static int part(struct cla_call *call, enum cla_call_part kind, struct cla_slice
     return 0;
 }
 
-/* The last piece is out, or there is to be none. */
-static void end(struct cla_exchange *x, bool whole)
-{
-    struct cla_conn_stream *stream = &x->http->stream;
-
-    x->conn = NULL;
-    x->busy = false;
-    x->reading = true; /* it is not put back if the connection closes for want of memory */
-    if (whole)
-        cla_conn_stream_end(stream);
-    else
-        cla_conn_stream_cut(stream);
-    x->reading = false;
-    cla_exchange_maybe_put(x);
-}
-
 void cla_exchange_plain_init(struct cla_exchange *x)
 {
     struct cla_plain *plain = &x->http->plain;
@@ -123,7 +108,7 @@ static void on_completed(struct cla_call *call)
     if (cla_exchange_let_go(x))
         return;
     if (x->http->plain.begun) {
-        end(x, true);
+        cla_exchange_stream_close(x, true);
         return;
     }
     x->status = x->http->plain.status;
@@ -142,7 +127,7 @@ static void on_error(struct cla_call *call, const struct cla_rpc_error *error)
     if (cla_exchange_let_go(x))
         return;
     if (x->http->plain.begun) {
-        end(x, false);
+        cla_exchange_stream_close(x, false);
         return;
     }
     cla_plain_reset(&x->http->plain);

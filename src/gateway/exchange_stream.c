@@ -50,24 +50,31 @@ static int add_end(const struct cla_exchange *x, struct cla_buf *last)
     return protocol->end(last);
 }
 
-void cla_exchange_stream_end(struct cla_exchange *x)
+void cla_exchange_stream_close(struct cla_exchange *x, bool whole)
 {
     struct cla_conn_stream *stream = &x->http->stream;
-    struct cla_buf last = {0};
-    bool whole = !x->lost && add_end(x, &last) == 0;
 
     x->conn = NULL;
     x->busy = false;
     x->reading = true; /* it is not put back if the connection closes for want of memory */
-    if (whole) {
-        cla_conn_stream_piece(stream, cla_buf_slice(&last), cla_slice(NULL, 0));
+    if (whole)
         cla_conn_stream_end(stream);
-    } else {
+    else
         cla_conn_stream_cut(stream);
-    }
     x->reading = false;
-    cla_buf_fini(&last);
     cla_exchange_maybe_put(x);
+}
+
+void cla_exchange_stream_end(struct cla_exchange *x)
+{
+    struct cla_buf last = {0};
+    bool whole = !x->lost && add_end(x, &last) == 0;
+
+    x->reading = true; /* as there */
+    if (whole)
+        cla_conn_stream_piece(&x->http->stream, cla_buf_slice(&last), cla_slice(NULL, 0));
+    cla_buf_fini(&last);
+    cla_exchange_stream_close(x, whole);
 }
 
 void cla_exchange_stream_refuse(struct cla_exchange *x, const struct cla_rpc_error *error)

@@ -16,6 +16,9 @@ bool cla_exchange_stream_begin(struct cla_exchange *x);
 /* Answers over HTTP in one piece: 'error', before there was a call. */
 void cla_exchange_stream_refuse(struct cla_exchange *x, const struct cla_rpc_error *error);
 
+/* Nothing more goes out: the answer in pieces is 'whole', or is cut off. */
+void cla_exchange_stream_close(struct cla_exchange *x, bool whole);
+
 /* Answers with the last: the call has ended, and its result or error is in the reply. */
 void cla_exchange_stream_end(struct cla_exchange *x);
 

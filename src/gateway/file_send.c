@@ -15,6 +15,7 @@
 #include "gateway/access.h"
 #include "gateway/conn.h"
 #include "gateway/exchange_answer.h"
+#include "gateway/exchange_stream.h"
 #include "gateway/worker.h"
 #include "http/conditional.h"
 #include "http/media_type.h"
@@ -139,18 +140,9 @@ static void answer_text(struct cla_file_send *file, int status, const char *text
 static void finish(struct cla_file_send *file, bool whole)
 {
     struct cla_exchange *x = take_exchange(file);
-    struct cla_conn_stream *stream = &x->http->stream;
 
     cla_access_file(&x->worker->env, &x->request, x->http->route.path, x->status, file->sent);
-    x->conn = NULL;
-    x->busy = false;
-    x->reading = true; /* it is not put back if the connection closes for want of memory */
-    if (whole)
-        cla_conn_stream_end(stream);
-    else
-        cla_conn_stream_cut(stream);
-    x->reading = false;
-    cla_exchange_maybe_put(x);
+    cla_exchange_stream_close(x, whole);
 }
 
 /* Reads on if there is room. */

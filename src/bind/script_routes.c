@@ -106,7 +106,7 @@ void cla_script_take_routes(struct cla_script *script, lua_State *L)
     count = (size_t)lua_rawlen(L, -1);
     room = count > 0 ? count : 1;
     script->routes = cla_mem_zalloc(room * sizeof *script->routes);
-    script->patterns = cla_mem_zalloc(room * sizeof *script->patterns);
+    script->patterns = cla_mem_zalloc(room * sizeof(void *));
     if (script->routes == NULL || script->patterns == NULL) {
         luaL_error(L, "out of memory for %d routes", (int)count);
         return;

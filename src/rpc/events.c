@@ -39,7 +39,7 @@ static int add_data(struct cla_events *events, struct cla_slice value)
 /* A whole line, without its end. A name alone is a field without a value; no name, a comment. */
 static int take_line(struct cla_events *events, struct cla_slice line)
 {
-    struct cla_slice name = line, value = cla_slice("", 0);
+    struct cla_slice name, value = cla_slice("", 0);
     const char *colon;
 
     if (!events->began && cla_slice_starts(line, BYTE_ORDER_MARK))

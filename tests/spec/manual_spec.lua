@@ -135,9 +135,11 @@ describe("a manual procedure", function()
 end)
 
 describe("code that computes", function()
+  local clock = os.clock -- a global of a spec is looked up by busted's own code, which would be named
+
   local function burn(seconds)
-    local began = os.clock()
-    while os.clock() - began < seconds do end
+    local began = clock()
+    while clock() - began < seconds do end
   end
 
   it("has as long as hold_limit, then it is cancelled", function()

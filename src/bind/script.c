@@ -267,6 +267,19 @@ static void take_document(struct cla_script *script, lua_State *L)
     lua_pop(L, 1);
 }
 
+void cla_script_take_each(struct cla_script *script, lua_State *L,
+                          void (*take)(struct cla_script *script, lua_State *L))
+{
+    lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_rawgeti(L, -1, i);
+        take(script, L);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
 void cla_script_take(struct cla_script *script, lua_State *L, int index)
 {
     lua_Integer count;
@@ -276,12 +289,7 @@ void cla_script_take(struct cla_script *script, lua_State *L, int index)
     lua_getfield(L, index, "list");
     count = (lua_Integer)lua_rawlen(L, -1);
     make_room(script, L, (size_t)count);
-    for (lua_Integer i = 1; i <= count; i++) {
-        lua_rawgeti(L, -1, i);
-        take_one(script, L);
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
+    cla_script_take_each(script, L, take_one);
     lua_pushvalue(L, index);
     take_function(L, "authorize", &script->authorize);
     take_function(L, "on_connect", &script->on_connect);

@@ -109,6 +109,11 @@ void cla_script_take_folder(struct cla_script *script, lua_State *L, int index, 
  * then the script has none. Raises if a name stands twice. */
 void cla_script_take(struct cla_script *script, lua_State *L, int index);
 
+/* Has 'take' take each element of the list on top of the stack, where it finds it, and pops the
+ * list. Raises what that raises. */
+void cla_script_take_each(struct cla_script *script, lua_State *L,
+                          void (*take)(struct cla_script *script, lua_State *L));
+
 /* The procedure of that dotted name, or NULL. */
 const struct cla_procedure *cla_script_find(const struct cla_script *script, struct cla_slice name);
 

@@ -124,10 +124,5 @@ void cla_script_take_sockets(struct cla_script *script, lua_State *L)
         luaL_error(L, "out of memory for %d sockets", (int)count);
         return;
     }
-    for (size_t i = 0; i < count; i++) {
-        lua_rawgeti(L, -1, (lua_Integer)i + 1);
-        take_one(script, L);
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
+    cla_script_take_each(script, L, take_one);
 }

@@ -9,12 +9,15 @@
 #include "task/interrupt.h"
 #include "task/watchdog.h"
 
-/* After the grace, and in a coroutine that is given up, so many at a time. */
+/* Between the look that finds a task computing and the raise; after the grace, and in a coroutine
+ * that is given up, so many at a time. */
 #define ENFORCED_INSTRUCTIONS 1000
 /* Processor time after which code is taken to compute. */
 #define COMPUTES_NS (4 * CLA_NS_PER_MS)
-/* Signals that find a hook set before one sets it again. */
+/* Signals that find a hook set before one sets it again; and where it counts instructions, which
+ * may be calls of long functions. */
 #define SET_AGAIN 8
+#define SET_ENFORCED 2
 
 static _Thread_local struct cla_sched *mine; /* what the thread runs, for the handler */
 
@@ -28,9 +31,7 @@ static void on_hook(lua_State *L, lua_Debug *ar);
  * runs. */
 static void set_hook(struct cla_preempt *p, lua_State *L)
 {
-    if (p->enforced == L && lua_gethookmask(L) != 0)
-        return; /* it will come by itself */
-    if (lua_gethookmask(L) == 0 || ++p->missed % SET_AGAIN == 0)
+    if (lua_gethookmask(L) == 0 || ++p->missed % (p->enforced == L ? SET_ENFORCED : SET_AGAIN) == 0)
         lua_sethook(L, on_hook, LUA_MASKCOUNT, 1);
 }
 
@@ -175,14 +176,19 @@ void cla_preempt_begin(struct cla_task *task)
     cla_preempt_beat(task->sched);
 }
 
-/* What runs in the coroutine next is another task's, or has awaited. */
-static void stop_enforcing(struct cla_task *task)
+/* What runs in 'L' next is another task's, or has awaited. */
+static void stop_enforcing(struct cla_preempt *p, lua_State *L)
 {
-    struct cla_preempt *p = &task->sched->preempt;
-
-    if (p->enforced == task->L)
-        lua_sethook(task->L, NULL, 0, 0);
+    if (p->enforced == L)
+        lua_sethook(L, NULL, 0, 0);
     p->enforced = NULL;
+}
+
+void cla_preempt_raised(struct cla_task *task)
+{
+    task->computed_ns = 0;
+    if (task->sched->preempt.enforced != NULL && !cla_scope_grace_over(task))
+        stop_enforcing(&task->sched->preempt, task->running);
 }
 
 void cla_preempt_end(struct cla_task *task)
@@ -191,14 +197,15 @@ void cla_preempt_end(struct cla_task *task)
 
     cla_preempt_beat(task->sched);
     if (p->enforced != NULL && task->state != CLA_TASK_SLICED)
-        stop_enforcing(task);
+        stop_enforcing(p, task->L);
     if (p->began_ns == 0)
         return;
     charge(task);
-    if (task->state != CLA_TASK_RUNNING) /* else its body has ended, and what came of it counts */
-        check_cpu(cla_task_top(task));
-    if (task->state != CLA_TASK_SLICED)
+    if (task->state != CLA_TASK_SLICED) {    /* else its next slice will see */
+        if (task->state != CLA_TASK_RUNNING) /* or its body has ended, and what came of it counts */
+            check_cpu(cla_task_top(task));
         task->computed_ns = 0;
+    }
     if (task->state != CLA_TASK_SLICED || task->preemptible)
         p->hold_ns = 0;
 }
@@ -217,14 +224,6 @@ static void note_where(const struct cla_task *task)
     p->seen_serial = task->serial;
 }
 
-/* A Cancel is raised only into what has computed for a while: what just runs when the signal comes,
- * on its way to an await, or after a pcall that has caught the Cancel, is left alone. So a signal
- * changes nothing but the time, however many come, and however long others have the processor. */
-static struct cla_scope *scope_to_raise(const struct cla_task *task, bool enforced)
-{
-    return enforced || task->computed_ns >= COMPUTES_NS ? cla_scope_to_raise(task) : NULL;
-}
-
 /* The next instructions of 'L' are its last, unless it ends or awaits with those. */
 static void enforce(struct cla_preempt *p, lua_State *L)
 {
@@ -232,12 +231,38 @@ static void enforce(struct cla_preempt *p, lua_State *L)
     lua_sethook(L, on_hook, LUA_MASKCOUNT, ENFORCED_INSTRUCTIONS);
 }
 
+/* A Cancel is raised only into what has computed for a while, and then goes on for some more time
+ * or instructions: what just runs when the signal comes, on its way to an await, or after a pcall
+ * that has caught the Cancel, is left alone, though the collector of garbage or the kernel took its
+ * time. So a signal changes nothing but the time, however many come, and however long others have
+ * the processor. 'seen' computing before, and that so many instructions ago ('counted')? False: it
+ * does not compute, or not in a scope that is cancelled. */
+static bool raise_if_it_computes(struct cla_task *task, lua_State *L, bool seen, bool counted)
+{
+    struct cla_sched *sched = task->sched;
+    bool computes = task->computed_ns >= COMPUTES_NS;
+    struct cla_scope *scope = computes || seen ? cla_scope_to_raise(task) : NULL;
+
+    if (scope == NULL)
+        return false;
+    if (computes)
+        task->computed_ns = 0;
+    if (counted || (seen && computes)) {
+        if (cla_scope_grace_over(task))
+            enforce(&sched->preempt, L);
+        sched->counters.cuts++;
+        cla_scope_raise(L, scope);
+    }
+    enforce(&sched->preempt, L);
+    return true;
+}
+
 static void on_hook(lua_State *L, lua_Debug *ar)
 {
     struct cla_sched *sched = cla_sched_of(L);
     struct cla_task *task = sched->current;
-    bool enforced = sched->preempt.enforced == L;
-    struct cla_scope *scope;
+    bool seen = sched->preempt.enforced == L;
+    bool counted = seen && lua_gethookcount(L) == ENFORCED_INSTRUCTIONS;
 
     (void)ar;
     lua_sethook(L, NULL, 0, 0);
@@ -246,15 +271,8 @@ static void on_hook(lua_State *L, lua_Debug *ar)
         return; /* it was set for a run that is over */
     note_where(task);
     cla_preempt_check(task);
-    scope = scope_to_raise(task, enforced);
-    if (scope != NULL) {
-        task->computed_ns = 0;
-        if (cla_scope_grace_over(task))
-            enforce(&sched->preempt, L);
-        if (sched->preempt.enforced == L && !enforced)
-            return; /* it may be the collector of garbage, or the kernel, that took the time */
-        cla_scope_raise(L, scope);
-    }
+    if (raise_if_it_computes(task, L, seen, counted))
+        return;
     if (!lua_isyieldable(L) || !cla_coro_may_await(task))
         return;
     sched->counters.slices++;

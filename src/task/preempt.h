@@ -12,9 +12,12 @@
  * other task of the VM runs in between (sched->held): what stands between two awaits is atomic.
  *
  * A signal that comes late or for nothing ends some slice early, and that is all. Where the task
- * cannot yield (below a comparator of table.sort, say) the hook only raises. Once the grace of a
- * Cancel is over, it stays, and raises 1000 instructions later, and every 1000 from then on, so
- * that each handler which is left gets somewhere, but none computes on. */
+ * cannot yield (below a comparator of table.sort, say) the hook only raises.
+ *
+ * A Cancel is raised 1000 instructions, or 4 ms, after a look that finds its task computing (4 ms
+ * of processor time), so that what only paused, before an await or an end near by, is left alone.
+ * Once the grace of the Cancel is over, the hook stays, and raises every 1000 instructions, so that
+ * each handler which is left gets somewhere, but none computes on. */
 #ifndef CLA_TASK_PREEMPT_H
 #define CLA_TASK_PREEMPT_H
 
@@ -40,6 +43,9 @@ void cla_preempt_check(struct cla_task *task);
 
 /* A run of the task begins. */
 void cla_preempt_begin(struct cla_task *task);
+
+/* A Cancel is about to be raised in the running task: what comes next has computed for no time. */
+void cla_preempt_raised(struct cla_task *task);
 
 /* It has yielded or ended. */
 void cla_preempt_end(struct cla_task *task);

@@ -44,6 +44,7 @@ struct cla_sched_ops {
     X(late_errors, "errors of subtasks whose group was ending already")            \
     X(ignored_cancels, "calls that returned a value after they were cancelled")    \
     X(slices, "slices of code that computes")                                      \
+    X(cuts, "Cancels raised into code that computed")                              \
     X(holds, "calls cancelled because they computed too long without an await")    \
     X(given_up, "tasks given up because clean-up outlived its grace")
 
@@ -86,7 +87,7 @@ struct cla_preempt {
     atomic_uint checks;                 /* looks at what a run does, at its slices' ends */
     volatile sig_atomic_t expired;      /* the slice of what runs is over */
     volatile unsigned missed;           /* signals that found a hook set, since the last look */
-    lua_State *volatile enforced;       /* the hook of this coroutine is one of instructions */
+    lua_State *volatile enforced;       /* the hook of this coroutine counts instructions */
     uint64_t began_ns;                  /* processor time when the slice began; 0: nobody looked */
     uint64_t hold_ns;                   /* used since the last await; 0: less than a slice */
     uint64_t hold_limit_ns, cpu_limit_ns; /* 0: none */

@@ -1,6 +1,7 @@
 /* What awaits raise, and what that makes of the scopes around. */
 #include <lauxlib.h>
 
+#include "task/preempt.h"
 #include "task/scope.h"
 #include "task/task.h"
 
@@ -56,8 +57,10 @@ void cla_scope_raise(lua_State *L, struct cla_scope *scope)
 {
     struct cla_task *task = cla_sched_of(L)->current;
 
-    if (task != NULL)
+    if (task != NULL) {
         begin_unwinding(task, scope);
+        cla_preempt_raised(task);
+    }
     scope->exposed = true;
     cla_scope_push(L, scope);
     lua_error(L);

@@ -18,7 +18,7 @@ local STEPS_MAX = 20000
 local SOON = 1e-6
 -- Code that has computed for less is not raised into.
 local COMPUTES = 0.004
-local ENFORCED_AFTER = 1000
+local ENFORCED_AFTER = 3000 -- 1000, and again after a pause of the machine
 
 --- How late anything may be: others may have computed meanwhile.
 function machine.late(p, since)
@@ -345,6 +345,9 @@ end
 local function raised_into(watch, e)
   local ctx = watch.ctx
   core.computed()
+  if watch.step >= COMPUTES then
+    ctx.p.cuts = ctx.p.cuts + 1
+  end
   if not cancela.is_cancel(e) then
     return blame(ctx, "what computes raised %s", tostring(e))
   end

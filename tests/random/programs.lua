@@ -161,6 +161,9 @@ local function check_reply(p, call, i, result, err)
   if not call.ended then
     return blame(ctx, "call %d is over, but its body goes on", i)
   end
+  if call.ended_cancelled and not call.reason then
+    return blame(ctx, "call %d was cancelled for no reason", i)
+  end
   if call.ended_cancelled and call.reason.at >= call.deadline and call.reason.kind ~= "timeout" then
     blame(ctx, "call %d was cancelled (%s) at its deadline", i, call.reason.kind)
   end
@@ -303,7 +306,8 @@ local app = testing.app {
   manual2 = cancela.procedure { cancel = "manual", run = bodies.p2 },
 }
 
---- Runs it. What is returned has `problems`, and `trace` if there was tracing.
+--- Runs it. What is returned has `problems`, and `trace` if there was tracing; `paused` if a Cancel was raised where no
+--- statement computed: the machine took its time from it, in the middle of what watches it.
 function programs.run(program, tracing)
   local p = new(program, tracing)
   current, p.app, p.bodies = p, app, {}
@@ -316,7 +320,8 @@ function programs.run(program, tracing)
       inject(p, c)
     end
   end
-  p.before = core.left()
+  p.before, p.cuts = core.left(), 0
+  local cuts = cancela.stats().cuts
   local before = p.before
   local held = core.inside(p.token)
   cancela.group(function(g)
@@ -339,6 +344,7 @@ function programs.run(program, tracing)
     p.gave_up = last > p.began + 100
   end
   p.given_up = core.left().given_up > before.given_up
+  p.paused = cancela.stats().cuts - cuts > p.cuts
   check_things(p)
   check_left(p, before, held)
   return p

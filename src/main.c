@@ -22,6 +22,7 @@ static const struct command commands[] = {
     {"status", cla_cli_status, "what a running gateway is and does"},
     {"ps", cla_cli_ps, "the calls in flight, and where each is"},
     {"kill", cla_cli_kill, "cancel one of them"},
+    {"reload", cla_cli_reload, "load the script again, without dropping a call"},
     {"drain", cla_cli_drain, "end a gateway when its calls have ended"},
     {"log-level", cla_cli_log_level, "set what a gateway logs"},
     {"listen", cla_cli_listen, "print the events that a gateway sends; Ctrl-C ends it"},

@@ -17,7 +17,8 @@
 static const char objects_key; /* registry key of the weak table {socket -> object} */
 
 struct object {
-    struct cla_socket *socket; /* held */
+    struct cla_link link;      /* in script->clients */
+    struct cla_socket *socket; /* held; NULL: let go of */
 };
 
 void cla_client_push(lua_State *L, struct cla_socket *socket)
@@ -30,6 +31,8 @@ void cla_client_push(lua_State *L, struct cla_socket *socket)
         lua_pop(L, 1);
         object = lua_newuserdatauv(L, sizeof *object, 0);
         object->socket = cla_socket_hold(socket);
+        cla_list_init(&object->link);
+        cla_list_push(&cla_script_of(L)->clients, &object->link);
         luaL_setmetatable(L, TYPE);
         lua_pushvalue(L, -1);
         lua_rawsetp(L, -3, socket);
@@ -41,15 +44,29 @@ struct cla_socket *cla_client_check(lua_State *L)
 {
     struct object *object = luaL_checkudata(L, 1, TYPE);
 
+    if (object->socket == NULL)
+        luaL_error(L, "the code that knew this client has ended: newer code has taken over");
     return object->socket;
+}
+
+static void let_go(struct object *object)
+{
+    cla_list_remove(&object->link);
+    if (object->socket != NULL)
+        cla_socket_release(object->socket);
+    object->socket = NULL;
 }
 
 static int l_gc(lua_State *L)
 {
-    struct object *object = luaL_checkudata(L, 1, TYPE);
-
-    cla_socket_release(object->socket);
+    let_go(luaL_checkudata(L, 1, TYPE));
     return 0;
+}
+
+void cla_client_let_go(struct cla_script *script)
+{
+    while (!cla_list_empty(&script->clients))
+        let_go(CLA_CONTAINER(script->clients.next, struct object, link));
 }
 
 /* --- Data. --- */

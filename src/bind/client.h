@@ -7,6 +7,7 @@
 
 #include <lua.h>
 
+#include "bind/script.h"
 #include "gateway/socket.h"
 
 /* Creates the metatable and the table of objects. May raise. */
@@ -15,7 +16,10 @@ void cla_client_setup(lua_State *L);
 /* Pushes the object of a socket, the same for as long as a script holds it. May raise. */
 void cla_client_push(lua_State *L, struct cla_socket *socket);
 
-/* The socket of the client object at index 1; raises if that is none. */
+/* The VM's objects let go of their sockets: the thread runs it no more. */
+void cla_client_let_go(struct cla_script *script);
+
+/* The socket of the client object at index 1; raises if that is none, or if it was let go of. */
 struct cla_socket *cla_client_check(lua_State *L);
 
 #endif

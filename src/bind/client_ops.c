@@ -325,7 +325,7 @@ static struct cla_socket *check_readable(lua_State *L)
 
     if (socket->inbox == NULL)
         luaL_error(L, "this client speaks %s: its messages are calls", language_of(socket));
-    if (!socket->route->streams)
+    if (!socket->streams)
         luaL_error(L, "this socket's messages go to on_message");
     return socket;
 }

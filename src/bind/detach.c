@@ -1,8 +1,8 @@
 /* Happy path: a task without a call around it, which the worker waits for as it does for calls.
  * Failure modes: its time is over, or its handle cancels it: it may clean up. Its error is logged,
  * for nobody may be there to see it.
- * On close: shutdown cancels it when the drain's time is over, and waits no longer than the grace.
- */
+ * On close: shutdown, or a reload, cancels it when the drain's time is over, and waits no longer
+ * than the grace. */
 #include "bind/detach.h"
 
 #include <lauxlib.h>
@@ -60,7 +60,10 @@ static int refuse(lua_State *L, const struct cla_script *script)
     char text[96];
 
     if (script->stopping)
-        return cla_error_raise(L, CLA_CODE_UNAVAILABLE, "the server is shutting down");
+        return cla_error_raise(L, CLA_CODE_UNAVAILABLE,
+                               script->app.stage == CLA_APP_CURRENT
+                                   ? "the server is shutting down"
+                                   : "newer code has taken over (reload_drain)");
     snprintf(text, sizeof text, "there are %u detached tasks already (max_detached)",
              script->detached);
     return cla_error_raise(L, CLA_CODE_RESOURCE_EXHAUSTED, text);
@@ -86,13 +89,13 @@ int cla_detach_start(lua_State *L)
     return 1;
 }
 
-void cla_detach_stop_all(struct cla_script *script)
+void cla_detach_stop_all(struct cla_script *script, enum cla_cancel_kind kind)
 {
     script->stopping = true;
     CLA_LIST_EACH (link, &script->vm->sched.tasks) {
         struct cla_task *task = CLA_CONTAINER(link, struct cla_task, all);
 
         if (cla_child_is(task, &events))
-            cla_scope_cancel(&task->root, CLA_CANCEL_SHUTDOWN, cla_slice(NULL, 0));
+            cla_scope_cancel(&task->root, kind, cla_slice(NULL, 0));
     }
 }

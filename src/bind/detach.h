@@ -9,7 +9,8 @@
 /* detach(fn, {timeout =}) -> handle. A lua_CFunction. */
 int cla_detach_start(lua_State *L);
 
-/* Cancels all detached tasks: the server is shutting down. None begins after this. */
-void cla_detach_stop_all(struct cla_script *script);
+/* Cancels all detached tasks: the server is shutting down, or newer code has long taken over. None
+ * begins after this. */
+void cla_detach_stop_all(struct cla_script *script, enum cla_cancel_kind kind);
 
 #endif

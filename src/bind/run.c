@@ -11,6 +11,7 @@
 #include "base/prefetch.h"
 #include "bind/call.h"
 #include "bind/call_stream.h"
+#include "bind/client.h"
 #include "bind/detach.h"
 #include "bind/error.h"
 #include "bind/json_codec.h"
@@ -29,7 +30,7 @@ static struct cla_script *script_of(struct cla_app *app)
 
 static struct cla_script *script_of_call(const struct cla_call *call)
 {
-    return script_of(call->env->app);
+    return script_of(call->request->app);
 }
 
 static const struct cla_script_procedure *procedure_of(const struct cla_call *call)
@@ -496,17 +497,27 @@ static uint64_t memory(struct cla_app *app)
     return cla_vm_memory(script_of(app)->vm);
 }
 
-static void enter_thread(struct cla_app *app)
+static void enter_thread(struct cla_app *app, struct cla_loop *loop, struct cla_log *log)
 {
     struct cla_script *script = script_of(app);
 
+    script->log = script->vm->sched.log = log;
+    script->vm->sched.loop = loop;
     if (script->watchdog != NULL)
         cla_watchdog_watch(script->watchdog, &script->vm->sched);
 }
 
 static void leave_thread(struct cla_app *app)
 {
-    cla_watchdog_forget(&script_of(app)->vm->sched);
+    struct cla_script *script = script_of(app);
+
+    cla_client_let_go(script);
+    cla_watchdog_forget(&script->vm->sched);
+}
+
+static void free_app(struct cla_app *app)
+{
+    cla_script_free(script_of(app));
 }
 
 static enum cla_app_left run(struct cla_app *app)
@@ -547,15 +558,16 @@ static bool trim(struct cla_app *app)
     return cla_vm_trim(script_of(app)->vm);
 }
 
-static void stop_jobs(struct cla_app *app)
+static void stop_jobs(struct cla_app *app, enum cla_cancel_kind kind)
 {
-    cla_socket_jobs_stop_all(app);
-    cla_detach_stop_all(script_of(app));
+    cla_socket_jobs_stop_all(app, kind);
+    cla_detach_stop_all(script_of(app), kind);
 }
 
 const struct cla_app_ops cla_run_app_ops = {
     .enter = enter_thread,
     .leave = leave_thread,
+    .free = free_app,
     .find = find,
     .find_route = find_route,
     .start = start,
@@ -571,6 +583,7 @@ const struct cla_app_ops cla_run_app_ops = {
     .idle = cla_socket_jobs_idle,
     .stop = cla_socket_jobs_stop,
     .over = cla_socket_jobs_over,
+    .disconnected = cla_socket_jobs_disconnected,
     .stop_jobs = stop_jobs,
     .run = run,
     .ready = ready,

@@ -36,6 +36,7 @@ int cla_script_new(struct cla_script **out, const struct cla_script_options *opt
     if (script == NULL)
         return -CLA_ENOMEM;
     script->app.ops = &cla_run_app_ops;
+    cla_list_init(&script->clients);
     script->log = options->log;
     script->store = options->store;
     script->authorize = script->on_connect = script->on_disconnect = LUA_NOREF;
@@ -47,7 +48,7 @@ int cla_script_new(struct cla_script **out, const struct cla_script_options *opt
     script->call_timeout_ns = options->call_timeout_ns;
     script->max_call_timeout_ns = options->max_call_timeout_ns;
     script->stream_idle_timeout_ns = options->stream_idle_timeout_ns;
-    script->app.generation = 1;
+    script->app.generation = options->generation;
     if (cla_vm_new(&script->vm, options->loop, options->log, options->vm_memory, options->grace_ns,
                    &cla_token_sched_ops) != 0)
         goto free_script;
@@ -77,6 +78,7 @@ int cla_script_new_beside(struct cla_script **out, const struct cla_script *scri
     if (beside == NULL)
         return -CLA_ENOMEM;
     beside->app.ops = &cla_run_app_ops;
+    cla_list_init(&beside->clients);
     beside->vm = script->vm;
     beside->log = script->log;
     beside->store = script->store;

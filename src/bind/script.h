@@ -69,6 +69,7 @@ struct cla_script {
     size_t route_count;
     int authorize; /* registry references of functions, or LUA_NOREF */
     int on_connect, on_disconnect;
+    struct cla_link clients; /* objects of bind/client */
     unsigned json_depth;
     unsigned detached, max_detached; /* tasks of cancela.detach */
     bool stopping;                   /* the server shuts down: nothing is detached any more */
@@ -92,6 +93,7 @@ struct cla_script_options {
     bool discover;           /* answer rpc.discover */
     uint64_t call_timeout_ns, max_call_timeout_ns, stream_idle_timeout_ns; /* what it tells */
     const char *version;
+    uint64_t generation, previous; /* its number, and that of the one that it replaces; 0: none */
 };
 
 /* Makes a VM with all modules and no procedures. Returns 0 or -CLA_ENOMEM. */

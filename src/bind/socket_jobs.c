@@ -21,9 +21,15 @@
 /* How far the events of a socket are (socket->stage). */
 enum { STAGE_NEW, STAGE_OPEN, STAGE_CLOSED };
 
-static struct cla_script *script_of(const struct cla_socket *socket)
+static struct cla_script *script_of(struct cla_app *app)
 {
-    return CLA_CONTAINER(socket->worker->env.app, struct cla_script, app);
+    return CLA_CONTAINER(app, struct cla_script, app);
+}
+
+/* Of whatever generation the job is. */
+static struct cla_script *script_of_task(const struct cla_task *task)
+{
+    return task->sched->owner;
 }
 
 static const struct cla_script_socket *handler_of(const struct cla_socket *socket)
@@ -36,15 +42,15 @@ static const struct cla_script_socket *handler_of(const struct cla_socket *socke
 static const struct cla_task_ops connect_ops, handler_ops, event_ops, disconnect_ops;
 
 /* Starts a task for the socket that may take timeout_ns. NULL: out of memory. */
-static struct cla_task *start(struct cla_socket *socket, const struct cla_task_ops *ops,
-                              uint64_t timeout_ns)
+static struct cla_task *start(struct cla_script *script, struct cla_socket *socket,
+                              const struct cla_task_ops *ops, uint64_t timeout_ns)
 {
-    struct cla_sched *sched = &script_of(socket)->vm->sched;
+    struct cla_sched *sched = &script->vm->sched;
     struct cla_task *task = cla_task_get(sched);
 
     if (task == NULL)
         return NULL;
-    cla_socket_job_begins(socket);
+    cla_socket_job_begins(socket, &script->app);
     cla_task_start(task, ops, socket, NULL, NULL,
                    cla_clock_add(cla_sched_now_ns(sched), timeout_ns));
     return task;
@@ -99,6 +105,11 @@ static void on_end(struct cla_task *task, enum cla_task_end end)
     }
 }
 
+static void job_over(struct cla_task *task)
+{
+    cla_socket_job_over(task->owner, &script_of_task(task)->app);
+}
+
 static int function_on(lua_State *L, int ref, struct cla_socket *socket)
 {
     luaL_checkstack(L, 8, NULL);
@@ -135,16 +146,16 @@ static int connect_enter(struct cla_task *task, lua_State *L)
 {
     struct cla_socket *socket = task->owner;
 
-    (void)function_on(L, script_of(socket)->on_connect, socket);
+    (void)function_on(L, script_of_task(task)->on_connect, socket);
     push_request(L, socket);
     return 2;
 }
 
 /* A typed error says how to refuse; any other is a plain no, and logged, for it may be a mistake.
  */
-static void refuse(struct cla_socket *socket, lua_State *L)
+static void refuse(const struct cla_task *task, lua_State *L)
 {
-    struct cla_script *script = script_of(socket);
+    struct cla_script *script = script_of_task(task);
     struct cla_json_encode_fault fault;
     struct cla_rpc_error error;
     const char *why = "refused";
@@ -156,7 +167,7 @@ static void refuse(struct cla_socket *socket, lua_State *L)
         status = cla_code_info(error.code)->http;
         why = lua_pushlstring(L, cla_rpc_error_message(&error).p, cla_rpc_error_message(&error).n);
     }
-    cla_socket_refuse(socket, status, why);
+    cla_socket_refuse(task->owner, status, why);
 }
 
 static void connect_leave(struct cla_task *task, lua_State *L, int status, int first)
@@ -166,7 +177,7 @@ static void connect_leave(struct cla_task *task, lua_State *L, int status, int f
     log_outcome(task, L, status);
     socket->task = NULL;
     if (status != LUA_OK)
-        refuse(socket, L);
+        refuse(task, L);
     else if (lua_gettop(L) >= first && lua_isboolean(L, first) && !lua_toboolean(L, first))
         cla_socket_refuse(socket, 403, "refused");
     else
@@ -189,7 +200,7 @@ static void job_release(struct cla_task *task)
     if (socket->task == task)
         socket->task = NULL;
     cla_socket_refuse(socket, 503, "unavailable"); /* if it could not even begin */
-    cla_socket_job_over(socket);
+    job_over(task);
 }
 
 static const struct cla_task_ops connect_ops = {
@@ -202,11 +213,13 @@ static const struct cla_task_ops connect_ops = {
 
 int cla_socket_jobs_connect(struct cla_app *app, struct cla_socket *socket)
 {
-    if (script_of(socket)->on_connect == LUA_NOREF)
+    struct cla_script *script = script_of(app);
+
+    if (script->on_connect == LUA_NOREF)
         return 0;
-    if (script_of(socket)->vm->tight)
+    if (script->vm->tight)
         return -CLA_ENOMEM;
-    socket->task = start(socket, &connect_ops, socket->worker->env.handshake_timeout_ns);
+    socket->task = start(script, socket, &connect_ops, socket->worker->env.handshake_timeout_ns);
     return socket->task != NULL ? 1 : -CLA_ENOMEM;
 }
 
@@ -216,7 +229,7 @@ static int disconnect_enter(struct cla_task *task, lua_State *L)
 {
     struct cla_socket *socket = task->owner;
 
-    (void)function_on(L, script_of(socket)->on_disconnect, socket);
+    (void)function_on(L, script_of_task(task)->on_disconnect, socket);
     cla_reason_push(L, &socket->cause);
     lua_pushinteger(L, (lua_Integer)socket->code);
     lua_setfield(L, -2, "code");
@@ -229,16 +242,11 @@ static void disconnect_leave(struct cla_task *task, lua_State *L, int status, in
     log_outcome(task, L, status);
 }
 
-static void release(struct cla_task *task)
-{
-    cla_socket_job_over(task->owner);
-}
-
 static const struct cla_task_ops disconnect_ops = {
     .enter = disconnect_enter,
     .leave = disconnect_leave,
     .on_end = on_end,
-    .on_release = release,
+    .on_release = job_over,
 };
 
 /* --- Handlers. --- */
@@ -247,7 +255,7 @@ static const struct cla_task_ops disconnect_ops = {
 static void close_after(struct cla_task *task, lua_State *L, int status)
 {
     struct cla_socket *socket = task->owner;
-    struct cla_script *script = script_of(socket);
+    struct cla_script *script = script_of_task(task);
     struct cla_json_encode_fault fault;
     struct cla_rpc_error error = {.code = CLA_CODE_INTERNAL};
 
@@ -283,7 +291,7 @@ static void handler_release(struct cla_task *task)
     socket->task = NULL;
     cla_socket_close(socket, CLA_WS_INTERNAL, CLA_LIT("internal error"), CLA_CANCEL_USER);
     cla_socket_in_clear(socket);
-    cla_socket_job_over(socket);
+    job_over(task);
 }
 
 static const struct cla_task_ops handler_ops = {
@@ -341,7 +349,7 @@ static void event_leave(struct cla_task *task, lua_State *L, int status, int fir
         close_after(task, L, status);
 }
 
-static void run_events(struct cla_socket *socket);
+static void run_events(struct cla_script *script, struct cla_socket *socket);
 
 /* What is given up is not tried again: not this event, and none behind it. */
 static void event_end(struct cla_task *task, enum cla_task_end end)
@@ -361,8 +369,8 @@ static void event_release(struct cla_task *task)
 
     if (socket->task == task) /* else it failed, which has begun on_close */
         socket->task = NULL;
-    run_events(socket);
-    cla_socket_job_over(socket);
+    run_events(script_of_task(task), socket);
+    job_over(task);
 }
 
 static const struct cla_task_ops event_ops = {
@@ -372,16 +380,20 @@ static const struct cla_task_ops event_ops = {
     .on_release = event_release,
 };
 
-/* Starts the next event's task, unless one runs. */
-static void run_events(struct cla_socket *socket)
+/* Starts the next event's task, unless one runs: in 'script', or in the current generation if the
+ * socket can move on to that. */
+static void run_events(struct cla_script *script, struct cla_socket *socket)
 {
+    cla_socket_renew(socket);
+    if (socket->app != NULL)
+        script = script_of(socket->app);
     if (socket->stage == STAGE_NEW && handler_of(socket)->on_open == LUA_NOREF)
         socket->stage = STAGE_OPEN;
     if (socket->task == NULL && socket->stage != STAGE_NEW)
         cla_socket_all_read(socket);
     if (socket->task != NULL || next_event(socket) == LUA_NOREF)
         return;
-    socket->task = start(socket, &event_ops, socket->worker->env.call_timeout_ns);
+    socket->task = start(script, socket, &event_ops, socket->worker->env.call_timeout_ns);
     if (socket->task == NULL)
         cla_socket_close(socket, CLA_WS_TRY_LATER, CLA_LIT("memory is short (vm_memory)"),
                          CLA_CANCEL_LIMIT);
@@ -399,31 +411,29 @@ const struct cla_socket_route *cla_socket_jobs_find(struct cla_app *app, struct 
 
 int cla_socket_jobs_open(struct cla_app *app, struct cla_socket *socket)
 {
-    (void)app;
-    if (!socket->route->streams) {
-        run_events(socket);
+    if (!socket->streams) {
+        run_events(script_of(app), socket);
         return 0;
     }
-    if (script_of(socket)->vm->tight)
+    if (script_of(app)->vm->tight)
         return -CLA_ENOMEM;
-    socket->task = start(socket, &handler_ops, CLA_NEVER);
+    socket->task = start(script_of(app), socket, &handler_ops, CLA_NEVER);
     return socket->task != NULL ? 0 : -CLA_ENOMEM;
 }
 
 void cla_socket_jobs_readable(struct cla_app *app, struct cla_socket *socket)
 {
-    (void)app;
-    if (socket->route->streams)
+    if (socket->streams)
         cla_client_ops_wake_reader(socket);
     else
-        run_events(socket);
+        run_events(script_of(app), socket);
 }
 
 bool cla_socket_jobs_idle(struct cla_app *app, struct cla_socket *socket)
 {
     (void)app;
     return !cla_socket_in_any(socket) &&
-           (socket->route->streams ? cla_client_ops_reading(socket) : socket->task == NULL);
+           (socket->streams ? cla_client_ops_reading(socket) : socket->task == NULL);
 }
 
 void cla_socket_jobs_stop(struct cla_app *app, struct cla_socket *socket, enum cla_cancel_kind kind,
@@ -436,29 +446,28 @@ void cla_socket_jobs_stop(struct cla_app *app, struct cla_socket *socket, enum c
         cla_scope_cancel(&task->root, kind, message);
 }
 
-static void stop_handler(struct cla_socket *socket)
+void cla_socket_jobs_over(struct cla_app *app, struct cla_socket *socket)
 {
     bool read_on = socket->clean && (cla_socket_in_any(socket) || cla_client_ops_reading(socket));
 
     if (!read_on)
         cla_socket_jobs_stop(NULL, socket, socket->cause.kind, cla_reason_message(&socket->cause));
-    if (socket->route->streams)
+    if (socket->streams)
         cla_client_ops_wake_reader(socket); /* it need not be the handler */
     else
-        run_events(socket);
+        run_events(script_of(app), socket);
 }
 
-void cla_socket_jobs_over(struct cla_app *app, struct cla_socket *socket)
+void cla_socket_jobs_disconnected(struct cla_app *app, struct cla_socket *socket)
 {
-    (void)app;
-    if (socket->route != NULL)
-        stop_handler(socket);
-    if (script_of(socket)->on_disconnect != LUA_NOREF &&
-        start(socket, &disconnect_ops, timeout_ns(socket)) == NULL)
-        cla_log_line(script_of(socket)->log, CLA_LOG_ERROR, "no memory to run on_disconnect");
+    struct cla_script *script = script_of(app);
+
+    if (script->on_disconnect != LUA_NOREF &&
+        start(script, socket, &disconnect_ops, timeout_ns(socket)) == NULL)
+        cla_log_line(script->log, CLA_LOG_ERROR, "no memory to run on_disconnect");
 }
 
-void cla_socket_jobs_stop_all(struct cla_app *app)
+void cla_socket_jobs_stop_all(struct cla_app *app, enum cla_cancel_kind kind)
 {
     struct cla_script *script = CLA_CONTAINER(app, struct cla_script, app);
 
@@ -467,6 +476,6 @@ void cla_socket_jobs_stop_all(struct cla_app *app)
 
         if (task->ops == &connect_ops || task->ops == &handler_ops || task->ops == &event_ops ||
             task->ops == &disconnect_ops)
-            cla_scope_cancel(&task->root, CLA_CANCEL_SHUTDOWN, cla_slice(NULL, 0));
+            cla_scope_cancel(&task->root, kind, cla_slice(NULL, 0));
     }
 }

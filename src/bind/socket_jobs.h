@@ -32,7 +32,10 @@ void cla_socket_jobs_stop(struct cla_app *app, struct cla_socket *socket, enum c
 /* cla_app_ops.over */
 void cla_socket_jobs_over(struct cla_app *app, struct cla_socket *socket);
 
+/* cla_app_ops.disconnected */
+void cla_socket_jobs_disconnected(struct cla_app *app, struct cla_socket *socket);
+
 /* cla_app_ops.stop_jobs */
-void cla_socket_jobs_stop_all(struct cla_app *app);
+void cla_socket_jobs_stop_all(struct cla_app *app, enum cla_cancel_kind kind);
 
 #endif

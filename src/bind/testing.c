@@ -271,7 +271,8 @@ static struct test_call *push_call(lua_State *L, struct app *app, struct cla_tas
     }
     lua_setmetatable(L, -2);
     cla_timer_init(&t->cancel_timer, on_cancel_timer);
-    t->request = (struct cla_request){.peer = CLA_LIT("127.0.0.1:0"),
+    t->request = (struct cla_request){.app = app->env.app,
+                                      .peer = CLA_LIT("127.0.0.1:0"),
                                       .protocol = &protocol,
                                       .received_ns = cla_sched_now_ns(task->sched)};
     t->call = (struct cla_call){.sink = &sink, .env = &app->env, .request = &t->request};

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "cli/cli.h"
 #include "rpc/jsonrpc.h"
 #include "json/scan.h"
@@ -126,12 +127,13 @@ static int make_line(const struct command *command, const struct args *args, str
 /* 'message' is a JSON string, with its quotes. */
 static void print_error(struct cla_slice message)
 {
-    char text[1024];
+    char *text = cla_mem_alloc(message.n + 1);
     size_t n = 0;
 
-    if (message.n >= 2 && message.n - 2 <= sizeof text)
+    if (text != NULL && message.n >= 2)
         n = cla_json_unescape(cla_slice(message.p + 1, message.n - 2), text);
-    fprintf(stderr, "cancela: %.*s\n", (int)n, text);
+    fprintf(stderr, "cancela: %.*s\n", (int)n, text != NULL ? text : "");
+    cla_mem_free(text);
 }
 
 static int print(const struct command *command, const struct args *args, struct cla_slice line)
@@ -219,6 +221,25 @@ int cla_cli_kill(int argc, char **argv)
                 "  --now          its clean-up may no longer await\n" FLAGS EXITS,
         .what = "ID",
         .takes_now = true,
+    };
+
+    return run(&command, argc, argv);
+}
+
+int cla_cli_reload(int argc, char **argv)
+{
+    static const struct command command = {
+        .name = "reload",
+        .method = "reload",
+        .help = "usage: cancela reload [--admin PATH] [--json]\n"
+                "\n"
+                "Has a gateway load its script again. When it returns new calls run the new code; "
+                "calls\n"
+                "that run end on theirs, and no connection is closed. If the script does not load, "
+                "it says\n"
+                "why, and nothing has changed.\n"
+                "\n" FLAGS EXITS,
+        .print = cla_admin_print_reload,
     };
 
     return run(&command, argc, argv);

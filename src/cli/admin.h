@@ -1,4 +1,4 @@
-/* The operator's commands: status, ps, kill, drain, log-level.
+/* The operator's commands: status, ps, kill, reload, drain, log-level.
  *
  * Main thread. Depends on: rpc/admin, gateway/admin (for where the sockets are). Each asks one
  * gateway, by its admin socket, and prints the answer: for people, or with --json as it came. */
@@ -16,6 +16,9 @@ int cla_cli_ps(int argc, char **argv);
 /* cancela kill ID [--now]: cancels one. */
 int cla_cli_kill(int argc, char **argv);
 
+/* cancela reload: has the script loaded again, and waits for the end of that. */
+int cla_cli_reload(int argc, char **argv);
+
 /* cancela drain: as SIGTERM. */
 int cla_cli_drain(int argc, char **argv);
 
@@ -29,6 +32,9 @@ int cla_admin_ask(const char *path, struct cla_slice line, struct cla_buf *answe
 
 /* Prints the result of ps, valid JSON, as a table. Returns 0, -CLA_EJSON or -CLA_ENOMEM. */
 int cla_admin_print_calls(struct cla_slice result);
+
+/* Prints the result of reload, valid JSON, as a line. Returns 0 or -CLA_EJSON. */
+int cla_admin_print_reload(struct cla_slice result);
 
 /* Prints the result of status, valid JSON, a line each. Returns 0 or -CLA_EJSON. */
 int cla_admin_print_status(struct cla_slice result);

@@ -3,10 +3,11 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "base/mem.h"
 #include "cli/admin.h"
 #include "json/scan.h"
 
-#define COLUMNS 9
+#define COLUMNS 10
 #define CELL_MAX 80
 
 /* The columns of ps: what the member is called, its heading, and how it is written. */
@@ -24,6 +25,7 @@ static const struct column {
     {"cpu_ms", "CPU", true, true},
     {"peer", "PEER", false, false},
     {"protocol", "PROTOCOL", false, false},
+    {"generation", "GEN", false, true},
 };
 
 struct row {
@@ -188,6 +190,25 @@ static void print_worker(struct cla_json_scan *scan, unsigned at)
         printf("worker %u: does not answer: it computes what nothing can interrupt\n", at);
 }
 
+/* All of a text of some lines, those behind the first indented. */
+static void print_text(struct cla_slice key, struct cla_slice raw)
+{
+    char *text = cla_mem_alloc(raw.n + 1);
+    size_t n = text != NULL ? cla_json_unescape(raw, text) : 0;
+
+    printf("%.*s ", (int)key.n, key.p);
+    for (size_t i = 0; i < n; i++) {
+        bool plain = (unsigned char)text[i] >= ' ' && text[i] != '\x7f';
+
+        if (text[i] == '\n')
+            fputs("\n    ", stdout);
+        else
+            putchar(plain || text[i] == '\t' ? text[i] : '?');
+    }
+    putchar('\n');
+    cla_mem_free(text);
+}
+
 static void print_member(const struct cla_json_scan *scan, struct cla_slice key,
                          enum cla_json_event event)
 {
@@ -199,8 +220,7 @@ static void print_member(const struct cla_json_scan *scan, struct cla_slice key,
     } else if (event == CLA_JSON_INT) {
         printf("%.*s %" PRId64 "\n", (int)key.n, key.p, scan->integer);
     } else if (event == CLA_JSON_STRING) {
-        write_text(text, sizeof text, scan->string);
-        printf("%.*s %s\n", (int)key.n, key.p, text);
+        print_text(key, scan->string);
     } else {
         printf("%.*s %s\n", (int)key.n, key.p, event == CLA_JSON_TRUE ? "yes" : "no");
     }
@@ -237,5 +257,37 @@ int cla_admin_print_status(struct cla_slice result)
         else
             print_member(&scan, key, event);
     }
+    return 0;
+}
+
+/* --- reload. --- */
+
+static const char *plural(int64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+int cla_admin_print_reload(struct cla_slice result)
+{
+    static const char *const names[] = {"generation", "took_ms", "older_calls", "websockets"};
+    int64_t values[CLA_ARRAY_LEN(names)] = {0};
+    struct cla_json_scan scan;
+
+    cla_json_scan_init(&scan, result, CLA_JSON_DEPTH_MAX);
+    if (cla_json_scan_next(&scan) != CLA_JSON_OBJECT_BEGIN)
+        return -CLA_EJSON;
+    while (cla_json_scan_next(&scan) == CLA_JSON_KEY) {
+        struct cla_slice key = scan.string;
+
+        if (cla_json_scan_next(&scan) != CLA_JSON_INT)
+            return -CLA_EJSON;
+        for (size_t i = 0; i < CLA_ARRAY_LEN(names); i++) {
+            if (cla_slice_eq(key, cla_slice_str(names[i])))
+                values[i] = scan.integer;
+        }
+    }
+    printf("generation %" PRId64 " in %" PRId64 " ms; %" PRId64 " call%s on older code; %" PRId64
+           " WebSocket%s kept\n",
+           values[0], values[1], values[2], plural(values[2]), values[3], plural(values[3]));
     return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/mem_trim.h"
+#include "bind/load.h"
 #include "bind/script.h"
 #include "cli/cli.h"
 #include "cli/options.h"
@@ -30,13 +31,17 @@ static const char help[] =
 struct crew_member {
     struct cla_loop loop;
     struct cla_log log;
-    struct cla_script *script;
 };
 
 struct crew {
+    const struct cla_options *options;
     struct crew_member *members; /* owned */
     struct cla_server_seat *seats;
-    unsigned count; /* of those that are set up */
+    unsigned count;     /* of those that are set up */
+    struct cla_log log; /* of what scripts say while they load */
+    struct cla_watchdog *watchdog;
+    size_t procedures; /* of the app */
+    bool served;       /* the apps are the server's */
 };
 
 static void log_listening(const struct cla_server *server, const struct crew *crew,
@@ -48,8 +53,7 @@ static void log_listening(const struct cla_server *server, const struct crew *cr
         snprintf(workers, sizeof workers, " workers=%u", crew->count);
     for (size_t i = 0; i < server->entrance.count; i++)
         cla_log_line(log, CLA_LOG_INFO, "listening address=%s procedures=%zu%s%s",
-                     server->entrance.gates[i].listener.address,
-                     crew->members[0].script->procedure_count, workers,
+                     server->entrance.gates[i].listener.address, crew->procedures, workers,
                      server->entrance.gates[i].via.tls ? " tls=true" : "");
 }
 
@@ -65,18 +69,23 @@ static void ignore_signals(void)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
 }
 
-static int serve(const struct crew *crew, const struct cla_config *config, struct cla_log *log)
+static int load(void *arg, uint64_t number, uint64_t previous, struct cla_app **out,
+                struct cla_buf *error);
+
+static int serve(struct crew *crew, const struct cla_config *config, struct cla_log *log)
 {
+    const struct cla_server_loader loader = {load, crew};
     struct cla_server server;
     struct cla_config_error error;
     unsigned abandoned;
     int rc;
 
-    rc = cla_server_open(&server, crew->seats, crew->count, config, log, &error);
+    rc = cla_server_open(&server, crew->seats, crew->count, &loader, config, log, &error);
     if (rc != 0) {
         fprintf(stderr, "cancela: %s\n", error.text);
         return rc == -CLA_EINVAL ? CLA_EXIT_USAGE : CLA_EXIT_NETWORK;
     }
+    crew->served = true;
     log_listening(&server, crew, log);
     if (cla_server_run(&server) != 0) {
         cla_server_fini(&server);
@@ -93,55 +102,85 @@ static int serve(const struct crew *crew, const struct cla_config *config, struc
 
 /* --- The crew. --- */
 
+/* A struct cla_server_loader's: on whatever thread, so nothing of a worker's is touched, but for
+ * the clock of a loop. */
+static int load(void *arg, uint64_t number, uint64_t previous, struct cla_app **out,
+                struct cla_buf *error)
+{
+    struct crew *crew = arg;
+    const struct cla_options *options = crew->options;
+    struct cla_script_options of =
+        cla_options_script(&options->config, options->store, &crew->members[0].loop, &crew->log);
+    struct cla_script *script;
+    int rc;
+
+    of.generation = number;
+    of.previous = previous;
+    rc = cla_script_new(&script, &of);
+    if (rc != 0) {
+        (void)cla_buf_add(error, CLA_LIT("out of memory"));
+        return rc;
+    }
+    rc = cla_load_script(script, &of, options->path, error);
+    if (rc != 0) {
+        cla_script_free(script);
+        return rc;
+    }
+    script->watchdog = crew->watchdog;
+    crew->procedures = script->procedure_count;
+    *out = &script->app;
+    return 0;
+}
+
 static void fini_crew(struct crew *crew)
 {
     while (crew->count > 0) {
-        struct crew_member *member = &crew->members[--crew->count];
+        struct cla_server_seat *seat = &crew->seats[--crew->count];
 
-        cla_script_free(member->script);
-        cla_loop_fini(&member->loop);
+        if (!crew->served && seat->app != NULL)
+            seat->app->ops->free(seat->app);
+        cla_loop_fini(seat->loop);
     }
     cla_mem_free(crew->members);
     cla_mem_free(crew->seats);
 }
 
-/* Starts the watchdog of all workers, which is theirs while they run. */
-static int serve_watched(const struct crew *crew, const struct cla_config *config,
-                         struct cla_log *log)
-{
-    struct cla_watchdog *watchdog = NULL;
-    struct cla_log own = *log;
-    int rc;
-
-    if (cla_watchdog_start(&watchdog, &own) != 0) {
-        fputs("cancela: cannot start a thread: raise the limit of processes (ulimit -u)\n", stderr);
-        return CLA_EXIT_FAILED;
-    }
-    for (unsigned i = 0; i < crew->count; i++)
-        crew->members[i].script->watchdog = watchdog;
-    rc = serve(crew, config, log);
-    cla_watchdog_stop(watchdog);
-    return rc;
-}
-
 /* Sets up one more: its loop, its log, the script in a VM of its own. */
-static int add_member(struct crew *crew, const struct cla_options *options,
-                      const struct cla_log *log)
+static int add_member(struct crew *crew, const struct cla_log *log)
 {
     struct crew_member *member = &crew->members[crew->count];
+    struct cla_server_seat *seat = &crew->seats[crew->count];
+    struct cla_buf error = {0};
     int rc;
 
     member->log = *log;
     if (cla_loop_init(&member->loop) != 0)
         return CLA_EXIT_FAILED;
-    rc = cla_options_load(options, &member->loop, &member->log, &member->script);
-    if (rc != 0) {
-        cla_loop_fini(&member->loop);
-        return rc;
+    *seat = (struct cla_server_seat){.loop = &member->loop, .log = &member->log};
+    crew->count++;
+    rc = load(crew, 1, 0, &seat->app, &error);
+    if (rc != 0)
+        fprintf(stderr, "cancela: %.*s\n", (int)error.n, error.p);
+    cla_buf_fini(&error);
+    return rc == 0 ? 0 : CLA_EXIT_FAILED;
+}
+
+/* With the watchdog of all workers, which is theirs while they run. */
+static int load_and_serve_watched(struct crew *crew, unsigned count, struct cla_log *log)
+{
+    struct cla_log own = *log;
+    int rc = 0;
+
+    if (cla_watchdog_start(&crew->watchdog, &own) != 0) {
+        fputs("cancela: cannot start a thread: raise the limit of processes (ulimit -u)\n", stderr);
+        return CLA_EXIT_FAILED;
     }
-    crew->seats[crew->count++] = (struct cla_server_seat){
-        .loop = &member->loop, .app = &member->script->app, .log = &member->log};
-    return 0;
+    while (rc == 0 && crew->count < count)
+        rc = add_member(crew, log);
+    if (rc == 0)
+        rc = serve(crew, &crew->options->config, log);
+    cla_watchdog_stop(crew->watchdog);
+    return rc;
 }
 
 /* The setting, where 0 means one for each processor. */
@@ -154,17 +193,17 @@ static int load_and_serve(const struct cla_options *options, struct cla_log *log
 {
     unsigned count = worker_count(&options->config);
     struct crew crew = {
+        .options = options,
         .members = cla_mem_zalloc(count * sizeof *crew.members),
         .seats = cla_mem_zalloc(count * sizeof *crew.seats),
+        .log = *log,
     };
-    int rc = crew.members != NULL && crew.seats != NULL ? 0 : CLA_EXIT_FAILED;
+    int rc = CLA_EXIT_FAILED;
 
     if (count == 1)
         cla_mem_share_heap(); /* the control thread does little */
-    while (rc == 0 && crew.count < count)
-        rc = add_member(&crew, options, log);
-    if (rc == 0)
-        rc = serve_watched(&crew, &options->config, log);
+    if (crew.members != NULL && crew.seats != NULL)
+        rc = load_and_serve_watched(&crew, count, log);
     fini_crew(&crew);
     return rc;
 }

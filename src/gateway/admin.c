@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "gateway/reload.h"
 #include "io/stream.h"
 #include "rpc/jsonrpc.h"
 
@@ -25,9 +26,10 @@ struct cla_admin_conn {
     struct cla_link link;
     struct cla_admin *admin;
     struct cla_buf in;            /* what was read and not answered */
-    struct cla_buf id;            /* of the request that waits for the survey */
+    struct cla_buf id;            /* of the request that waits for the survey, or the reload */
     enum cla_admin_method method; /* likewise */
     struct cla_survey *survey;    /* NULL: none is under way */
+    uint64_t ticket;              /* of the reload that is waited for; 0: none */
     struct cla_timer timer;       /* of the survey */
 };
 
@@ -91,7 +93,6 @@ static int add_status(const struct cla_admin_conn *conn, struct cla_buf *to)
         workers[i].connections = given->connections;
         workers[i].calls = given->calls;
         workers[i].vm_bytes = given->vm_bytes;
-        status.generation = given->generation;
     }
     admin->events->describe(admin->arg, &status);
     rc = cla_admin_write_status(to, &status);
@@ -221,6 +222,52 @@ static void ask(struct cla_admin_conn *conn, const struct cla_admin_request *req
     admin->events->ask(admin->arg, conn->survey);
 }
 
+static void ask_reload(struct cla_admin_conn *conn, const struct cla_admin_request *request)
+{
+    struct cla_admin *admin = conn->admin;
+
+    conn->id.n = 0;
+    if (cla_buf_add(&conn->id, request->id) != 0) {
+        cla_stream_close(&conn->stream);
+        return;
+    }
+    conn->ticket = admin->events->reload(admin->arg);
+    if (conn->ticket == 0)
+        answer_error(conn, request->id, CLA_CODE_UNAVAILABLE,
+                     "the gateway is shutting down, or out of memory");
+}
+
+static void answer_reload(struct cla_admin_conn *conn, const struct cla_reload_outcome *outcome)
+{
+    const struct cla_admin_reload reload = {.generation = outcome->generation,
+                                            .took_ms = outcome->took_ns / CLA_NS_PER_MS,
+                                            .older_calls = outcome->older_calls,
+                                            .sockets = outcome->sockets};
+    struct cla_slice id = cla_buf_slice(&conn->id);
+    struct cla_buf result = {0};
+    int rc;
+
+    conn->ticket = 0;
+    if (outcome->error != NULL) {
+        answer_error(conn, id, CLA_CODE_FAILED_PRECONDITION, outcome->error);
+    } else {
+        rc = cla_admin_write_reload(&result, &reload);
+        answer(conn, id, rc, cla_buf_slice(&result));
+    }
+    cla_buf_fini(&result);
+    look_at_lines(conn);
+}
+
+void cla_admin_reloaded(struct cla_admin *admin, const struct cla_reload_outcome *outcome)
+{
+    CLA_LIST_EACH (link, &admin->conns) {
+        struct cla_admin_conn *conn = CLA_CONTAINER(link, struct cla_admin_conn, link);
+
+        if (conn->ticket != 0 && conn->ticket == outcome->ticket)
+            answer_reload(conn, outcome);
+    }
+}
+
 static void set_level(struct cla_admin_conn *conn, const struct cla_admin_request *request)
 {
     struct cla_admin *admin = conn->admin;
@@ -249,6 +296,9 @@ static void run(struct cla_admin_conn *conn, const struct cla_admin_request *req
         admin->events->drain(admin->arg);
         answer(conn, request->id, 0, CLA_LIT("{}"));
         break;
+    case CLA_ADMIN_RELOAD:
+        ask_reload(conn, request);
+        break;
     case CLA_ADMIN_LOG_LEVEL:
         set_level(conn, request);
         break;
@@ -271,7 +321,7 @@ static void look_at_lines(struct cla_admin_conn *conn)
 {
     const char *end;
 
-    while (conn->survey == NULL && !conn->stream.closing && conn->in.n > 0 &&
+    while (conn->survey == NULL && conn->ticket == 0 && !conn->stream.closing && conn->in.n > 0 &&
            (end = memchr(conn->in.p, '\n', conn->in.n)) != NULL) {
         size_t n = (size_t)(end - conn->in.p);
 

@@ -5,6 +5,7 @@
  *
  *   a line --> status, ps, kill: a survey goes to the workers --> all have answered, --> the answer
  *          |                                                  or ANSWER_NS is over
+ *          +-> reload: its end --> the answer
  *          +-> drain, log-level, mistakes: the answer
  *
  * The lines of a connection are answered one after the other. Who may connect may end everything:
@@ -24,11 +25,15 @@
 #define CLA_ADMIN_CONNECTIONS_MAX 16
 
 struct cla_admin_conn;
+struct cla_reload_outcome;
 
 struct cla_admin_events {
     /* Asks all workers; each answer is cla_admin_surveyed(). */
     void (*ask)(void *arg, struct cla_survey *survey);
     void (*drain)(void *arg);
+    /* Asks for a reload; returns its ticket, whose end cla_admin_reloaded() tells, or 0: the server
+     * shuts down, or is out of memory. */
+    uint64_t (*reload)(void *arg);
     void (*set_log_level)(void *arg, enum cla_log_level level);
     /* Fills in all but what the survey says of the workers. */
     void (*describe)(void *arg, struct cla_admin_status *status);
@@ -52,6 +57,9 @@ struct cla_admin {
 int cla_admin_open(struct cla_admin *admin, struct cla_loop *loop, const char *setting,
                    unsigned workers, struct cla_log *log, const struct cla_admin_events *events,
                    void *arg, struct cla_config_error *error);
+
+/* A reload has ended. */
+void cla_admin_reloaded(struct cla_admin *admin, const struct cla_reload_outcome *outcome);
 
 /* A worker has answered. */
 void cla_admin_surveyed(struct cla_admin *admin, struct cla_survey *survey);

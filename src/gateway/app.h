@@ -1,19 +1,26 @@
 /* What the gateway asks of the script side.
  *
- * Worker thread. Depends on: gateway/call. The gateway knows neither Lua nor tasks: the binding
- * layer gives it this struct of functions. */
+ * Worker thread, but for what says otherwise. Depends on: gateway/call. The gateway knows neither
+ * Lua nor tasks: the binding layer gives it this struct of functions. A worker runs several
+ * generations of the app at a time: see gateway/generations. */
 #ifndef CLA_GATEWAY_APP_H
 #define CLA_GATEWAY_APP_H
 
+#include "base/list.h"
+#include "base/log.h"
 #include "base/slice.h"
 #include "cancel/reason.h"
 #include "http/parser.h"
+#include "io/timer.h"
 
 struct cla_app;
+struct cla_adoption;
 struct cla_call;
 struct cla_folder;
+struct cla_loop;
 struct cla_socket;
 struct cla_topics;
+struct cla_worker;
 
 /* What a procedure takes and returns. */
 enum cla_payload {
@@ -66,9 +73,13 @@ struct cla_app_view {
 };
 
 struct cla_app_ops {
-    /* The calling thread runs the app from now on, and until leave(). May be NULL, both. */
-    void (*enter)(struct cla_app *app);
+    /* The calling thread runs the app from now on, on its loop and with its log, and until leave();
+     * which lets go of all that is the thread's: by then no call, job or socket of the app is left.
+     * May be NULL, both. */
+    void (*enter)(struct cla_app *app, struct cla_loop *loop, struct cla_log *log);
     void (*leave)(struct cla_app *app);
+    /* Frees the app, which no thread runs. Any thread. */
+    void (*free)(struct cla_app *app);
     /* Finds a procedure by its dotted name; NULL: there is none. */
     const struct cla_procedure *(*find)(struct cla_app *app, struct cla_slice name);
     /* Takes on a call; it runs in a later run(). The app ends it with one of cla_call_result_end(),
@@ -105,11 +116,14 @@ struct cla_app_ops {
     /* Cancels on_connect or the handler. */
     void (*stop)(struct cla_app *app, struct cla_socket *socket, enum cla_cancel_kind kind,
                  struct cla_slice message);
-    /* The socket is OVER (its code and cause say how): the handler is stopped, unless it has
-     * messages to read, and on_disconnect begins. */
+    /* The socket of a handler is OVER (its code and cause say how): the handler is stopped, unless
+     * it has messages to read. */
     void (*over)(struct cla_app *app, struct cla_socket *socket);
-    /* Cancels all jobs for sockets and its own: the server is shutting down. */
-    void (*stop_jobs)(struct cla_app *app);
+    /* A socket is OVER: on_disconnect begins. For the current generation, whoever's it was. */
+    void (*disconnected)(struct cla_app *app, struct cla_socket *socket);
+    /* Cancels all jobs for sockets and its own: the server is shutting down, or another generation
+     * has long taken over. */
+    void (*stop_jobs)(struct cla_app *app, enum cla_cancel_kind kind);
     /* Runs what is ready, for about a millisecond, or until code that computes has had a slice. */
     enum cla_app_left (*run)(struct cla_app *app);
     /* True if run() has something to do. */
@@ -125,6 +139,13 @@ struct cla_app_ops {
     bool (*trim)(struct cla_app *app);
 };
 
+/* How far a generation is on its worker. */
+enum cla_app_stage {
+    CLA_APP_CURRENT,   /* new calls are its */
+    CLA_APP_RETIRED,   /* another is current; what it has begun goes on */
+    CLA_APP_CANCELLED, /* and was cancelled: reload_drain is over */
+};
+
 struct cla_app {
     const struct cla_app_ops *ops;
     struct cla_folder *folder; /* what GET serves where nothing else is; NULL: none */
@@ -132,10 +153,29 @@ struct cla_app {
      * asks for, which may cancel calls. NULL: nothing asks. */
     void (*look_outside)(void *outside);
     void *outside;
-    uint64_t generation;       /* of the script */
+    uint64_t generation;           /* of the script */
+    struct cla_worker *worker;     /* that runs it; NULL: none does */
+    struct cla_adoption *adoption; /* how that took it up */
+    struct cla_link link;          /* in worker->older, once it is retired */
+    struct cla_timer drain;        /* of gateway/generations */
+    enum cla_app_stage stage;
+    unsigned pins;             /* exchanges, and sockets of its handlers */
     struct cla_topics *topics; /* of the worker that runs it; NULL: none does */
     unsigned jobs;        /* of its own, that belong to no call or socket: a drain waits for them */
     uint64_t late_resets; /* the gateway's count of cancels that came after the result */
 };
+
+/* Something of the gateway's refers to the app: it stays. */
+static inline struct cla_app *cla_app_pin(struct cla_app *app)
+{
+    app->pins++;
+    return app;
+}
+
+/* It no longer does. */
+static inline void cla_app_unpin(struct cla_app *app)
+{
+    app->pins--;
+}
 
 #endif

@@ -105,6 +105,7 @@ static const char *stream_refused(const struct cla_call *call)
 void cla_call_start(struct cla_call *call)
 {
     struct cla_call_env *env = call->env;
+    struct cla_app *app = call->request->app;
     bool has_slot = take_slot(env);
 
     call->id = cla_call_env_new_id(env);
@@ -120,7 +121,7 @@ void cla_call_start(struct cla_call *call)
         refuse(call, CLA_CODE_DEADLINE_EXCEEDED, "the deadline had passed before the call began");
     else if (stream_refused(call) != NULL)
         refuse(call, CLA_CODE_FAILED_PRECONDITION, stream_refused(call));
-    else if (env->app->ops->start(env->app, call) != 0)
+    else if (app->ops->start(app, call) != 0)
         refuse(call, CLA_CODE_UNAVAILABLE, "overloaded: memory is short (vm_memory)");
 }
 
@@ -245,13 +246,15 @@ bool cla_call_cancelled(struct cla_call *call, const struct cla_reason *reason)
 
 void cla_call_cancel(struct cla_call *call, enum cla_cancel_kind kind, struct cla_slice message)
 {
+    struct cla_app *app = call->request->app;
+
     if (call->state == CLA_CALL_COMPLETED)
-        call->env->app->late_resets++;
+        app->late_resets++;
     if (call->state == CLA_CALL_COMPLETED || call->state == CLA_CALL_FAILED)
         return;
     /* The app decides the reason (a deadline that has passed comes first) and tells us back; of one
      * that is cancelled it counts this. */
-    call->env->app->ops->cancel(call->env->app, call, kind, message);
+    app->ops->cancel(app, call, kind, message);
 }
 
 void cla_call_release(struct cla_call *call)

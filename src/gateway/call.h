@@ -67,6 +67,7 @@ struct cla_call_sink {
 
 /* What a request brought along; lives as long as its calls. */
 struct cla_request {
+    struct cla_app *app;                     /* whose calls these are: current when it came */
     struct cla_slice peer;                   /* "ip:port" */
     struct cla_certificate *certificate;     /* the client's, verified; NULL: none */
     struct cla_slice head;                   /* the raw HTTP head; empty: none. For call.headers */
@@ -79,7 +80,7 @@ struct cla_request {
 
 /* What all calls of a worker share. */
 struct cla_call_env {
-    struct cla_app *app;
+    struct cla_app *app; /* of new calls: the current generation */
     struct cla_loop *loop;
     struct cla_log *log;
     struct cla_buf *log_buf; /* lines of this turn */
@@ -92,7 +93,6 @@ struct cla_call_env {
     uint64_t next_id;
     uint64_t id_step;              /* between the ids of a worker: the number of workers */
     uint64_t handshake_timeout_ns; /* of on_connect */
-    unsigned jobs;                 /* of the script for WebSockets, besides calls */
     unsigned in_flight;            /* calls not released */
     atomic_uint *all;              /* those of all workers; NULL: there is one */
     unsigned max_in_flight;        /* max_calls */

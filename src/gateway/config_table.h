@@ -39,6 +39,10 @@
       "longest time between two items of a stream for which neither client nor procedure gives "  \
       "a deadline")                                                                               \
     X(DURATION, grace, "500ms", 0, CLA_DAY_NS, NULL, "time a cancelled call has to clean up")     \
+    X(DURATION, reload_drain, "60s", 0, CLA_DAY_NS, NULL,                                         \
+      "time that calls of the code before a reload have to end")                                  \
+    X(COUNT, max_generations, "3", 2, 100, NULL,                                                  \
+      "most generations of the code at a time; with more, a reload waits for one to end")         \
     X(DURATION, shutdown_grace, "2s", 0, CLA_DAY_NS, NULL,                                        \
       "time a call cancelled by shutdown has to clean up")                                        \
     X(DURATION, drain_timeout, "30s", 0, CLA_DAY_NS, NULL,                                        \

@@ -173,10 +173,9 @@ void cla_entrance_reload(struct cla_entrance *entrance)
     struct cla_config_error error;
     struct cla_tls_context *tls;
 
-    if (entrance->tls == NULL) {
-        cla_log_line(entrance->log, CLA_LOG_INFO,
-                     "nothing to reload: no address in 'listen' begins with https://");
-    } else if (cla_tls_files_load(entrance->config, &tls, &error) != 0) {
+    if (entrance->tls == NULL)
+        return;
+    if (cla_tls_files_load(entrance->config, &tls, &error) != 0) {
         cla_log_line(entrance->log, CLA_LOG_ERROR,
                      "certificates not reloaded, those in use stay: %s", error.text);
     } else {

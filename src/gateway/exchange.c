@@ -56,6 +56,7 @@ static void reset(struct cla_exchange *x, struct cla_worker *worker)
     x->unanswered = x->replies = 0;
     x->status = 200;
     x->busy = x->batch = x->reading = x->first_used = x->lost = x->postponed = false;
+    x->request.app = cla_app_pin(worker->env.app);
     cla_list_push(&worker->exchanges, &x->link);
 }
 
@@ -107,7 +108,8 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
     x->conn = conn;
     peer = x->http->peer;
     x->request =
-        (struct cla_request){.peer = cla_slice(peer, cla_proxy_peer(&conn->arrival, head, peer)),
+        (struct cla_request){.app = x->request.app,
+                             .peer = cla_slice(peer, cla_proxy_peer(&conn->arrival, head, peer)),
                              .certificate = cla_certificate_ref(conn->certificate),
                              .head = cla_buf_slice(&x->http->head),
                              .protocol = protocol_of(&x->http->route),
@@ -288,7 +290,7 @@ static bool take_tokens(struct cla_call *call, const struct cla_rpc_options *opt
 
 void cla_exchange_start_request(struct cla_exchange *x, const struct cla_rpc_request *request)
 {
-    struct cla_app *app = x->worker->env.app;
+    struct cla_app *app = x->request.app;
     const struct cla_call *live = find_live(x, request->id);
     struct cla_call *call;
 
@@ -387,7 +389,8 @@ struct cla_exchange *cla_exchange_of_message(struct cla_socket *socket,
     }
     (void)cla_buf_add(&x->body, first);
     (void)cla_buf_add(&x->body, second);
-    x->request = (struct cla_request){.peer = socket->peer,
+    x->request = (struct cla_request){.app = x->request.app,
+                                      .peer = socket->peer,
                                       .certificate = cla_certificate_ref(socket->certificate),
                                       .head = cla_socket_head(socket),
                                       .protocol = protocol,
@@ -527,7 +530,7 @@ void cla_exchange_expect(const struct cla_exchange *exchange)
 
 void cla_exchange_expect_call(const struct cla_exchange *exchange)
 {
-    struct cla_app *app = exchange->worker->env.app;
+    struct cla_app *app = exchange->request.app;
 
     cla_prefetch(exchange->body.p, 1); /* the id of most calls is short, and stands first or last */
     if (exchange->first_used && app->ops->expect_cancel != NULL)

@@ -29,7 +29,7 @@ static void answer_invalid(struct cla_exchange *x, struct cla_slice id, const ch
 static int read_params(const struct cla_exchange *x, struct cla_rpc_request *request,
                        const char **why)
 {
-    struct cla_app *app = x->worker->env.app;
+    struct cla_app *app = x->request.app;
     const struct cla_procedure *procedure = app->ops->find(app, request->method);
 
     if (procedure == NULL || procedure->payload != CLA_PAYLOAD_JSON)

@@ -55,6 +55,7 @@ void cla_exchange_pool_put(struct cla_exchange *exchange)
     struct cla_worker *worker = exchange->worker;
 
     cla_list_remove(&exchange->link);
+    cla_app_unpin(exchange->request.app);
     if (exchange->origin != NULL)
         cla_socket_release(exchange->origin);
     exchange->origin = NULL;

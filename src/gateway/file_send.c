@@ -328,7 +328,7 @@ void cla_file_send_start(struct cla_exchange *x)
     }
     file->work.data = file;
     file->loop = x->worker->loop;
-    file->folder = cla_folder_ref(x->worker->env.app->folder);
+    file->folder = cla_folder_ref(x->request.app->folder);
     file->file.fd = -1;
     file->writer.on_room = on_room;
     cla_list_init(&file->writer.link);

@@ -18,6 +18,20 @@ static void take_all(struct cla_mailbox *box, struct cla_link *to)
     uv_mutex_unlock(&box->mutex);
 }
 
+static void drop(struct cla_message *message, bool lent)
+{
+    if (!lent)
+        cla_mem_free(message);
+}
+
+static void hand_over(struct cla_mailbox *box, struct cla_message *message)
+{
+    bool lent = message->lent; /* then it may be on its way again */
+
+    box->on_message(box->arg, message);
+    drop(message, lent);
+}
+
 static void on_async(uv_async_t *async)
 {
     struct cla_mailbox *box = async->data;
@@ -25,10 +39,8 @@ static void on_async(uv_async_t *async)
     struct cla_message *message;
 
     take_all(box, &messages);
-    while ((message = take(&messages)) != NULL) {
-        box->on_message(box->arg, message);
-        cla_mem_free(message);
-    }
+    while ((message = take(&messages)) != NULL)
+        hand_over(box, message);
 }
 
 int cla_mailbox_open(struct cla_mailbox *box, struct cla_loop *loop, cla_mailbox_cb *on_message,
@@ -47,6 +59,21 @@ destroy_mutex:
     return -CLA_EIO;
 }
 
+static void put(struct cla_mailbox *box, struct cla_message *message)
+{
+    cla_list_init(&message->link);
+    uv_mutex_lock(&box->mutex);
+    cla_list_push(&box->messages, &message->link);
+    uv_async_send(&box->async); /* under the lock: the box cannot be closed in between */
+    uv_mutex_unlock(&box->mutex);
+}
+
+void cla_mailbox_lend(struct cla_mailbox *box, struct cla_message *message)
+{
+    message->lent = true;
+    put(box, message);
+}
+
 int cla_mailbox_post(struct cla_mailbox *box, const struct cla_message *message)
 {
     struct cla_message *copy = cla_mem_alloc(sizeof *copy);
@@ -54,11 +81,7 @@ int cla_mailbox_post(struct cla_mailbox *box, const struct cla_message *message)
     if (copy == NULL)
         return -CLA_ENOMEM;
     *copy = *message;
-    cla_list_init(&copy->link);
-    uv_mutex_lock(&box->mutex);
-    cla_list_push(&box->messages, &copy->link);
-    uv_async_send(&box->async); /* under the lock: the box cannot be closed in between */
-    uv_mutex_unlock(&box->mutex);
+    put(box, copy);
     return 0;
 }
 
@@ -74,8 +97,7 @@ void cla_mailbox_receive(struct cla_mailbox *box, enum cla_message_kind kind)
             cla_list_push(&others, &message->link);
             continue;
         }
-        box->on_message(box->arg, message);
-        cla_mem_free(message);
+        hand_over(box, message);
     }
     uv_mutex_lock(&box->mutex); /* in front of what has come meanwhile */
     cla_list_move(&others, &box->messages);
@@ -94,7 +116,7 @@ void cla_mailbox_close(struct cla_mailbox *box)
             cla_arrival_drop(&message->arrival);
         if (message->survey != NULL)
             cla_survey_release(message->survey);
-        cla_mem_free(message);
+        drop(message, message->lent);
     }
     uv_close((uv_handle_t *)&box->async, NULL);
     uv_mutex_destroy(&box->mutex);

@@ -15,14 +15,21 @@ enum cla_message_kind {
     CLA_MESSAGE_STOP,       /* to a worker: end now */
     CLA_MESSAGE_SURVEY,     /* to a worker: answer 'survey', even while a script computes */
     CLA_MESSAGE_LOG_LEVEL,  /* to a worker: log from level 'count' on */
+    CLA_MESSAGE_ADOPT,      /* to a worker: the app of 'adoption' is current from now on */
+    CLA_MESSAGE_ADOPTED,    /* to control: it is, and 'adoption' says what is left of others */
+    CLA_MESSAGE_LEFT,       /* to control: the worker has let go of the app of 'adoption' */
     CLA_MESSAGE_SURVEYED,   /* to control: the worker at 'count' has answered 'survey' */
     CLA_MESSAGE_DRAINED,    /* to control: a worker has ended; 'count' calls were abandoned */
 };
 
+struct cla_adoption;
+
 struct cla_message {
     struct cla_link link;
     enum cla_message_kind kind;
+    bool lent; /* it is the sender's: not freed */
     unsigned count;
+    struct cla_adoption *adoption;
     struct cla_survey *survey; /* holds a reference */
     struct cla_arrival arrival;
 };
@@ -44,6 +51,9 @@ int cla_mailbox_open(struct cla_mailbox *box, struct cla_loop *loop, cla_mailbox
 
 /* Copies 'message' to the other side. Returns 0, or -CLA_ENOMEM: nothing was sent. */
 int cla_mailbox_post(struct cla_mailbox *box, const struct cla_message *message);
+
+/* Sends 'message' itself, which must not be sent again before it was received: this cannot fail. */
+void cla_mailbox_lend(struct cla_mailbox *box, struct cla_message *message);
 
 /* Receives now the messages of one kind, and leaves the others. From anywhere on the receiving
  * thread but 'on_message'. */

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "gateway/generations.h"
 #include "gateway/worker_survey.h"
 
 /* How much longer than they should workers may take to end. */
@@ -94,6 +95,7 @@ static void expect_end(struct cla_server *server, uint64_t ns)
 static void drain(struct cla_server *server)
 {
     server->draining = true;
+    cla_reload_stop(&server->reload);
     cla_entrance_close(&server->entrance);
     post_all(server, &(struct cla_message){.kind = CLA_MESSAGE_DRAIN});
     expect_end(server, cla_clock_add(server->drain_timeout_ns, server->shutdown_grace_ns));
@@ -106,33 +108,54 @@ static void stop(struct cla_server *server)
     expect_end(server, 0);
 }
 
+static void read_again(struct cla_server *server)
+{
+    cla_entrance_reload(&server->entrance);
+    (void)cla_reload_request(&server->reload);
+}
+
 static void on_signal(uv_signal_t *handle, int signal)
 {
     struct cla_server *server = handle->data;
 
     if (signal == SIGHUP)
-        cla_entrance_reload(&server->entrance);
+        read_again(server);
     else if (!server->draining)
         drain(server);
     else if (signal == SIGINT)
         stop(server);
 }
 
-/* From a worker: it has answered, or ended. */
+static void take_answer(struct cla_server *server, struct cla_survey *survey, unsigned worker)
+{
+    survey->answers[worker].given = true;
+    survey->given++;
+    cla_admin_surveyed(&server->admin, survey);
+    cla_survey_release(survey);
+}
+
+/* From a worker. */
 static void on_message(void *arg, struct cla_message *message)
 {
     struct cla_server *server = arg;
-    struct cla_survey *survey = message->survey;
 
-    if (message->kind == CLA_MESSAGE_SURVEYED) {
-        survey->answers[message->count].given = true;
-        survey->given++;
-        cla_admin_surveyed(&server->admin, survey);
-        cla_survey_release(survey);
-    } else if (message->kind == CLA_MESSAGE_DRAINED) {
+    switch (message->kind) {
+    case CLA_MESSAGE_SURVEYED:
+        take_answer(server, message->survey, message->count);
+        break;
+    case CLA_MESSAGE_ADOPTED:
+        cla_reload_adopted(&server->reload, message->adoption);
+        break;
+    case CLA_MESSAGE_LEFT:
+        cla_reload_left(&server->reload, message->adoption);
+        break;
+    case CLA_MESSAGE_DRAINED:
         server->abandoned += message->count;
         if (--server->running == 0)
             cla_loop_stop(&server->loop);
+        break;
+    default: /* for workers */
+        break;
     }
 }
 
@@ -151,6 +174,43 @@ static void on_worker_message(void *arg, struct cla_message *message)
     if (cla_mailbox_post(&self->server->inbox, &answer) != 0)
         cla_survey_release(message->survey); /* as if it computed for long */
 }
+
+/* --- Reload. --- */
+
+static void adopt(void *arg, struct cla_adoption *adoption)
+{
+    struct cla_server *server = arg;
+
+    cla_mailbox_lend(&server->workers[adoption->worker].outbox, &adoption->there);
+}
+
+static void on_reload_ended(void *arg, const struct cla_reload_outcome *outcome)
+{
+    struct cla_server *server = arg;
+
+    cla_admin_reloaded(&server->admin, outcome);
+}
+
+static const struct cla_reload_events reload_events = {adopt, on_reload_ended};
+
+/* On the worker's thread, as is the next. */
+static void on_adopted(void *arg, struct cla_adoption *adoption)
+{
+    struct cla_server_worker *self = arg;
+
+    adoption->back.kind = CLA_MESSAGE_ADOPTED;
+    cla_mailbox_lend(&self->server->inbox, &adoption->back);
+}
+
+static void on_left(void *arg, struct cla_adoption *adoption)
+{
+    struct cla_server_worker *self = arg;
+
+    adoption->back.kind = CLA_MESSAGE_LEFT;
+    cla_mailbox_lend(&self->server->inbox, &adoption->back);
+}
+
+static const struct cla_worker_events worker_events = {on_adopted, on_left};
 
 /* --- The operator. --- */
 
@@ -174,6 +234,13 @@ static void on_drain_asked(void *arg)
         drain(server);
 }
 
+static uint64_t on_reload_asked(void *arg)
+{
+    struct cla_server *server = arg;
+
+    return cla_reload_request(&server->reload);
+}
+
 static void set_log_level(void *arg, enum cla_log_level level)
 {
     struct cla_server *server = arg;
@@ -190,12 +257,17 @@ static void describe(void *arg, struct cla_admin_status *status)
     status->pid = (int)getpid();
     status->uptime_ms = (cla_loop_now_ns(&server->loop) - server->began_ns) / CLA_NS_PER_MS;
     status->draining = server->draining;
+    status->generation = server->reload.current;
+    status->reloads = server->reload.done;
+    status->reloads_failed = server->reload.failed;
+    status->reload_error = server->reload.error.n > 0 ? server->reload.error.p : NULL;
     status->log_level = cla_log_level_name(server->log->level);
     status->addresses = server->addresses;
     status->address_count = server->entrance.count;
 }
 
-static const struct cla_admin_events admin_events = {ask, on_drain_asked, set_log_level, describe};
+static const struct cla_admin_events admin_events = {ask, on_drain_asked, on_reload_asked,
+                                                     set_log_level, describe};
 
 /* Returns 0, or -CLA_E* with 'error'. */
 static int open_admin(struct cla_server *server, const struct cla_config *config,
@@ -216,13 +288,10 @@ static void worker_main(void *arg)
 {
     struct cla_server_worker *self = arg;
     struct cla_message message = {.kind = CLA_MESSAGE_DRAINED};
-    struct cla_app *app = self->worker.env.app;
 
-    if (app->ops->enter != NULL)
-        app->ops->enter(app);
+    cla_worker_enter(&self->worker);
     cla_loop_run(self->worker.loop);
-    if (app->ops->leave != NULL)
-        app->ops->leave(app);
+    cla_generations_leave(&self->worker);
     cla_relay_deafen(self->worker.topics.relay);
     message.count = self->worker.abandoned;
     while (cla_mailbox_post(&self->server->inbox, &message) != 0)
@@ -262,6 +331,8 @@ static int open_worker(struct cla_server *server, const struct cla_server_seat *
     seat->app->look_outside = look_outside;
     seat->app->outside = &self->outbox;
     cla_worker_init(&self->worker, seat->loop, seat->app, config, seat->log);
+    self->worker.events = &worker_events;
+    self->worker.arg = self;
     cla_topics_join(&self->worker.topics, &server->relays[at]);
     if (total > 1)
         cla_call_env_share(&self->worker.env, &server->in_flight, at, total);
@@ -305,9 +376,26 @@ static int open_workers(struct cla_server *server, const struct cla_server_seat 
     return 0;
 }
 
+/* Last: from here on the apps are the server's. */
+static int open_reload(struct cla_server *server, const struct cla_server_loader *loader,
+                       const struct cla_config *config)
+{
+    struct cla_app **apps = cla_mem_zalloc(server->worker_count * sizeof *apps);
+    int rc;
+
+    if (apps == NULL)
+        return -CLA_ENOMEM;
+    for (unsigned i = 0; i < server->worker_count; i++)
+        apps[i] = server->workers[i].worker.env.app;
+    rc = cla_reload_open(&server->reload, &server->loop, loader, apps, server->worker_count,
+                         (unsigned)config->max_generations, server->log, &reload_events, server);
+    cla_mem_free(apps);
+    return rc;
+}
+
 int cla_server_open(struct cla_server *server, const struct cla_server_seat *seats, unsigned count,
-                    const struct cla_config *config, struct cla_log *log,
-                    struct cla_config_error *error)
+                    const struct cla_server_loader *loader, const struct cla_config *config,
+                    struct cla_log *log, struct cla_config_error *error)
 {
     int rc;
 
@@ -334,11 +422,17 @@ int cla_server_open(struct cla_server *server, const struct cla_server_seat *sea
     rc = open_admin(server, config, error);
     if (rc != 0)
         goto close_entrance;
+    rc = open_reload(server, loader, config);
+    if (rc != 0)
+        goto close_admin;
     server->began_ns = cla_loop_now_ns(&server->loop);
     watch_signal(server, &server->on_term, SIGTERM);
     watch_signal(server, &server->on_int, SIGINT);
     watch_signal(server, &server->on_hup, SIGHUP);
     return 0;
+close_admin:
+    snprintf(error->text, sizeof error->text, "%s", cla_error_text(rc));
+    cla_admin_close(&server->admin);
 close_entrance:
     cla_entrance_close(&server->entrance);
     uv_run(&server->loop.uv, UV_RUN_NOWAIT); /* runs the last callbacks of the listeners */
@@ -401,6 +495,7 @@ void cla_server_fini(struct cla_server *server)
     uv_close((uv_handle_t *)&server->on_int, NULL);
     uv_close((uv_handle_t *)&server->on_hup, NULL);
     close_workers(server);
+    cla_reload_fini(&server->reload);
     uv_run(&server->loop.uv, UV_RUN_NOWAIT); /* runs the last callbacks of the listeners */
     cla_entrance_fini(&server->entrance);
     cla_mem_free(server->addresses);

@@ -6,18 +6,19 @@
  *   RUNNING -- SIGTERM, SIGINT --> DRAINING -- every worker has ended --> ENDED
  *                                     |-- a second SIGINT: the workers end at once
  *
- * SIGHUP has certificates read again while it runs. */
+ * SIGHUP has certificates read, and the app loaded, again while it runs. */
 #ifndef CLA_GATEWAY_SERVER_H
 #define CLA_GATEWAY_SERVER_H
 
 #include "gateway/admin.h"
 #include "gateway/entrance.h"
+#include "gateway/reload.h"
 #include "gateway/worker.h"
 
 /* What a worker works with. Its own, and the caller's. */
 struct cla_server_seat {
     struct cla_loop *loop; /* runs on the worker's thread */
-    struct cla_app *app;   /* lives on that loop */
+    struct cla_app *app;   /* of generation 1; the server's own once it is open */
     struct cla_log *log;
 };
 
@@ -34,6 +35,7 @@ struct cla_server {
     struct cla_entrance entrance;
     struct cla_mailbox inbox; /* from the workers */
     struct cla_admin admin;   /* the operator's requests */
+    struct cla_reload reload;
     uv_signal_t on_term, on_int, on_hup;
     struct cla_server_worker *workers; /* owned */
     const char **addresses;            /* that it listens on; owned, but for the texts */
@@ -50,11 +52,12 @@ struct cla_server {
     bool stuck; /* a worker has not: its thread runs on */
 };
 
-/* Opens the listeners and 'count' workers, each on its seat. 'config' and the logs must outlive the
- * server. Returns 0, or -CLA_E* with a line that says what is wrong in 'error'. */
+/* Opens the listeners and 'count' workers, each on its seat. 'loader' makes the apps of later
+ * generations; NULL: there are none. It, 'config' and the logs must outlive the server. Returns 0,
+ * or -CLA_E* with a line that says what is wrong in 'error'. */
 int cla_server_open(struct cla_server *server, const struct cla_server_seat *seats, unsigned count,
-                    const struct cla_config *config, struct cla_log *log,
-                    struct cla_config_error *error);
+                    const struct cla_server_loader *loader, const struct cla_config *config,
+                    struct cla_log *log, struct cla_config_error *error);
 
 /* Serves until a signal has ended it; 'abandoned' then tells how many calls were left behind.
  * If 'stuck' is set a worker computes what nothing can interrupt: the process is to be ended, for
@@ -62,7 +65,7 @@ int cla_server_open(struct cla_server *server, const struct cla_server_seat *sea
  * nothing was served. */
 int cla_server_run(struct cla_server *server);
 
-/* Frees what the server holds, but for the seats. */
+/* Frees what the server holds, the apps too, but no loops or logs of seats. */
 void cla_server_fini(struct cla_server *server);
 
 #endif

@@ -99,7 +99,7 @@ static void note_end(struct cla_socket *socket, enum cla_cancel_kind kind, unsig
 static void end(struct cla_socket *socket, enum cla_cancel_kind kind, unsigned code,
                 struct cla_slice reason, bool clean)
 {
-    struct cla_app *app = socket->worker->env.app;
+    struct cla_app *current = socket->worker->env.app;
 
     if (socket->state != CLA_SOCKET_OPEN)
         return;
@@ -114,7 +114,10 @@ static void end(struct cla_socket *socket, enum cla_cancel_kind kind, unsigned c
         cla_socket_in_closed(socket);
     else
         cla_socket_in_clear(socket);
-    app->ops->over(app, socket);
+    if (socket->app != NULL)
+        socket->app->ops->over(socket->app, socket);
+    cla_socket_forget_app(socket);
+    current->ops->disconnected(current, socket);
 }
 
 /* Sends the close frame, and the socket is OVER, as was noted. */
@@ -164,6 +167,30 @@ void cla_socket_agree(struct cla_socket *socket, const struct cla_ws_agreed *agr
 
 /* --- Life. --- */
 
+void cla_socket_forget_app(struct cla_socket *socket)
+{
+    if (socket->app != NULL)
+        cla_app_unpin(socket->app);
+    socket->app = NULL;
+}
+
+void cla_socket_renew(struct cla_socket *socket)
+{
+    struct cla_app *current = socket->worker->env.app;
+    const struct cla_socket_route *route;
+
+    if (socket->app == NULL || socket->app == current || socket->state != CLA_SOCKET_OPEN ||
+        socket->streams || socket->task != NULL)
+        return;
+    route = current->ops->find_socket(current, socket->path);
+    if (route == NULL || route->streams)
+        return;
+    cla_socket_forget_app(socket);
+    socket->app = cla_app_pin(current);
+    socket->route = route;
+    cla_socket_in_limit(socket);
+}
+
 struct cla_socket *cla_socket_hold(struct cla_socket *socket)
 {
     socket->refs++;
@@ -174,6 +201,7 @@ void cla_socket_release(struct cla_socket *socket)
 {
     if (--socket->refs > 0)
         return;
+    cla_socket_forget_app(socket);
     cla_ws_conn_fini(&socket->ws);
     cla_call_index_fini(&socket->calls);
     cla_socket_in_clear(socket);
@@ -186,15 +214,15 @@ void cla_socket_release(struct cla_socket *socket)
     cla_mem_free(socket);
 }
 
-void cla_socket_job_begins(struct cla_socket *socket)
+void cla_socket_job_begins(struct cla_socket *socket, struct cla_app *app)
 {
-    socket->worker->env.jobs++;
+    app->jobs++;
     (void)cla_socket_hold(socket);
 }
 
-void cla_socket_job_over(struct cla_socket *socket)
+void cla_socket_job_over(struct cla_socket *socket, struct cla_app *app)
 {
-    socket->worker->env.jobs--;
+    app->jobs--;
     cla_socket_release(socket);
 }
 
@@ -217,9 +245,8 @@ void cla_socket_close(struct cla_socket *socket, unsigned code, struct cla_slice
 
 void cla_socket_drain(struct cla_socket *socket)
 {
-    struct cla_app *app = socket->worker->env.app;
-    bool idle =
-        socket->route != NULL ? app->ops->idle(app, socket) : cla_list_empty(&socket->texts);
+    struct cla_app *app = socket->app;
+    bool idle = app != NULL ? app->ops->idle(app, socket) : cla_list_empty(&socket->texts);
 
     if (idle)
         cla_socket_close(socket, CLA_WS_GOING_AWAY, CLA_LIT("the server is shutting down"),

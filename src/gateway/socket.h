@@ -32,7 +32,9 @@ enum cla_socket_state {
 struct cla_socket {
     struct cla_worker *worker;
     struct cla_conn *conn;                /* NULL before the 101, and once it is gone */
-    const struct cla_socket_route *route; /* of the handler; NULL: it makes calls */
+    struct cla_app *app;                  /* whose handler it belongs to; NULL: of none, or OVER */
+    const struct cla_socket_route *route; /* of the handler; NULL: it makes calls. Once OVER only
+                                           * for the jobs that go on */
     const struct cla_rpc_protocol *rpc;   /* of its calls */
     struct cla_exchange *upgrade;         /* the request, while ASKED */
     struct cla_ws_conn ws;
@@ -61,6 +63,7 @@ struct cla_socket {
     unsigned code;      /* OVER: the close code, CLA_WS_ABNORMAL if there was none … */
     struct cla_reason cause; /* … and why it ended */
     enum cla_socket_state state;
+    bool streams; /* the handler takes its messages itself */
     bool ending;  /* it will be OVER when the handler has read what came before */
     bool clean;   /* OVER after what came was to be read: if some is left, it may still be */
     bool pinged;  /* a ping is out, and nothing has come since */
@@ -101,18 +104,25 @@ void cla_socket_refuse(struct cla_socket *socket, int status, const char *why);
 /* The client left while it was ASKED: stops on_connect. For the exchange. */
 void cla_socket_forsaken(struct cla_socket *socket, enum cla_cancel_kind kind);
 
+/* It belongs to no handler any more: it is over. For gateway/socket. */
+void cla_socket_forget_app(struct cla_socket *socket);
+
 /* Another reference. */
 struct cla_socket *cla_socket_hold(struct cla_socket *socket);
 
 /* Drops a reference; the last one frees. Any thread, once the worker is gone. */
 void cla_socket_release(struct cla_socket *socket);
 
-/* A job of the script's (on_connect, a handler, on_disconnect) begins: the socket is held and the
- * worker does not end before cla_socket_job_over(). For the app. */
-void cla_socket_job_begins(struct cla_socket *socket);
+/* A job of the script's (on_connect, a handler, on_disconnect) begins: the socket is held and 'app'
+ * does not end before cla_socket_job_over(). For the app. */
+void cla_socket_job_begins(struct cla_socket *socket, struct cla_app *app);
 
 /* Ends cla_socket_job_begins(). */
-void cla_socket_job_over(struct cla_socket *socket);
+void cla_socket_job_over(struct cla_socket *socket, struct cla_app *app);
+
+/* Has an OPEN socket of a handler that is called for each event, and runs none just now, belong to
+ * the current generation, if that has such a handler at its path. No-op for any other. */
+void cla_socket_renew(struct cla_socket *socket);
 
 /* Bytes have arrived; they are changed. Returns how many were used: once messages have had their
  * share of the turn, or the handler must take some first, the rest is to be fed later. */

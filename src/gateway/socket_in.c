@@ -15,9 +15,20 @@ static void on_timer(struct cla_timer *timer)
     cla_socket_all_read(socket);
 }
 
-int cla_socket_in_open(struct cla_socket *socket)
+void cla_socket_in_limit(struct cla_socket *socket)
 {
     const struct cla_socket_route *route = socket->route;
+    struct cla_ws_settings *settings = &socket->inbox->settings;
+
+    *settings = socket->worker->ws;
+    if (route->message_bytes > 0)
+        settings->message_bytes = route->message_bytes;
+    if (route->fragments > 0)
+        settings->fragments = route->fragments;
+}
+
+int cla_socket_in_open(struct cla_socket *socket)
+{
     struct cla_socket_inbox *inbox = cla_mem_zalloc(sizeof *inbox);
 
     if (inbox == NULL)
@@ -25,12 +36,8 @@ int cla_socket_in_open(struct cla_socket *socket)
     cla_list_init(&inbox->messages);
     cla_timer_init(&inbox->timer, on_timer);
     inbox->socket = socket;
-    inbox->settings = socket->worker->ws;
-    if (route->message_bytes > 0)
-        inbox->settings.message_bytes = route->message_bytes;
-    if (route->fragments > 0)
-        inbox->settings.fragments = route->fragments;
     socket->inbox = inbox;
+    cla_socket_in_limit(socket);
     return 0;
 }
 
@@ -41,7 +48,7 @@ static size_t cost(const struct cla_socket_message *message)
 
 int cla_socket_in_put(struct cla_socket *socket, enum cla_ws_kind kind, struct cla_slice message)
 {
-    struct cla_app *app = socket->worker->env.app;
+    struct cla_app *app = socket->app;
     struct cla_socket_inbox *inbox = socket->inbox;
     struct cla_socket_message *queued = cla_mem_alloc(sizeof *queued + message.n);
 

@@ -28,6 +28,9 @@ struct cla_socket_inbox {
 /* Gives the socket an inbox, with the limits of its route. Returns 0 or -CLA_ENOMEM. */
 int cla_socket_in_open(struct cla_socket *socket);
 
+/* Sets the limits of its inbox as its route has them. */
+void cla_socket_in_limit(struct cla_socket *socket);
+
 /* Queues a message, and stops reading if that is enough. Returns 0 or -CLA_ENOMEM. */
 int cla_socket_in_put(struct cla_socket *socket, enum cla_ws_kind kind, struct cla_slice message);
 

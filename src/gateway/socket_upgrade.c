@@ -139,6 +139,10 @@ static struct cla_socket *new_socket(struct cla_exchange *exchange,
     socket->worker = exchange->worker;
     socket->upgrade = exchange;
     socket->route = route;
+    if (route != NULL) {
+        socket->app = cla_app_pin(exchange->request.app);
+        socket->streams = route->streams;
+    }
     socket->refs = 1;
     cla_list_init(&socket->texts);
     cla_list_init(&socket->postponed);
@@ -203,7 +207,7 @@ static struct cla_conn *take_connection(struct cla_socket *socket)
 
 void cla_socket_ask(struct cla_socket *socket)
 {
-    struct cla_app *app = socket->worker->env.app;
+    struct cla_app *app = socket->upgrade->request.app;
     int rc = app->ops->connect(app, socket);
 
     if (rc == 0)
@@ -214,7 +218,7 @@ void cla_socket_ask(struct cla_socket *socket)
 
 void cla_socket_admit(struct cla_socket *socket)
 {
-    struct cla_app *app = socket->worker->env.app;
+    struct cla_app *app = socket->app;
     struct cla_conn *conn;
 
     if (socket->state != CLA_SOCKET_ASKED)
@@ -231,8 +235,7 @@ void cla_socket_admit(struct cla_socket *socket)
     cla_buf_fini(&socket->fields);
     if (socket->state == CLA_SOCKET_OPEN && socket->route == NULL)
         cla_topics_enter(&socket->worker->topics, &socket->subscriber);
-    if (socket->state == CLA_SOCKET_OPEN && socket->route != NULL &&
-        app->ops->open(app, socket) != 0)
+    if (socket->state == CLA_SOCKET_OPEN && app != NULL && app->ops->open(app, socket) != 0)
         cla_socket_close(socket, CLA_WS_TRY_LATER, CLA_LIT("memory is short (vm_memory)"),
                          CLA_CANCEL_LIMIT);
     cla_socket_release(socket);
@@ -246,6 +249,7 @@ void cla_socket_refuse(struct cla_socket *socket, int status, const char *why)
         return;
     conn = take_connection(socket);
     socket->state = CLA_SOCKET_OVER;
+    cla_socket_forget_app(socket);
     cla_topics_leave(&socket->worker->topics, &socket->subscriber);
     cla_conn_refuse_upgrade(conn, status, why, cla_slice(NULL, 0));
     cla_socket_release(socket);
@@ -259,5 +263,6 @@ void cla_socket_forsaken(struct cla_socket *socket, enum cla_cancel_kind kind)
     cla_topics_leave(&socket->worker->topics, &socket->subscriber);
     socket->upgrade = NULL;
     app->ops->stop(app, socket, kind, cla_slice(NULL, 0));
+    cla_socket_forget_app(socket);
     cla_socket_release(socket);
 }

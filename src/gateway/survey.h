@@ -19,7 +19,7 @@ enum cla_survey_kind {
 struct cla_survey_answer {
     bool given; /* the control thread's: the message has come */
     unsigned connections, calls;
-    uint64_t vm_bytes, generation;
+    uint64_t vm_bytes;
     bool found;           /* KILL */
     struct cla_buf texts; /* CALLS: objects of rpc/admin.h with commas between them */
 };

@@ -10,6 +10,7 @@
 #include "base/mem_trim.h"
 #include "gateway/admission.h"
 #include "gateway/exchange_pool.h"
+#include "gateway/generations.h"
 #include "gateway/socket.h"
 
 /* HTTP connections that go on between two looks at the clock. */
@@ -172,7 +173,7 @@ static bool judge_all(struct cla_worker *worker)
 static void maybe_finished(struct cla_worker *worker)
 {
     if (!worker->env.draining || worker->conn_count > 0 || worker->env.in_flight > 0 ||
-        worker->env.jobs > 0 || worker->env.app->jobs > 0)
+        cla_generations_jobs(worker) > 0)
         return;
     cla_timer_stop(&worker->loop->timers, &worker->drain_timer);
     cla_loop_stop(worker->loop);
@@ -197,9 +198,8 @@ static void drop_pools(struct cla_worker *worker, unsigned bufs, unsigned parser
 static bool trim_slice(struct cla_trim *trim)
 {
     struct cla_worker *worker = CLA_CONTAINER(trim, struct cla_worker, trim);
-    struct cla_app *app = worker->env.app;
 
-    if (cla_exchange_pool_trim(worker, TRIM_EXCHANGES, TRIM_SLICE) || app->ops->trim(app))
+    if (cla_exchange_pool_trim(worker, TRIM_EXCHANGES, TRIM_SLICE) || cla_generations_trim(worker))
         return true;
     drop_pools(worker, TRIM_BUFS, TRIM_PARSERS);
     cla_mem_trim();
@@ -210,14 +210,13 @@ static bool trim_slice(struct cla_trim *trim)
 static bool turn(void *arg)
 {
     struct cla_worker *worker = arg;
-    struct cla_app *app = worker->env.app;
     uint64_t until = 0;
     enum cla_app_left left;
     bool more;
 
     cla_trim_turn_begins(&worker->trim, load_of(worker));
     for (;;) {
-        left = app->ops->run(app);
+        left = cla_generations_run(worker);
         more = judge_all(worker) || left != CLA_APP_NOTHING;
         if (cla_list_empty(&worker->advance))
             break; /* the app has had its share of the turn */
@@ -234,11 +233,11 @@ static bool turn(void *arg)
     lose_more(worker);
     flush_all(worker);
     worker->wall_ns = 0;
-    app->ops->tidy(app);
+    cla_generations_tidy(worker);
     if (worker->log_buf.n > 0)
         cla_log_flush(worker->env.log, &worker->log_buf);
     maybe_finished(worker);
-    more = app->ops->ready(app) || !cla_list_empty(&worker->advance) ||
+    more = cla_generations_ready(worker) || !cla_list_empty(&worker->advance) ||
            !cla_list_empty(&worker->dirty) || !cla_list_empty(&worker->lost);
     return cla_trim_turn_ends(&worker->trim, load_of(worker), !more) || more;
 }
@@ -272,9 +271,8 @@ static void cancel_calls(struct cla_worker *worker)
 
 static void cancel_all(struct cla_worker *worker)
 {
-    struct cla_app *app = worker->env.app;
-
-    app->ops->stop_jobs(app); /* first: what the ends of sockets begin is to run */
+    /* First: what the ends of sockets begin is to run. */
+    cla_generations_stop_jobs(worker, worker->shutdown_grace_ns);
     cancel_calls(worker);
     CLA_LIST_EACH (link, &worker->conns) {
         struct cla_socket *socket = CLA_CONTAINER(link, struct cla_conn, link)->socket;
@@ -288,10 +286,7 @@ static void cancel_all(struct cla_worker *worker)
 /* The drain's time is over: cancels what runs. */
 static void force(struct cla_worker *worker)
 {
-    struct cla_app *app = worker->env.app;
-
     worker->forced = true;
-    app->ops->set_grace(app, worker->shutdown_grace_ns);
     cancel_all(worker);
     cla_timer_start(&worker->loop->timers, &worker->drain_timer,
                     cla_loop_now_ns(worker->loop) + worker->shutdown_grace_ns + ABANDON_MARGIN_NS);
@@ -299,9 +294,7 @@ static void force(struct cla_worker *worker)
 
 static void abandon(struct cla_worker *worker)
 {
-    struct cla_app *app = worker->env.app;
-
-    worker->abandoned += app->ops->abandon(app);
+    worker->abandoned += cla_generations_abandon(worker);
     flush_all(worker); /* their terminal replies */
     close_all(worker);
     maybe_finished(worker);
@@ -391,10 +384,11 @@ static struct cla_call *find_call(struct cla_worker *worker, uint64_t id)
 bool cla_worker_kill(struct cla_worker *worker, uint64_t id, bool now)
 {
     struct cla_call *call = find_call(worker, id);
-    struct cla_app *app = worker->env.app;
+    struct cla_app *app;
 
     if (call == NULL || call->id == 0)
         return false;
+    app = call->request->app;
     cla_call_cancel(call, CLA_CANCEL_KILLED, cla_slice(NULL, 0));
     if (now)
         app->ops->end_grace(app, call);
@@ -421,8 +415,13 @@ void cla_worker_on_message(void *arg, struct cla_message *message)
     case CLA_MESSAGE_LOG_LEVEL:
         worker->env.log->level = (enum cla_log_level)message->count;
         break;
+    case CLA_MESSAGE_ADOPT:
+        cla_generations_adopt(worker, message->adoption);
+        break;
     case CLA_MESSAGE_SURVEY: /* the server's, which knows who asks */
     case CLA_MESSAGE_SURVEYED:
+    case CLA_MESSAGE_ADOPTED:
+    case CLA_MESSAGE_LEFT:
     case CLA_MESSAGE_DRAINED:
         break; /* for the control thread */
     }
@@ -458,15 +457,26 @@ static void read_limits(struct cla_worker *worker, const struct cla_config *conf
     worker->write_timeout_ns = config->write_timeout_ns;
     worker->drain_timeout_ns = config->drain_timeout_ns;
     worker->shutdown_grace_ns = config->shutdown_grace_ns;
+    worker->reload_drain_ns = config->reload_drain_ns;
+    worker->grace_ns = config->grace_ns;
     worker->requests_per_connection = config->requests_per_connection;
     worker->pipeline_bytes = config->pipeline_bytes;
     worker->out_bytes = config->out_bytes;
+}
+
+static void set_app(struct cla_worker *worker, struct cla_app *app)
+{
+    app->worker = worker;
+    app->topics = &worker->topics;
+    app->stage = CLA_APP_CURRENT;
+    worker->env.app = worker->rules.app = app;
 }
 
 void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cla_app *app,
                      const struct cla_config *config, struct cla_log *log)
 {
     *worker = (struct cla_worker){.loop = loop, .may_cancel = LOST_CALLS};
+    cla_list_init(&worker->older);
     cla_list_init(&worker->conns);
     cla_list_init(&worker->exchanges);
     cla_list_init(&worker->exchange_pool);
@@ -475,20 +485,36 @@ void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cl
     cla_list_init(&worker->dirty);
     cla_list_init(&worker->judge);
     cla_topics_init(&worker->topics);
-    app->topics = &worker->topics;
     cla_timer_init(&worker->drain_timer, on_drain_timer);
     cla_trim_init(&worker->trim, loop, trim_slice);
     cla_call_env_init(&worker->env, app, loop, log, &worker->log_buf, config);
     log->pending = &worker->log_buf;
     read_limits(worker, config);
     worker->rules = (struct cla_route_rules){
-        .app = app,
         .hosts = config->hosts.items,
         .host_count = config->hosts.count,
         .origins = config->origins.items,
         .origin_count = config->origins.count,
     };
+    set_app(worker, app);
     cla_loop_on_turn(loop, turn, worker);
+}
+
+static void enter(struct cla_worker *worker, struct cla_app *app)
+{
+    if (app->ops->enter != NULL)
+        app->ops->enter(app, worker->loop, worker->env.log);
+}
+
+void cla_worker_enter(struct cla_worker *worker)
+{
+    enter(worker, worker->env.app);
+}
+
+void cla_worker_seat(struct cla_worker *worker, struct cla_app *app)
+{
+    set_app(worker, app);
+    enter(worker, app);
 }
 
 void cla_worker_fini(struct cla_worker *worker)
@@ -498,7 +524,6 @@ void cla_worker_fini(struct cla_worker *worker)
     (void)cla_exchange_pool_trim(worker, 0, worker->exchange_pooled);
     drop_pools(worker, 0, 0);
     cla_topics_fini(&worker->topics);
-    worker->env.app->topics = NULL;
     worker->env.log->pending = NULL;
     cla_buf_fini(&worker->log_buf);
 }

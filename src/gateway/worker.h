@@ -19,8 +19,19 @@
 /* Idle HTTP parsers kept. */
 #define CLA_WORKER_PARSERS 64
 
+/* What the owner of a worker is told. */
+struct cla_worker_events {
+    /* The adoption's app is current. */
+    void (*adopted)(void *arg, struct cla_adoption *adoption);
+    /* The adoption's app, which was not current any more, runs on this thread no longer. */
+    void (*left)(void *arg, struct cla_adoption *adoption);
+};
+
 struct cla_worker {
     struct cla_loop *loop;
+    const struct cla_worker_events *events; /* NULL: there is only one app, ever */
+    void *arg;
+    struct cla_link older; /* apps that are retired */
     struct cla_call_env env;
     struct cla_route_rules rules;
     struct cla_http_limits http_limits;
@@ -56,6 +67,7 @@ struct cla_worker {
     uint64_t handshake_timeout_ns;
     uint64_t header_timeout_ns, body_timeout_ns, idle_timeout_ns, write_timeout_ns;
     uint64_t drain_timeout_ns, shutdown_grace_ns;
+    uint64_t reload_drain_ns, grace_ns;
     uint64_t requests_per_connection; /* 0: no limit */
     size_t pipeline_bytes, out_bytes;
     bool forced;        /* the drain's time is over: calls were cancelled */
@@ -66,6 +78,12 @@ struct cla_worker {
  * worker's own, must outlive it. */
 void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cla_app *app,
                      const struct cla_config *config, struct cla_log *log);
+
+/* Begins on the calling thread, which is the worker's from now on. */
+void cla_worker_enter(struct cla_worker *worker);
+
+/* Makes 'app' the current one, on the worker's thread. */
+void cla_worker_seat(struct cla_worker *worker, struct cla_app *app);
 
 /* Counts a connection that is about to be handed over. Control thread. */
 void cla_worker_expect(struct cla_worker *worker, const struct cla_arrival *arrival);

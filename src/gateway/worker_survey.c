@@ -1,5 +1,6 @@
 #include "gateway/worker_survey.h"
 
+#include "gateway/generations.h"
 #include "rpc/admin.h"
 
 static const char *const phases[] = {
@@ -23,13 +24,13 @@ static uint64_t remaining_ms(uint64_t deadline_ns, uint64_t now_ns)
 static void tell_call(const struct cla_worker *worker, const struct cla_call *call, unsigned at,
                       struct cla_survey_answer *answer)
 {
-    const struct cla_call_env *env = call->env;
+    struct cla_app *app = call->request->app;
     uint64_t now = cla_loop_now_ns(worker->loop);
     struct cla_app_view view;
 
     if (call->id == 0)
         return; /* it waits for another with its id */
-    env->app->ops->view(env->app, call, &view);
+    app->ops->view(app, call, &view);
     (void)cla_admin_write_call(&answer->texts,
                                &(struct cla_admin_call){
                                    .id = call->id,
@@ -60,12 +61,9 @@ static void tell_calls(struct cla_worker *worker, unsigned at, struct cla_survey
 void cla_worker_survey(struct cla_worker *worker, struct cla_survey *survey, unsigned at)
 {
     struct cla_survey_answer *answer = &survey->answers[at];
-    struct cla_app *app = worker->env.app;
-
     answer->connections = cla_worker_connections(worker);
     answer->calls = worker->env.in_flight;
-    answer->vm_bytes = app->ops->memory(app);
-    answer->generation = app->generation;
+    answer->vm_bytes = cla_generations_memory(worker);
     if (survey->kind == CLA_SURVEY_CALLS)
         tell_calls(worker, at, answer);
     else if (survey->kind == CLA_SURVEY_KILL)

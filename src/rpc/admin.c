@@ -9,7 +9,7 @@
 static const char *const methods[] = {
     [CLA_ADMIN_STATUS] = "status",       [CLA_ADMIN_PS] = "ps",
     [CLA_ADMIN_KILL] = "kill",           [CLA_ADMIN_DRAIN] = "drain",
-    [CLA_ADMIN_LOG_LEVEL] = "log-level",
+    [CLA_ADMIN_LOG_LEVEL] = "log-level", [CLA_ADMIN_RELOAD] = "reload",
 };
 
 /* --- Requests. --- */
@@ -99,7 +99,7 @@ static void on_request(void *arg, const struct cla_rpc_request *from)
         refuse(r, from->id, CLA_CODE_INVALID_ARGUMENT, "a request needs an id");
     else if (!find_method(from->method, &to->method))
         refuse(r, from->id, CLA_CODE_UNIMPLEMENTED,
-               "no such command: status, ps, kill, drain, log-level");
+               "no such command: status, ps, kill, drain, reload, log-level");
     else if (!read_params(from->params, to) || (to->method == CLA_ADMIN_KILL && to->call == 0) ||
              (to->method == CLA_ADMIN_LOG_LEVEL && to->level.n == 0))
         refuse(r, from->id, CLA_CODE_INVALID_ARGUMENT,
@@ -201,13 +201,25 @@ int cla_admin_write_status(struct cla_buf *buf, const struct cla_admin_status *s
 {
     int rc = cla_buf_printf(buf,
                             "{\"version\":\"%s\",\"pid\":%d,\"uptime_ms\":%" PRIu64
-                            ",\"generation\":%" PRIu64 ",\"draining\":%s,\"log_level\":\"%s\"",
+                            ",\"generation\":%" PRIu64 ",\"reloads\":%" PRIu64
+                            ",\"reloads_failed\":%" PRIu64 ",\"draining\":%s,\"log_level\":\"%s\"",
                             status->version, status->pid, status->uptime_ms, status->generation,
+                            status->reloads, status->reloads_failed,
                             status->draining ? "true" : "false", status->log_level);
 
+    if (rc == 0 && status->reload_error != NULL)
+        rc = add_string(buf, "reload_error", cla_slice_str(status->reload_error));
     if (rc == 0)
         rc = add_addresses(buf, status);
     if (rc == 0)
         rc = add_workers(buf, status);
     return rc == 0 ? cla_buf_push(buf, '}') : rc;
+}
+
+int cla_admin_write_reload(struct cla_buf *buf, const struct cla_admin_reload *reload)
+{
+    return cla_buf_printf(
+        buf,
+        "{\"generation\":%" PRIu64 ",\"took_ms\":%" PRIu64 ",\"older_calls\":%u,\"websockets\":%u}",
+        reload->generation, reload->took_ms, reload->older_calls, reload->sockets);
 }

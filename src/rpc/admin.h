@@ -1,7 +1,7 @@
 /* The operator's requests, as JSON-RPC 2.0: one text a line, both ways.
  *
  *     status {}                    ps {}                      kill {"id":7,"now":false}
- *     drain {}                     log-level {"level":"debug"}
+ *     drain {}                     log-level {"level":"debug"} reload {}
  *
  * Any thread. Depends on: base, rpc/jsonrpc. Bytes in, requests out; what is known of calls in,
  * bytes out. */
@@ -17,6 +17,7 @@ enum cla_admin_method {
     CLA_ADMIN_PS,
     CLA_ADMIN_KILL,
     CLA_ADMIN_DRAIN,
+    CLA_ADMIN_RELOAD,
     CLA_ADMIN_LOG_LEVEL,
 };
 
@@ -61,12 +62,24 @@ struct cla_admin_status {
     int pid;
     uint64_t uptime_ms, generation;
     bool draining;
+    uint64_t reloads, reloads_failed;
+    const char *reload_error; /* of the last, if that failed; NULL: it has not */
     const char *log_level;
     const char *const *addresses; /* that it listens on */
     size_t address_count;
     const struct cla_admin_worker *workers;
     size_t worker_count;
 };
+
+/* What is told of a reload that was done. */
+struct cla_admin_reload {
+    uint64_t generation, took_ms;
+    unsigned older_calls; /* in flight */
+    unsigned sockets;     /* WebSockets that were kept */
+};
+
+/* Appends it as an object. Returns 0 or -CLA_ENOMEM (something may have been appended). */
+int cla_admin_write_reload(struct cla_buf *buf, const struct cla_admin_reload *reload);
 
 /* Appends it as an object. Returns 0 or -CLA_ENOMEM (something may have been appended). */
 int cla_admin_write_status(struct cla_buf *buf, const struct cla_admin_status *status);

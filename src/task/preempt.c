@@ -64,9 +64,15 @@ void cla_preempt_attach(struct cla_sched *sched)
     pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
 }
 
-void cla_preempt_detach(void)
+void cla_preempt_detach(const struct cla_sched *sched)
 {
-    mine = NULL;
+    if (mine == sched)
+        mine = NULL;
+}
+
+void cla_preempt_turn_to(struct cla_sched *sched)
+{
+    mine = sched;
 }
 
 /* For a signal that comes before it has computed for long, the next one sees to that: with a hook

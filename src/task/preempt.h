@@ -23,11 +23,15 @@
 
 #include "task/task.h"
 
-/* The calling thread runs 'sched' from now on: signals it gets end slices of that. */
+/* The calling thread runs 'sched' from now on: signals it gets end slices of that, or of another
+ * that it runs as well, whichever it turned to last. */
 void cla_preempt_attach(struct cla_sched *sched);
 
 /* It no longer does. */
-void cla_preempt_detach(void);
+void cla_preempt_detach(const struct cla_sched *sched);
+
+/* The calling thread is about to run Lua in the VM of 'sched'. */
+void cla_preempt_turn_to(struct cla_sched *sched);
 
 /* 'task', whose slice is over, is about to go on: has the hook run with its next Lua instruction,
  * if a Cancel is to be raised there. */

@@ -3,6 +3,7 @@
 #include "base/prefetch.h"
 #include "task/compat.h"
 #include "task/coro.h"
+#include "task/preempt.h"
 #include "task/task.h"
 #include "task/watchdog.h"
 
@@ -114,6 +115,7 @@ enum cla_sched_left cla_sched_run(struct cla_sched *sched)
     if (!cla_sched_ready(sched))
         return CLA_SCHED_NOTHING;
     cla_watchdog_wake(sched);
+    cla_preempt_turn_to(sched);
     sched->sliced = false;
     if (sched->held != NULL)
         cla_task_resume(sched->held);

@@ -103,6 +103,7 @@ static struct cla_task *most_charged(struct cla_sched *sched)
 static void begin_collecting(struct cla_vm *vm)
 {
     cla_watchdog_wake(&vm->sched);
+    cla_preempt_turn_to(&vm->sched);
     cla_preempt_beat(&vm->sched);
 }
 

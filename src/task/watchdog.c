@@ -260,7 +260,7 @@ void cla_watchdog_forget(struct cla_sched *sched)
     cla_list_remove(&w->link);
     pthread_mutex_unlock(&watchdog->lock);
     w->watchdog = NULL;
-    cla_preempt_detach();
+    cla_preempt_detach(sched);
 }
 
 void cla_watchdog_wake(struct cla_sched *sched)

@@ -65,7 +65,7 @@ describe('cancela ps', () => {
     assert.ok(await until(async () => (await found(gateway, 'spin', 'computing')).cpu_ms > 20));
     assert.ok(spins.age_ms < 30_000);
     const { stdout } = await ask(gateway, 'ps');
-    assert.match(stdout, /^ *ID  PROCEDURE +PHASE +WHERE +AGE +LEFT +CPU +PEER +PROTOCOL\n/);
+    assert.match(stdout, /^ *ID  PROCEDURE +PHASE +WHERE +AGE +LEFT +CPU +PEER +PROTOCOL +GEN\n/);
     assert.match(stdout, /^ *\d+  wait +waiting +\S*admin\.lua:6 /m);
     for (const { id } of await calls(gateway)) await ask(gateway, 'kill', String(id), '--now');
     await Promise.all(answers);

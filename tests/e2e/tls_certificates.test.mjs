@@ -154,7 +154,7 @@ test('SIGHUP does not end a gateway without TLS', async (t) => {
   const gateway = await start('app.lua');
   t.after(() => gateway.stop());
   gateway.signal('SIGHUP');
-  await gateway.log(/nothing to reload/);
+  await gateway.log(/reload gen 2 in/);
   assert.equal((await fetch(`${gateway.url}/rpc/version`)).status, 200);
 });
 

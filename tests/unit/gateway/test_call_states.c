@@ -102,8 +102,8 @@ static int open_fixture(void **state)
     cla_loop_use_virtual_time(&f.loop);
     cla_call_env_init(&f.env, &f.app, &f.loop, &f.log, &f.log_buf, &config);
     cla_config_fini(&config);
-    f.request =
-        (struct cla_request){.protocol = &protocol, .received_ns = cla_loop_now_ns(&f.loop)};
+    f.request = (struct cla_request){
+        .app = &f.app, .protocol = &protocol, .received_ns = cla_loop_now_ns(&f.loop)};
     f.call = (struct cla_call){.sink = &sink,
                                .env = &f.env,
                                .request = &f.request,

@@ -188,7 +188,7 @@ static void nothing_is_answered_before_the_app_admits(void **state)
     client_require_nothing(&c);
     assert_true(cla_slice_eq(gate.app.asked->path, CLA_LIT("/feed")));
     cla_socket_admit(gate.app.asked);
-    cla_socket_job_over(gate.app.asked);
+    cla_socket_job_over(gate.app.asked, &gate.app.base);
     assert_int_equal(client_take(&c, false).status, 101);
     require_message(gate.app.opened, "early");
 }
@@ -200,7 +200,7 @@ static void the_app_may_refuse(void **state)
     cla_socket_refuse(gate.app.asked, 401, "who?");
     cla_socket_refuse(gate.app.asked, 403, "again");
     cla_socket_admit(gate.app.asked);
-    cla_socket_job_over(gate.app.asked);
+    cla_socket_job_over(gate.app.asked, &gate.app.base);
     client_require(&c, 401, "who?");
     client_require_end(&c);
     assert_int_equal(gate.app.overs, 0);
@@ -215,7 +215,7 @@ static void a_client_that_leaves_stops_on_connect(void **state)
     assert_int_equal(gate.app.stops, 1);
     assert_int_equal(gate.app.kind, CLA_CANCEL_DISCONNECT);
     cla_socket_admit(gate.app.asked); /* too late */
-    cla_socket_job_over(gate.app.asked);
+    cla_socket_job_over(gate.app.asked, &gate.app.base);
     assert_int_equal(gate.worker.conn_count, 0);
     assert_null(gate.app.opened);
 }
@@ -226,7 +226,7 @@ static void a_draining_worker_admits_nobody(void **state)
     ask();
     gate_post(&gate, CLA_MESSAGE_DRAIN);
     cla_socket_admit(gate.app.asked);
-    cla_socket_job_over(gate.app.asked);
+    cla_socket_job_over(gate.app.asked, &gate.app.base);
     client_require(&c, 503, "the server is shutting down");
 }
 
@@ -234,13 +234,13 @@ static void a_worker_ends_only_when_jobs_are_over(void **state)
 {
     struct cla_socket *socket = open_feed();
 
-    cla_socket_job_begins(socket);
+    cla_socket_job_begins(socket, &gate.app.base);
     gate_post(&gate, CLA_MESSAGE_DRAIN);
     client_close(&c);
     gate_turns(&gate);
     assert_int_equal(gate.worker.conn_count, 0);
     assert_false(gate.loop.stopped);
-    cla_socket_job_over(socket);
+    cla_socket_job_over(socket, &gate.app.base);
     gate_turns(&gate);
     assert_true(gate.loop.stopped);
 }

@@ -137,7 +137,7 @@ static void serve(struct client *c, const struct cla_buf *frames)
         gate_turns(&gate);
     cla_socket_all_read(socket);
     gate_turns(&gate);
-    cla_socket_job_over(socket);
+    cla_socket_job_over(socket, &gate.app.base);
 }
 
 static unsigned take_echoes(struct client *c)

@@ -117,7 +117,8 @@ static void status_tells_of_workers_that_do_not_answer(void **state)
     assert_int_equal(cla_admin_write_status(&buf, &status), 0);
     assert_int_equal(cla_buf_push(&buf, '\0'), 0);
     assert_string_equal(
-        buf.p, "{\"version\":\"1\",\"pid\":5,\"uptime_ms\":6,\"generation\":1,\"draining\":false,"
+        buf.p, "{\"version\":\"1\",\"pid\":5,\"uptime_ms\":6,\"generation\":1,\"reloads\":0,"
+               "\"reloads_failed\":0,\"draining\":false,"
                "\"log_level\":\"info\",\"listen\":[\"127.0.0.1:1\",\"unix:/a\\\"b\"],\"workers\":["
                "{\"answers\":true,\"connections\":2,\"calls\":3,\"vm_bytes\":4},"
                "{\"answers\":false}]}");

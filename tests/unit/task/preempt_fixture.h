@@ -61,7 +61,7 @@ static inline int open_fixture(void **state)
 
 static inline int close_fixture(void **state)
 {
-    cla_preempt_detach();
+    cla_preempt_detach(fixture.sched);
     fixture_close(*state);
     return 0;
 }

@@ -1,0 +1,237 @@
+/* Happy path: a new generation becomes current between two turns; the one before it ends its calls
+ * and is let go of at the end of a turn.
+ * Failure modes: calls that outlast reload_drain are cancelled, and given up after their grace.
+ * On close: the worker's thread leaves them; the control thread frees them (gateway/reload). */
+#include "gateway/generations.h"
+
+#include "gateway/socket.h"
+
+/* Calls that end at the deadline of their grace get this long to be noticed. */
+#define ABANDON_MARGIN_NS (200 * CLA_NS_PER_MS)
+
+static struct cla_app *app_at(const struct cla_link *link)
+{
+    return CLA_CONTAINER(link, struct cla_app, link);
+}
+
+/* --- The end of a generation. --- */
+
+static void close_handlers(struct cla_worker *worker, const struct cla_app *app)
+{
+    CLA_LIST_EACH (link, &worker->conns) {
+        struct cla_socket *socket = CLA_CONTAINER(link, struct cla_conn, link)->socket;
+
+        if (socket != NULL && socket->app == app)
+            cla_socket_close(socket, CLA_WS_RESTART, CLA_LIT("the handler's code was replaced"),
+                             CLA_CANCEL_RELOAD);
+    }
+}
+
+static void cancel_calls(struct cla_worker *worker, const struct cla_app *app)
+{
+    CLA_LIST_EACH (link, &worker->exchanges) {
+        struct cla_exchange *exchange = CLA_CONTAINER(link, struct cla_exchange, link);
+
+        if (exchange->request.app != app)
+            continue;
+        CLA_LIST_EACH (call, &exchange->calls) {
+            cla_call_cancel(CLA_CONTAINER(call, struct cla_call, link), CLA_CANCEL_RELOAD,
+                            cla_slice(NULL, 0));
+        }
+    }
+}
+
+static void on_drain(struct cla_timer *timer)
+{
+    struct cla_app *app = CLA_CONTAINER(timer, struct cla_app, drain);
+    struct cla_worker *worker = app->worker;
+
+    if (app->stage == CLA_APP_CANCELLED) {
+        (void)app->ops->abandon(app);
+        return;
+    }
+    app->stage = CLA_APP_CANCELLED;
+    cla_log_line(worker->env.log, CLA_LOG_WARN,
+                 "generation %llu still had work after reload_drain: it is cancelled",
+                 (unsigned long long)app->generation);
+    app->ops->stop_jobs(app, CLA_CANCEL_RELOAD); /* first: what the ends of sockets begin may run */
+    cancel_calls(worker, app);
+    close_handlers(worker, app);
+    cla_timer_start(&worker->loop->timers, &app->drain,
+                    cla_clock_add(cla_loop_now_ns(worker->loop),
+                                  cla_clock_add(worker->grace_ns, ABANDON_MARGIN_NS)));
+}
+
+static void leave(struct cla_app *app)
+{
+    if (app->ops->leave != NULL)
+        app->ops->leave(app);
+    app->topics = NULL;
+    app->look_outside = NULL;
+}
+
+/* Nothing of it is left: back to the control thread. */
+static void let_go(struct cla_worker *worker, struct cla_app *app)
+{
+    cla_timer_stop(&worker->loop->timers, &app->drain);
+    cla_list_remove(&app->link);
+    leave(app);
+    worker->events->left(worker->arg, app->adoption);
+}
+
+/* --- The beginning of one. --- */
+
+static void count_older(struct cla_worker *worker, struct cla_adoption *adoption)
+{
+    CLA_LIST_EACH (link, &worker->exchanges) {
+        struct cla_exchange *exchange = CLA_CONTAINER(link, struct cla_exchange, link);
+
+        CLA_LIST_EACH (call, &exchange->calls) {
+            uint64_t generation = exchange->request.app->generation;
+
+            (void)call;
+            if (adoption->older_calls++ == 0 || generation < adoption->oldest)
+                adoption->oldest = generation;
+        }
+    }
+}
+
+/* Handlers that are between two events belong to the new code at once. */
+static void renew_sockets(struct cla_worker *worker, struct cla_adoption *adoption)
+{
+    CLA_LIST_EACH (link, &worker->conns) {
+        struct cla_socket *socket = CLA_CONTAINER(link, struct cla_conn, link)->socket;
+
+        if (socket == NULL)
+            continue;
+        adoption->sockets++;
+        cla_socket_renew(socket);
+    }
+}
+
+static void retire(struct cla_worker *worker, struct cla_app *app)
+{
+    app->stage = CLA_APP_RETIRED;
+    cla_timer_init(&app->drain, on_drain);
+    cla_list_push(&worker->older, &app->link);
+    cla_timer_start(&worker->loop->timers, &app->drain,
+                    cla_clock_add(cla_loop_now_ns(worker->loop), worker->reload_drain_ns));
+}
+
+void cla_generations_adopt(struct cla_worker *worker, struct cla_adoption *adoption)
+{
+    struct cla_app *old = worker->env.app, *app = adoption->app;
+
+    count_older(worker, adoption);
+    app->adoption = adoption;
+    app->look_outside = old->look_outside;
+    app->outside = old->outside;
+    cla_worker_seat(worker, app);
+    retire(worker, old);
+    renew_sockets(worker, adoption);
+    worker->events->adopted(worker->arg, adoption);
+}
+
+/* --- All of them. --- */
+
+enum cla_app_left cla_generations_run(struct cla_worker *worker)
+{
+    struct cla_app *current = worker->env.app;
+    enum cla_app_left left = current->ops->run(current);
+
+    CLA_LIST_EACH (link, &worker->older) {
+        struct cla_app *app = app_at(link);
+        enum cla_app_left its = app->ops->run(app);
+
+        if (its > left)
+            left = its;
+    }
+    return left;
+}
+
+bool cla_generations_ready(const struct cla_worker *worker)
+{
+    struct cla_app *current = worker->env.app;
+    bool ready = current->ops->ready(current);
+
+    CLA_LIST_EACH (link, &worker->older) {
+        ready |= app_at(link)->ops->ready(app_at(link));
+    }
+    return ready;
+}
+
+/* Older ones are gone soon. */
+bool cla_generations_trim(struct cla_worker *worker)
+{
+    struct cla_app *app = worker->env.app;
+
+    return app->ops->trim(app);
+}
+
+void cla_generations_tidy(struct cla_worker *worker)
+{
+    struct cla_app *current = worker->env.app;
+
+    current->ops->tidy(current);
+    CLA_LIST_EACH (link, &worker->older) {
+        struct cla_app *app = app_at(link);
+
+        app->ops->tidy(app);
+        if (app->pins == 0 && app->jobs == 0)
+            let_go(worker, app);
+    }
+}
+
+unsigned cla_generations_jobs(const struct cla_worker *worker)
+{
+    unsigned jobs = worker->env.app->jobs;
+
+    CLA_LIST_EACH (link, &worker->older) {
+        jobs += app_at(link)->jobs;
+    }
+    return jobs;
+}
+
+static void stop_jobs(struct cla_app *app, uint64_t grace_ns)
+{
+    app->ops->set_grace(app, grace_ns);
+    app->ops->stop_jobs(app, CLA_CANCEL_SHUTDOWN);
+}
+
+void cla_generations_stop_jobs(struct cla_worker *worker, uint64_t grace_ns)
+{
+    stop_jobs(worker->env.app, grace_ns);
+    CLA_LIST_EACH (link, &worker->older) {
+        stop_jobs(app_at(link), grace_ns);
+    }
+}
+
+unsigned cla_generations_abandon(struct cla_worker *worker)
+{
+    struct cla_app *current = worker->env.app;
+    unsigned abandoned = current->ops->abandon(current);
+
+    CLA_LIST_EACH (link, &worker->older) {
+        abandoned += app_at(link)->ops->abandon(app_at(link));
+    }
+    return abandoned;
+}
+
+uint64_t cla_generations_memory(const struct cla_worker *worker)
+{
+    struct cla_app *current = worker->env.app;
+    uint64_t bytes = current->ops->memory(current);
+
+    CLA_LIST_EACH (link, &worker->older) {
+        bytes += app_at(link)->ops->memory(app_at(link));
+    }
+    return bytes;
+}
+
+void cla_generations_leave(struct cla_worker *worker)
+{
+    leave(worker->env.app);
+    CLA_LIST_EACH (link, &worker->older) {
+        leave(app_at(link));
+    }
+}

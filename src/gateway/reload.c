@@ -1,0 +1,309 @@
+/* Happy path: the pool loads one app for each worker; each gets its own in a message that was made
+ * before, so that from here on nothing can fail; the last answer ends the reload.
+ * Failure modes: an app that does not load: those that did are freed, the error is kept for the
+ * operator, and the old generation serves on; a worker that does not answer, for it computes what
+ * nothing can interrupt, holds up the end of the reload, and the next.
+ * On close: fini() waits for the pool. */
+#include "gateway/reload.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+
+struct cla_generation {
+    struct cla_link link;
+    struct cla_reload *reload;
+    uint64_t number, previous, began_ns;
+    uv_work_t load;
+    int rc;               /* of loading */
+    struct cla_buf error; /* likewise */
+    unsigned count, adopted;
+    unsigned apps; /* not yet freed */
+    struct cla_generation_seat {
+        struct cla_adoption adoption;
+        uv_work_t close;
+    } seats[]; /* one a worker */
+};
+
+static struct cla_generation *new_generation(struct cla_reload *reload, uint64_t number)
+{
+    struct cla_generation *g = cla_mem_zalloc(sizeof *g + reload->workers * sizeof g->seats[0]);
+
+    if (g == NULL)
+        return NULL;
+    cla_list_init(&g->link);
+    cla_list_push(&reload->generations, &g->link);
+    g->reload = reload;
+    g->number = number;
+    g->previous = reload->current;
+    g->count = reload->workers;
+    for (unsigned i = 0; i < g->count; i++) {
+        struct cla_adoption *adoption = &g->seats[i].adoption;
+
+        adoption->of = g;
+        adoption->worker = i;
+        adoption->there = (struct cla_message){.kind = CLA_MESSAGE_ADOPT, .adoption = adoption};
+        adoption->back = (struct cla_message){.kind = CLA_MESSAGE_ADOPTED, .adoption = adoption};
+    }
+    reload->live++;
+    return g;
+}
+
+static void free_app(struct cla_adoption *adoption)
+{
+    if (adoption->app != NULL && adoption->app->ops->free != NULL)
+        adoption->app->ops->free(adoption->app);
+    adoption->app = NULL;
+}
+
+static void free_generation(struct cla_generation *g)
+{
+    for (unsigned i = 0; i < g->count; i++)
+        free_app(&g->seats[i].adoption);
+    g->reload->live--;
+    cla_list_remove(&g->link);
+    cla_buf_fini(&g->error);
+    cla_mem_free(g);
+}
+
+static void begin_if_asked(struct cla_reload *reload);
+
+/* --- Freeing. --- */
+
+static void close_app(uv_work_t *work)
+{
+    free_app(work->data);
+}
+
+static void on_app_closed(uv_work_t *work, int status)
+{
+    struct cla_adoption *adoption = work->data;
+    struct cla_generation *g = adoption->of;
+    struct cla_reload *reload = g->reload;
+
+    (void)status;
+    reload->works--;
+    if (--g->apps > 0)
+        return;
+    cla_log_line(reload->log, CLA_LOG_DEBUG, "generation %llu is gone",
+                 (unsigned long long)g->number);
+    free_generation(g);
+    begin_if_asked(reload);
+}
+
+void cla_reload_left(struct cla_reload *reload, struct cla_adoption *adoption)
+{
+    struct cla_generation_seat *seat =
+        CLA_CONTAINER(adoption, struct cla_generation_seat, adoption);
+
+    seat->close.data = adoption;
+    reload->works++;
+    (void)uv_queue_work(&reload->loop->uv, &seat->close, close_app, on_app_closed);
+}
+
+/* --- Loading. --- */
+
+static void load_apps(uv_work_t *work)
+{
+    struct cla_generation *g = work->data;
+    const struct cla_server_loader *loader = g->reload->loader;
+
+    for (; g->rc == 0 && g->apps < g->count; g->apps++)
+        g->rc = loader->load(loader->arg, g->number, g->previous, &g->seats[g->apps].adoption.app,
+                             &g->error);
+}
+
+static void tell_end(struct cla_reload *reload, struct cla_reload_outcome *outcome)
+{
+    outcome->ticket = reload->ticket;
+    outcome->generation = reload->current;
+    reload->events->ended(reload->arg, outcome);
+}
+
+static void fail(struct cla_reload *reload, const char *error)
+{
+    struct cla_reload_outcome outcome = {.error = error};
+
+    reload->failed++;
+    reload->error_wall_ns = cla_clock_wall_ns();
+    cla_log_line(reload->log, CLA_LOG_ERROR, "reload failed, generation %llu serves on: %s",
+                 (unsigned long long)reload->current, error);
+    tell_end(reload, &outcome);
+    begin_if_asked(reload);
+}
+
+/* The error's text becomes the reload's, to be told of later, too. */
+static void fail_to_load(struct cla_reload *reload, struct cla_generation *g)
+{
+    reload->next = NULL;
+    cla_buf_fini(&reload->error);
+    reload->error = cla_buf_take(&g->error);
+    free_generation(g);
+    if (reload->error.n == 0 || cla_buf_push(&reload->error, '\0') != 0)
+        cla_buf_fini(&reload->error);
+    fail(reload, reload->error.n > 0 ? reload->error.p : "out of memory");
+}
+
+static void on_loaded(uv_work_t *work, int status)
+{
+    struct cla_generation *g = work->data;
+    struct cla_reload *reload = g->reload;
+
+    (void)status;
+    reload->works--;
+    if (g->rc != 0) {
+        fail_to_load(reload, g);
+        return;
+    }
+    if (reload->stopping)
+        return; /* fini() frees it */
+    for (unsigned i = 0; i < g->count; i++)
+        reload->events->adopt(reload->arg, &g->seats[i].adoption);
+}
+
+static void begin(struct cla_reload *reload)
+{
+    struct cla_generation *g = new_generation(reload, reload->current + 1);
+
+    reload->asked = false;
+    reload->ticket++;
+    if (g == NULL) {
+        fail(reload, "out of memory");
+        return;
+    }
+    reload->next = g;
+    reload->works++;
+    g->began_ns = cla_loop_now_ns(reload->loop);
+    g->load.data = g;
+    (void)uv_queue_work(&reload->loop->uv, &g->load, load_apps, on_loaded);
+}
+
+static void begin_if_asked(struct cla_reload *reload)
+{
+    if (reload->asked && !reload->stopping && reload->next == NULL && reload->live < reload->most)
+        begin(reload);
+}
+
+uint64_t cla_reload_request(struct cla_reload *reload)
+{
+    uint64_t ticket = reload->ticket + 1;
+
+    if (reload->stopping || reload->loader == NULL)
+        return 0;
+    if (!reload->asked && reload->next == NULL && reload->live >= reload->most)
+        cla_log_line(reload->log, CLA_LOG_INFO,
+                     "reload waits: calls of %u generations still run (max_generations)",
+                     reload->live);
+    reload->asked = true;
+    begin_if_asked(reload);
+    return reload->ticket == ticket && reload->next == NULL ? 0 : ticket; /* has it failed? */
+}
+
+/* --- Taking up. --- */
+
+static void add_up(const struct cla_generation *g, struct cla_reload_outcome *outcome)
+{
+    for (unsigned i = 0; i < g->count; i++) {
+        const struct cla_adoption *adoption = &g->seats[i].adoption;
+
+        if (adoption->older_calls > 0 &&
+            (outcome->older_calls == 0 || adoption->oldest < outcome->oldest))
+            outcome->oldest = adoption->oldest;
+        outcome->older_calls += adoption->older_calls;
+        outcome->sockets += adoption->sockets;
+    }
+}
+
+static const char *plural(unsigned n)
+{
+    return n == 1 ? "" : "s";
+}
+
+static void log_done(const struct cla_reload *reload, const struct cla_reload_outcome *outcome)
+{
+    char calls[96] = "";
+    uint64_t last = reload->current - 1;
+
+    if (outcome->older_calls > 0 && outcome->oldest == last)
+        snprintf(calls, sizeof calls, "; %u call%s still on gen %llu", outcome->older_calls,
+                 plural(outcome->older_calls), (unsigned long long)last);
+    else if (outcome->older_calls > 0)
+        snprintf(calls, sizeof calls, "; %u call%s still on gens %llu to %llu",
+                 outcome->older_calls, plural(outcome->older_calls),
+                 (unsigned long long)outcome->oldest, (unsigned long long)last);
+    cla_log_line(reload->log, CLA_LOG_INFO, "reload gen %llu in %llu ms%s; %u WebSocket%s kept",
+                 (unsigned long long)reload->current,
+                 (unsigned long long)(outcome->took_ns / CLA_NS_PER_MS), calls, outcome->sockets,
+                 plural(outcome->sockets));
+}
+
+void cla_reload_adopted(struct cla_reload *reload, struct cla_adoption *adoption)
+{
+    struct cla_generation *g = adoption->of;
+    struct cla_reload_outcome outcome = {0};
+
+    if (++g->adopted < g->count)
+        return;
+    reload->next = NULL;
+    reload->current = g->number;
+    reload->done++;
+    cla_buf_fini(&reload->error);
+    outcome.took_ns = cla_loop_now_ns(reload->loop) - g->began_ns;
+    add_up(g, &outcome);
+    log_done(reload, &outcome);
+    tell_end(reload, &outcome);
+    begin_if_asked(reload);
+}
+
+/* --- Life. --- */
+
+int cla_reload_open(struct cla_reload *reload, struct cla_loop *loop,
+                    const struct cla_server_loader *loader, struct cla_app *const *apps,
+                    unsigned workers, unsigned most, struct cla_log *log,
+                    const struct cla_reload_events *events, void *arg)
+{
+    struct cla_generation *g;
+
+    *reload = (struct cla_reload){.loop = loop,
+                                  .log = log,
+                                  .loader = loader,
+                                  .events = events,
+                                  .arg = arg,
+                                  .workers = workers,
+                                  .most = most};
+    cla_list_init(&reload->generations);
+    g = new_generation(reload, 1);
+    if (g == NULL)
+        return -CLA_ENOMEM;
+    for (unsigned i = 0; i < workers; i++) {
+        g->seats[i].adoption.app = apps[i];
+        apps[i]->adoption = &g->seats[i].adoption;
+    }
+    g->apps = g->adopted = workers;
+    reload->current = 1;
+    return 0;
+}
+
+void cla_reload_stop(struct cla_reload *reload)
+{
+    struct cla_reload_outcome outcome = {.error = "the server is shutting down"};
+    bool waits = reload->asked;
+
+    reload->stopping = true;
+    reload->asked = false;
+    if (reload->next != NULL)
+        tell_end(reload, &outcome);
+    if (!waits)
+        return;
+    reload->ticket++;
+    tell_end(reload, &outcome);
+}
+
+void cla_reload_fini(struct cla_reload *reload)
+{
+    reload->stopping = true;
+    while (reload->works > 0)
+        (void)uv_run(&reload->loop->uv, UV_RUN_ONCE);
+    while (!cla_list_empty(&reload->generations))
+        free_generation(CLA_CONTAINER(reload->generations.next, struct cla_generation, link));
+    cla_buf_fini(&reload->error);
+}

@@ -1,0 +1,19 @@
+/* How the server gets apps: given by its caller.
+ *
+ * Depends on: base, gateway/app. */
+#ifndef CLA_GATEWAY_SERVER_LOADER_H
+#define CLA_GATEWAY_SERVER_LOADER_H
+
+#include "base/buf.h"
+#include "gateway/app.h"
+
+struct cla_server_loader {
+    /* Loads the app for one worker, as generation 'number', which is to take the place of
+     * 'previous' (0: it is the first). Returns 0 and '*out'; or -CLA_E* and, in 'error', what is
+     * wrong: a text of some lines. Any thread, but one at a time. */
+    int (*load)(void *arg, uint64_t number, uint64_t previous, struct cla_app **out,
+                struct cla_buf *error);
+    void *arg;
+};
+
+#endif

@@ -9,6 +9,7 @@
 #include <lauxlib.h>
 
 #include "base/prefetch.h"
+#include "bind/background.h"
 #include "bind/call.h"
 #include "bind/call_stream.h"
 #include "bind/detach.h"
@@ -572,6 +573,9 @@ const struct cla_app_ops cla_run_app_ops = {
     .stop = cla_socket_jobs_stop,
     .over = cla_socket_jobs_over,
     .stop_jobs = stop_jobs,
+    .begin = cla_background_begin,
+    .retire = cla_background_retire,
+    .unload = cla_background_unload,
     .run = run,
     .ready = ready,
     .tidy = tidy,

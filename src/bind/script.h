@@ -47,6 +47,16 @@ struct cla_script_topic {
     struct cla_topic_rules rules;
 };
 
+/* Work that no client asked for: a function of app.background, or on_unload. */
+struct cla_script_job {
+    struct cla_script *script;
+    char *name;            /* owned; NULL: on_unload */
+    int fn;                /* registry reference, or LUA_NOREF */
+    bool once;             /* on one worker only */
+    bool preemptible;      /* others may run between its slices */
+    struct cla_task *task; /* NULL: it does not run */
+};
+
 struct cla_script {
     struct cla_app app; /* what the gateway sees; its folder is owned */
     struct cla_vm *vm;
@@ -67,6 +77,12 @@ struct cla_script {
     struct cla_script_route *routes;     /* in the order of their patterns … */
     const struct cla_pattern **patterns; /* … which are listed here */
     size_t route_count;
+    struct cla_script_job *background;
+    size_t background_count;
+    struct cla_script_job on_unload;
+    bool begun, unloaded;          /* its background tasks were started; on_unload was */
+    enum cla_cancel_kind retired;  /* why its background tasks were cancelled; NONE: not yet */
+    void (*on_idle)(struct cla_script *script); /* app.jobs fell to 0; NULL: nobody asks */
     int authorize; /* registry references of functions, or LUA_NOREF */
     int on_connect, on_disconnect;
     unsigned json_depth;
@@ -83,6 +99,7 @@ struct cla_script {
 struct cla_script_options {
     struct cla_loop *loop;
     struct cla_log *log;
+    struct cla_log *load_log; /* what it logs while it loads goes there; NULL: to 'log' */
     size_t vm_memory; /* bytes */
     uint64_t grace_ns, load_timeout_ns;
     uint64_t hold_limit_ns, cpu_limit_ns; /* 0: none */
@@ -92,6 +109,7 @@ struct cla_script_options {
     bool discover;           /* answer rpc.discover */
     uint64_t call_timeout_ns, max_call_timeout_ns, stream_idle_timeout_ns; /* what it tells */
     const char *version;
+    uint64_t generation, previous; /* its number, and that of the one that it replaces; 0: none */
 };
 
 /* Makes a VM with all modules and no procedures. Returns 0 or -CLA_ENOMEM. */

@@ -160,6 +160,7 @@ struct cla_script_options cla_options_script(const struct cla_config *config,
         .max_call_timeout_ns = config->max_call_timeout_ns,
         .stream_idle_timeout_ns = config->stream_idle_timeout_ns,
         .version = CLA_VERSION,
+        .generation = 1,
     };
 }
 

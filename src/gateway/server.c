@@ -220,6 +220,8 @@ static void worker_main(void *arg)
 
     if (app->ops->enter != NULL)
         app->ops->enter(app);
+    if (app->ops->begin != NULL)
+        app->ops->begin(app, self == self->server->workers);
     cla_loop_run(self->worker.loop);
     if (app->ops->leave != NULL)
         app->ops->leave(app);

@@ -169,10 +169,36 @@ static bool judge_all(struct cla_worker *worker)
     return any;
 }
 
+/* The grace of the shutdown, or what is left of it. */
+static uint64_t grace_left_ns(const struct cla_worker *worker)
+{
+    uint64_t until_ns = cla_loop_now_ns(worker->loop) + ABANDON_MARGIN_NS;
+
+    if (!worker->forced)
+        return worker->shutdown_grace_ns;
+    return worker->drain_timer.due_ns > until_ns ? worker->drain_timer.due_ns - until_ns : 0;
+}
+
+/* Ends the app step by step. Returns true if nothing of it is left. */
+static bool end_app(struct cla_worker *worker)
+{
+    struct cla_app *app = worker->env.app;
+
+    if (app->jobs > app->background)
+        return false;
+    if (app->ops->unload == NULL || worker->stopped)
+        return app->jobs == 0;
+    app->ops->set_grace(app, grace_left_ns(worker));
+    app->ops->retire(app, CLA_CANCEL_SHUTDOWN);
+    if (app->jobs == 0)
+        app->ops->unload(app);
+    return app->jobs == 0;
+}
+
 static void maybe_finished(struct cla_worker *worker)
 {
     if (!worker->env.draining || worker->conn_count > 0 || worker->env.in_flight > 0 ||
-        worker->env.jobs > 0 || worker->env.app->jobs > 0)
+        worker->env.jobs > 0 || !end_app(worker))
         return;
     cla_timer_stop(&worker->loop->timers, &worker->drain_timer);
     cla_loop_stop(worker->loop);
@@ -275,6 +301,8 @@ static void cancel_all(struct cla_worker *worker)
     struct cla_app *app = worker->env.app;
 
     app->ops->stop_jobs(app); /* first: what the ends of sockets begin is to run */
+    if (app->ops->retire != NULL)
+        app->ops->retire(app, CLA_CANCEL_SHUTDOWN);
     cancel_calls(worker);
     CLA_LIST_EACH (link, &worker->conns) {
         struct cla_socket *socket = CLA_CONTAINER(link, struct cla_conn, link)->socket;
@@ -301,6 +329,7 @@ static void abandon(struct cla_worker *worker)
 {
     struct cla_app *app = worker->env.app;
 
+    worker->stopped = true;
     worker->abandoned += app->ops->abandon(app);
     flush_all(worker); /* their terminal replies */
     close_all(worker);

@@ -59,6 +59,7 @@ struct cla_worker {
     uint64_t requests_per_connection; /* 0: no limit */
     size_t pipeline_bytes, out_bytes;
     bool forced;        /* the drain's time is over: calls were cancelled */
+    bool stopped;       /* what ran was abandoned: nothing begins any more */
     unsigned abandoned; /* calls that had to be left behind */
 };
 

@@ -53,7 +53,7 @@ static void log_cancel(const struct cla_script_job *job, const struct cla_reason
         return;
     snprintf(text, sizeof text, "%s%s%.*s", cla_cancel_kind_name(reason->kind),
              message.n > 0 ? ": " : "", (int)(message.n < 200 ? message.n : 200), message.p);
-    log_job(job, "cancelled:", text);
+    log_job(job, "cancelled", text);
 }
 
 static void leave(struct cla_task *task, lua_State *L, int status, int first)
@@ -78,7 +78,7 @@ static void on_end(struct cla_task *task, enum cla_task_end end)
         text = lua_tostring(task->L, -1);
         log_job(job, "cannot run", text != NULL ? text : "?");
     } else if (end == CLA_TASK_ABANDONED) {
-        log_job(job, "abandoned, for its clean-up outlived its grace:", cla_task_push_stack(task));
+        log_job(job, "abandoned", cla_task_push_stack(task));
         lua_pop(task->sched->L, 1);
     }
 }

@@ -80,10 +80,10 @@ struct cla_script {
     struct cla_script_job *background;
     size_t background_count;
     struct cla_script_job on_unload;
-    bool begun, unloaded;          /* its background tasks were started; on_unload was */
-    enum cla_cancel_kind retired;  /* why its background tasks were cancelled; NONE: not yet */
+    bool begun, unloaded;         /* its background tasks were started; on_unload was */
+    enum cla_cancel_kind retired; /* why its background tasks were cancelled; NONE: not yet */
     void (*on_idle)(struct cla_script *script); /* app.jobs fell to 0; NULL: nobody asks */
-    int authorize; /* registry references of functions, or LUA_NOREF */
+    int authorize;                              /* registry references of functions, or LUA_NOREF */
     int on_connect, on_disconnect;
     unsigned json_depth;
     unsigned detached, max_detached; /* tasks of cancela.detach */
@@ -100,7 +100,7 @@ struct cla_script_options {
     struct cla_loop *loop;
     struct cla_log *log;
     struct cla_log *load_log; /* what it logs while it loads goes there; NULL: to 'log' */
-    size_t vm_memory; /* bytes */
+    size_t vm_memory;         /* bytes */
     uint64_t grace_ns, load_timeout_ns;
     uint64_t hold_limit_ns, cpu_limit_ns; /* 0: none */
     unsigned json_depth, max_detached;

@@ -88,7 +88,8 @@ free_vm:
 /* What goes on for ever has been charged for all of its life. */
 static bool charged_more(struct cla_task *task, struct cla_task *than)
 {
-    bool endless = cla_task_top(task)->ops->endless, than_endless = cla_task_top(than)->ops->endless;
+    bool endless = cla_task_top(task)->ops->endless,
+         than_endless = cla_task_top(than)->ops->endless;
 
     return endless == than_endless ? task->charged > than->charged : than_endless;
 }

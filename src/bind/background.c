@@ -92,7 +92,7 @@ static void on_release(struct cla_task *task)
     script->app.background -= is_background(job);
     script->app.jobs--;
     if (script->app.jobs == 0 && script->on_idle != NULL)
-        script->on_idle(script);
+        script->on_idle(script->idle_arg);
 }
 
 static struct cla_slice identify(const struct cla_task *task, uint64_t *call)

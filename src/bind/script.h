@@ -80,10 +80,11 @@ struct cla_script {
     struct cla_script_job *background;
     size_t background_count;
     struct cla_script_job on_unload;
-    bool begun, unloaded;         /* its background tasks were started; on_unload was */
-    enum cla_cancel_kind retired; /* why its background tasks were cancelled; NONE: not yet */
-    void (*on_idle)(struct cla_script *script); /* app.jobs fell to 0; NULL: nobody asks */
-    int authorize;                              /* registry references of functions, or LUA_NOREF */
+    bool begun, unloaded;            /* its background tasks were started; on_unload was */
+    enum cla_cancel_kind retired;    /* why its background tasks were cancelled; NONE: not yet */
+    void (*on_idle)(void *idle_arg); /* the last of these has ended; NULL: nobody asks */
+    void *idle_arg;
+    int authorize; /* registry references of functions, or LUA_NOREF */
     int on_connect, on_disconnect;
     unsigned json_depth;
     unsigned detached, max_detached; /* tasks of cancela.detach */

@@ -136,6 +136,19 @@ local app = {}
 --- by method and path, as "GET /users/:id"
 ---@field static? string a folder, from that of the script on: its files are served where nothing else is
 
+---@field on_load? fun(previous: integer?) last when the script loads; may not await. `previous`: the generation
+--- that this one is to replace; nil at the start. An error is one of loading
+---@field on_unload? fun() once all that its generation ran is over; may await for as long as the grace
+---@field background? (fun()|cancela.BackgroundSpec)[] each runs from when its generation serves until the next one
+--- takes its place (reload) or the server stops (shutdown), which cancels it
+
+--- A background task.
+---@class cancela.BackgroundSpec
+---@field run fun()
+---@field once? boolean true: on one worker; default: on each
+---@field name? string for the log, 1 to 63 bytes; default: the file and line of `run`
+---@field preemptible? boolean true: other calls may run while it computes, between any two instructions
+
 ---@class cancela.App: cancela.AppSpec
 
 local Route = { __name = "cancela.Route" }
@@ -263,6 +276,9 @@ local app_options = {
   topics = is "table",
   routes = is "table",
   static = is "string",
+  on_load = is "function",
+  on_unload = is "function",
+  background = is "table",
 }
 
 local function size(value)
@@ -300,6 +316,18 @@ local socket_options = {
   protocols = names,
 }
 
+local function label(value)
+  if type(value) ~= "string" or #value < 1 or #value > 63 or value:find "%c" then
+    return "must be a string of 1 to 63 bytes, without control characters"
+  end
+end
+
+local background_options = {
+  run = is "function",
+  once = is "boolean",
+  name = label,
+  preemptible = is "boolean",
+}
 
 --- Raises, at the line of its caller's caller, if `spec` holds an unknown option or a bad value.
 ---@param what string names the function in messages
@@ -495,6 +523,37 @@ local function collect_topics(topics)
   return list
 end
 
+local function background_entry(at, value)
+  local what = ("background[%d]"):format(at)
+  if type(value) == "function" then
+    value = { run = value }
+  elseif type(value) ~= "table" then
+    error(("%s must be a function or a table such as {run = fn, once = true}, not a %s"):format(what, type(value)), 0)
+  end
+  check(what, value, background_options, "run")
+  local info = debug.getinfo(value.run, "S")
+  return {
+    run = value.run,
+    once = value.once or false,
+    name = value.name or ("%s:%d"):format(info.short_src, info.linedefined),
+    preemptible = value.preemptible or false,
+  }
+end
+
+local function collect_background(background)
+  local list = {}
+  for key in pairs(background or {}) do
+    if math.type(key) ~= "integer" or key < 1 or key > #background then
+      error(("background must be a list of functions and tables such as {run = fn}: it has the key '%s'"):format(
+        tostring(key)), 0)
+    end
+  end
+  for at = 1, #(background or {}) do
+    list[at] = background_entry(at, background[at])
+  end
+  return list
+end
+
 local function info_text(info)
   local encode = core.json.encode
   local text = ('{"title":%s,"version":%s'):format(encode(info.title or "Cancela"), encode(info.version or "0"))
@@ -548,6 +607,9 @@ function app.normalise(value)
     topics = collect_topics(spec.topics),
     routes = collect_routes(spec.routes),
     static = spec.static,
+    on_load = spec.on_load,
+    on_unload = spec.on_unload,
+    background = collect_background(spec.background),
   }
 end
 

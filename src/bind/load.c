@@ -1,5 +1,6 @@
 /* Happy path: the file runs as the main chunk; what it returns goes through the Lua half, which
  * checks and flattens it; its procedures are taken.
+ * on_load comes last.
  * Failure modes: every error, from a missing file to a procedure with a bad option, is text that
  * begins with file:line; a script that does not end is stopped after load_timeout.
  *
@@ -18,9 +19,11 @@
 
 struct load {
     struct cla_script *script;
+    const struct cla_script_options *options;
     const char *path;
     uint64_t deadline_ns;
     bool running;            /* the script's own code, as opposed to ours, is at work */
+    bool declared;           /* and that is on_load: what the script declares was right */
     int line;                /* the last that ran */
     char source[LUA_IDSIZE]; /* and its file */
 };
@@ -99,6 +102,31 @@ static void normalise(lua_State *L)
     lua_call(L, 1, 1);
 }
 
+/* Calls the script's own code, with one argument. */
+static void call_script(lua_State *L, struct load *load, int results)
+{
+    load->running = true;
+    lua_sethook(L, on_hook, LUA_MASKCOUNT | LUA_MASKLINE, HOOK_COUNT);
+    lua_call(L, 1, results);
+    lua_sethook(L, NULL, 0, 0);
+    load->running = false;
+}
+
+/* Calls on_load of the app on top of the stack, if there is one. */
+static void call_on_load(lua_State *L, struct load *load)
+{
+    uint64_t previous = load->options->previous;
+
+    if (lua_getfield(L, -1, "on_load") != LUA_TFUNCTION)
+        return;
+    if (previous == 0)
+        lua_pushnil(L);
+    else
+        lua_pushinteger(L, (lua_Integer)previous);
+    load->declared = true;
+    call_script(L, load, 0);
+}
+
 /* Runs in protected mode. Argument: the load. */
 static int l_load(lua_State *L)
 {
@@ -109,14 +137,11 @@ static int l_load(lua_State *L)
     if (luaL_loadfilex(L, load->path, "t") != LUA_OK)
         return lua_error(L);
     lua_pushstring(L, load->path);
-    load->running = true;
-    lua_sethook(L, on_hook, LUA_MASKCOUNT | LUA_MASKLINE, HOOK_COUNT);
-    lua_call(L, 1, 1);
-    lua_sethook(L, NULL, 0, 0);
-    load->running = false;
+    call_script(L, load, 1);
     normalise(L);
     cla_script_take_folder(load->script, L, lua_gettop(L), load->path);
     cla_script_take(load->script, L, -1);
+    call_on_load(L, load);
     return 0;
 }
 
@@ -134,22 +159,26 @@ static int l_describe(lua_State *L)
 {
     const char *text = luaL_tolstring(L, 1, NULL);
     const struct load *load = load_of(L);
+    bool own;
 
     if (load == NULL)
         return 1;
-    if (load->running && has_position(text))
+    own = load->running && (load->declared || has_position(text));
+    if (!has_position(text) && load->line > 0)
+        text = lua_pushfstring(L, "%s:%d: %s", load->source, load->line, text);
+    if (own)
         luaL_traceback(L, L, text, 1);
-    else if (!has_position(text) && load->line > 0)
-        lua_pushfstring(L, "%s:%d: %s", load->source, load->line, text);
     return 1;
 }
 
 int cla_load_script(struct cla_script *script, const struct cla_script_options *options,
                     const char *path, struct cla_buf *error)
 {
+    struct cla_sched *sched = &script->vm->sched;
     lua_State *L = script->vm->L;
     struct load load = {
         .script = script,
+        .options = options,
         .path = path,
         .deadline_ns = cla_clock_add(cla_clock_monotonic_ns(), options->load_timeout_ns),
     };
@@ -159,9 +188,9 @@ int cla_load_script(struct cla_script *script, const struct cla_script_options *
     lua_pushcfunction(L, l_describe);
     lua_pushcfunction(L, l_load);
     lua_pushlightuserdata(L, &load);
-    script->vm->sched.interrupt = on_interrupt;
+    sched->interrupt = on_interrupt;
     rc = lua_pcall(L, 1, 0, -3);
-    script->vm->sched.interrupt = NULL;
+    sched->interrupt = NULL;
     lua_sethook(L, NULL, 0, 0);
     if (rc != LUA_OK) {
         text.p = lua_tolstring(L, -1, &text.n);

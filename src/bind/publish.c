@@ -244,12 +244,14 @@ static int l_broadcast(lua_State *L)
 
 static int l_publish_op(lua_State *L)
 {
+    (void)cla_await_task(L, "use cancela.publish_op");
     push_op(L, TOPIC);
     return 1;
 }
 
 static int l_broadcast_op(lua_State *L)
 {
+    (void)cla_await_task(L, "use cancela.broadcast_op");
     push_op(L, EVERYONE);
     return 1;
 }

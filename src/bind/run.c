@@ -9,6 +9,7 @@
 #include <lauxlib.h>
 
 #include "base/prefetch.h"
+#include "bind/background.h"
 #include "bind/call.h"
 #include "bind/call_stream.h"
 #include "bind/client.h"
@@ -585,6 +586,9 @@ const struct cla_app_ops cla_run_app_ops = {
     .over = cla_socket_jobs_over,
     .disconnected = cla_socket_jobs_disconnected,
     .stop_jobs = stop_jobs,
+    .begin = cla_background_begin,
+    .retire = cla_background_retire,
+    .unload = cla_background_unload,
     .run = run,
     .ready = ready,
     .tidy = tidy,

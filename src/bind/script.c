@@ -11,6 +11,7 @@
 #include "bind/modules.h"
 #include "bind/params.h"
 #include "bind/run.h"
+#include "bind/script_background.h"
 #include "bind/script_routes.h"
 #include "bind/script_sockets.h"
 #include "bind/script_topics.h"
@@ -40,6 +41,7 @@ int cla_script_new(struct cla_script **out, const struct cla_script_options *opt
     script->log = options->log;
     script->store = options->store;
     script->authorize = script->on_connect = script->on_disconnect = LUA_NOREF;
+    script->on_unload.fn = LUA_NOREF;
     script->json_depth = options->json_depth;
     script->max_detached = options->max_detached;
     script->expose_errors = options->expose_errors;
@@ -83,6 +85,7 @@ int cla_script_new_beside(struct cla_script **out, const struct cla_script *scri
     beside->log = script->log;
     beside->store = script->store;
     beside->authorize = beside->on_connect = beside->on_disconnect = LUA_NOREF;
+    beside->on_unload.fn = LUA_NOREF;
     beside->json_depth = script->json_depth;
     beside->expose_errors = script->expose_errors;
     beside->discovers = script->discovers;
@@ -299,6 +302,7 @@ void cla_script_take(struct cla_script *script, lua_State *L, int index)
     cla_script_take_sockets(script, L);
     cla_script_take_topics(script, L);
     cla_script_take_routes(script, L);
+    cla_script_take_background(script, L);
     take_document(script, L);
     lua_pop(L, 1);
 }
@@ -333,6 +337,7 @@ void cla_script_free(struct cla_script *script)
     cla_script_forget_sockets(script);
     cla_script_forget_topics(script);
     cla_script_forget_routes(script);
+    cla_script_forget_background(script);
     cla_folder_put(script->app.folder);
     luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->authorize);
     luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->on_connect);

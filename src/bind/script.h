@@ -47,6 +47,16 @@ struct cla_script_topic {
     struct cla_topic_rules rules;
 };
 
+/* Work that no client asked for: a function of app.background, or on_unload. */
+struct cla_script_job {
+    struct cla_script *script;
+    char *name;            /* owned; NULL: on_unload */
+    int fn;                /* registry reference, or LUA_NOREF */
+    bool once;             /* on one worker only */
+    bool preemptible;      /* others may run between its slices */
+    struct cla_task *task; /* NULL: it does not run */
+};
+
 struct cla_script {
     struct cla_app app; /* what the gateway sees; its folder is owned */
     struct cla_vm *vm;
@@ -67,6 +77,13 @@ struct cla_script {
     struct cla_script_route *routes;     /* in the order of their patterns … */
     const struct cla_pattern **patterns; /* … which are listed here */
     size_t route_count;
+    struct cla_script_job *background;
+    size_t background_count;
+    struct cla_script_job on_unload;
+    bool begun, unloaded;            /* its background tasks were started; on_unload was */
+    enum cla_cancel_kind retired;    /* why its background tasks were cancelled; NONE: not yet */
+    void (*on_idle)(void *idle_arg); /* the last of these has ended; NULL: nobody asks */
+    void *idle_arg;
     int authorize; /* registry references of functions, or LUA_NOREF */
     int on_connect, on_disconnect;
     struct cla_link clients; /* objects of bind/client */

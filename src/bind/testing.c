@@ -25,6 +25,7 @@ struct app {
     struct cla_script *script; /* owned */
     struct cla_call_env env;
     struct cla_buf log_buf; /* stays empty: calls under test are not logged */
+    struct cla_task *idler; /* waits in unload(); NULL: nobody does */
 };
 
 /* One call under way, on the C stack frame's userdata of the waiting task. */
@@ -406,6 +407,97 @@ static int l_in_flight(lua_State *L)
     return 1;
 }
 
+/* --- Its generation. --- */
+
+/* Calls on_load(nil) of the normalised app at 'index' as loading does, where there is no task. */
+static void call_on_load(lua_State *L, int index)
+{
+    struct cla_sched *sched = cla_sched_of(L);
+    int status;
+
+    if (lua_getfield(L, index, "on_load") != LUA_TFUNCTION) {
+        lua_pop(L, 1);
+        return;
+    }
+    lua_pushnil(L);
+    sched->loading = true;
+    status = lua_pcall(L, 1, 0, 0);
+    sched->loading = false;
+    if (status != LUA_OK)
+        lua_error(L);
+}
+
+/* start_background(): as on the first worker. The app is kept until unload(). */
+static int l_start_background(lua_State *L)
+{
+    struct app *app = luaL_checkudata(L, 1, APP);
+
+    if (app->script->begun || app->script->retired != CLA_CANCEL_NONE)
+        return luaL_error(L, "app:start_background: the app has begun already, or was unloaded");
+    lua_settop(L, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, app);
+    app->env.app->ops->begin(app->env.app, true);
+    return 0;
+}
+
+static void on_idle(void *arg)
+{
+    struct app *app = arg;
+
+    if (app->idler != NULL)
+        cla_task_wake(app->idler);
+}
+
+/* The spec is cancelled: that does not hurry the app, which ends by itself. */
+static enum cla_wait_cancel cancel_unload(struct cla_task *task)
+{
+    (void)task;
+    return CLA_WAIT_PENDING;
+}
+
+static int unload_k(lua_State *L, int status, lua_KContext context);
+
+static int unload(lua_State *L, struct app *app, struct cla_task *task)
+{
+    struct cla_app *base = app->env.app;
+
+    if (base->jobs == 0)
+        base->ops->unload(base);
+    if (base->jobs > 0) {
+        app->idler = task;
+        return cla_await(L, task, cancel_unload, app, unload_k);
+    }
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, app);
+    return 0;
+}
+
+static int unload_k(lua_State *L, int status, lua_KContext context)
+{
+    struct cla_task *task = cla_await_end(L);
+    struct app *app = task->wait;
+
+    (void)status, (void)context;
+    app->idler = NULL;
+    return unload(L, app, task);
+}
+
+/* unload(kind): another took its place ("reload"), or the server stops ("shutdown"). Awaits the end
+ * of background tasks, then of on_unload. */
+static int l_unload(lua_State *L)
+{
+    static const char *const names[] = {"reload", "shutdown", NULL};
+    struct app *app = luaL_checkudata(L, 1, APP);
+    bool shutdown = luaL_checkoption(L, 2, names[0], names) == 1;
+    struct cla_task *task = cla_await_check(L);
+
+    if (app->env.in_flight > 0 || app->idler != NULL)
+        return luaL_error(L, app->idler != NULL ? "app:unload: another task unloads it already"
+                                                : "app:unload: calls of the app are running still");
+    app->env.app->ops->retire(app->env.app, shutdown ? CLA_CANCEL_SHUTDOWN : CLA_CANCEL_RELOAD);
+    return unload(L, app, task);
+}
+
 static int l_app_gc(lua_State *L)
 {
     struct app *app = luaL_checkudata(L, 1, APP);
@@ -432,7 +524,10 @@ static int l_app(lua_State *L)
                       &config);
     cla_config_fini(&config);
     app->env.access_log = CLA_ACCESS_LOG_OFF;
+    app->script->on_idle = on_idle;
+    app->script->idle_arg = app;
     cla_script_take(app->script, L, 1);
+    call_on_load(L, 1);
     return 1;
 }
 
@@ -442,6 +537,12 @@ static int l_tasks(lua_State *L)
     lua_pushinteger(L, (lua_Integer)cla_sched_of(L)->live - 1);
     return 1;
 }
+
+static const luaL_Reg methods[] = {
+    {"call", l_call},           {"request", l_request},
+    {"in_flight", l_in_flight}, {"start_background", l_start_background},
+    {"unload", l_unload},       {NULL, NULL},
+};
 
 static const luaL_Reg functions[] = {
     {"app", l_app},
@@ -453,13 +554,7 @@ static const luaL_Reg functions[] = {
 int cla_testing_luaopen(lua_State *L)
 {
     luaL_newmetatable(L, APP);
-    lua_newtable(L);
-    lua_pushcfunction(L, l_call);
-    lua_setfield(L, -2, "call");
-    lua_pushcfunction(L, l_request);
-    lua_setfield(L, -2, "request");
-    lua_pushcfunction(L, l_in_flight);
-    lua_setfield(L, -2, "in_flight");
+    luaL_newlib(L, methods);
     lua_setfield(L, -2, "__index");
     lua_pushcfunction(L, l_app_gc);
     lua_setfield(L, -2, "__gc");

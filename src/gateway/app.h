@@ -124,6 +124,16 @@ struct cla_app_ops {
     /* Cancels all jobs for sockets and its own: the server is shutting down, or another generation
      * has long taken over. */
     void (*stop_jobs)(struct cla_app *app, enum cla_cancel_kind kind);
+    /* The app is current now, and the background tasks of the one before it here are over: starts
+     * its own, those for one worker only if this is the 'first'. No-op the second time, and once it
+     * is retired. This and the next two: not while Lua runs. May be NULL, all three. */
+    void (*begin)(struct cla_app *app, bool first);
+    /* Another app took its place (reload), or the server stops (shutdown): cancels its background
+     * tasks, which may clean up. No-op the second time. */
+    void (*retire)(struct cla_app *app, enum cla_cancel_kind kind);
+    /* Its calls and jobs are over: runs on_unload, if there is one, as a job that may await for as
+     * long as the grace. No-op the second time. */
+    void (*unload)(struct cla_app *app);
     /* Runs what is ready, for about a millisecond, or until code that computes has had a slice. */
     enum cla_app_left (*run)(struct cla_app *app);
     /* True if run() has something to do. */
@@ -162,6 +172,7 @@ struct cla_app {
     unsigned pins;             /* exchanges, and sockets of its handlers */
     struct cla_topics *topics; /* of the worker that runs it; NULL: none does */
     unsigned jobs;        /* of its own, that belong to no call or socket: a drain waits for them */
+    unsigned background;  /* of those, tasks of app.background: they end when it is retired */
     uint64_t late_resets; /* the gateway's count of cancels that came after the result */
 };
 

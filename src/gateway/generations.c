@@ -62,6 +62,14 @@ static void on_drain(struct cla_timer *timer)
                                   cla_clock_add(worker->grace_ns, ABANDON_MARGIN_NS)));
 }
 
+/* True if nothing of it is left: its last job is on_unload. */
+static bool unload(struct cla_app *app)
+{
+    if (app->jobs == 0 && app->ops->unload != NULL)
+        app->ops->unload(app);
+    return app->jobs == 0;
+}
+
 static void leave(struct cla_app *app)
 {
     if (app->ops->leave != NULL)
@@ -112,10 +120,25 @@ static void renew_sockets(struct cla_worker *worker, struct cla_adoption *adopti
 static void retire(struct cla_worker *worker, struct cla_app *app)
 {
     app->stage = CLA_APP_RETIRED;
+    if (app->ops->retire != NULL)
+        app->ops->retire(app, CLA_CANCEL_RELOAD);
     cla_timer_init(&app->drain, on_drain);
     cla_list_push(&worker->older, &app->link);
     cla_timer_start(&worker->loop->timers, &app->drain,
                     cla_clock_add(cla_loop_now_ns(worker->loop), worker->reload_drain_ns));
+}
+
+void cla_generations_begin(struct cla_worker *worker)
+{
+    struct cla_app *app = worker->env.app;
+    unsigned others = 0;
+
+    CLA_LIST_EACH (link, &worker->older) {
+        others += app_at(link)->background;
+    }
+    worker->waits_to_begin = others > 0;
+    if (others == 0 && app->ops->begin != NULL)
+        app->ops->begin(app, worker->first);
 }
 
 void cla_generations_adopt(struct cla_worker *worker, struct cla_adoption *adoption)
@@ -129,6 +152,7 @@ void cla_generations_adopt(struct cla_worker *worker, struct cla_adoption *adopt
     cla_worker_seat(worker, app);
     retire(worker, old);
     renew_sockets(worker, adoption);
+    cla_generations_begin(worker);
     worker->events->adopted(worker->arg, adoption);
 }
 
@@ -177,25 +201,42 @@ void cla_generations_tidy(struct cla_worker *worker)
         struct cla_app *app = app_at(link);
 
         app->ops->tidy(app);
-        if (app->pins == 0 && app->jobs == 0)
+        if (app->pins == 0 && unload(app))
             let_go(worker, app);
     }
+    if (worker->waits_to_begin)
+        cla_generations_begin(worker);
 }
 
-unsigned cla_generations_jobs(const struct cla_worker *worker)
+/* True if nothing of it is left. Its background tasks are the last that end, but for on_unload. */
+static bool end(const struct cla_worker *worker, struct cla_app *app, uint64_t grace_ns)
 {
-    unsigned jobs = worker->env.app->jobs;
+    if (app->jobs > app->background)
+        return false;
+    if (worker->stopped)
+        return app->jobs == 0;
+    app->ops->set_grace(app, grace_ns);
+    if (app->ops->retire != NULL)
+        app->ops->retire(app, CLA_CANCEL_SHUTDOWN);
+    return unload(app);
+}
+
+bool cla_generations_end(struct cla_worker *worker, uint64_t grace_ns)
+{
+    bool ended = end(worker, worker->env.app, grace_ns);
 
     CLA_LIST_EACH (link, &worker->older) {
-        jobs += app_at(link)->jobs;
+        ended &= end(worker, app_at(link), grace_ns);
     }
-    return jobs;
+    return ended;
 }
 
 static void stop_jobs(struct cla_app *app, uint64_t grace_ns)
 {
     app->ops->set_grace(app, grace_ns);
     app->ops->stop_jobs(app, CLA_CANCEL_SHUTDOWN);
+    if (app->ops->retire != NULL)
+        app->ops->retire(app, CLA_CANCEL_SHUTDOWN);
 }
 
 void cla_generations_stop_jobs(struct cla_worker *worker, uint64_t grace_ns)

@@ -43,8 +43,12 @@ bool cla_generations_trim(struct cla_worker *worker);
 /* The end of a turn: housekeeping; lets go of those that are done. */
 void cla_generations_tidy(struct cla_worker *worker);
 
-/* Jobs of all of them. */
-unsigned cla_generations_jobs(const struct cla_worker *worker);
+/* The current one begins its background tasks, now or once those of others are over. */
+void cla_generations_begin(struct cla_worker *worker);
+
+/* The server stops, and no call is left: ends them step by step, clean-up may take 'grace_ns'.
+ * Returns true if nothing of any is left. */
+bool cla_generations_end(struct cla_worker *worker, uint64_t grace_ns);
 
 /* The drain's time is over: cancels their jobs, whose clean-up may take 'grace_ns'. */
 void cla_generations_stop_jobs(struct cla_worker *worker, uint64_t grace_ns);

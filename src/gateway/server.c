@@ -333,6 +333,7 @@ static int open_worker(struct cla_server *server, const struct cla_server_seat *
     cla_worker_init(&self->worker, seat->loop, seat->app, config, seat->log);
     self->worker.events = &worker_events;
     self->worker.arg = self;
+    self->worker.first = at == 0;
     cla_topics_join(&self->worker.topics, &server->relays[at]);
     if (total > 1)
         cla_call_env_share(&self->worker.env, &server->in_flight, at, total);

@@ -170,10 +170,20 @@ static bool judge_all(struct cla_worker *worker)
     return any;
 }
 
+/* The grace of the shutdown, or what is left of it. */
+static uint64_t grace_left_ns(const struct cla_worker *worker)
+{
+    uint64_t until_ns = cla_loop_now_ns(worker->loop) + ABANDON_MARGIN_NS;
+
+    if (!worker->forced)
+        return worker->shutdown_grace_ns;
+    return worker->drain_timer.due_ns > until_ns ? worker->drain_timer.due_ns - until_ns : 0;
+}
+
 static void maybe_finished(struct cla_worker *worker)
 {
     if (!worker->env.draining || worker->conn_count > 0 || worker->env.in_flight > 0 ||
-        cla_generations_jobs(worker) > 0)
+        !cla_generations_end(worker, grace_left_ns(worker)))
         return;
     cla_timer_stop(&worker->loop->timers, &worker->drain_timer);
     cla_loop_stop(worker->loop);
@@ -294,6 +304,7 @@ static void force(struct cla_worker *worker)
 
 static void abandon(struct cla_worker *worker)
 {
+    worker->stopped = true;
     worker->abandoned += cla_generations_abandon(worker);
     flush_all(worker); /* their terminal replies */
     close_all(worker);
@@ -509,6 +520,7 @@ static void enter(struct cla_worker *worker, struct cla_app *app)
 void cla_worker_enter(struct cla_worker *worker)
 {
     enter(worker, worker->env.app);
+    cla_generations_begin(worker);
 }
 
 void cla_worker_seat(struct cla_worker *worker, struct cla_app *app)

@@ -32,6 +32,8 @@ struct cla_worker {
     const struct cla_worker_events *events; /* NULL: there is only one app, ever */
     void *arg;
     struct cla_link older; /* apps that are retired */
+    bool first;            /* of the workers: jobs that are for one of them run here */
+    bool waits_to_begin;   /* the current app, for the background tasks of those before it */
     struct cla_call_env env;
     struct cla_route_rules rules;
     struct cla_http_limits http_limits;
@@ -71,6 +73,7 @@ struct cla_worker {
     uint64_t requests_per_connection; /* 0: no limit */
     size_t pipeline_bytes, out_bytes;
     bool forced;        /* the drain's time is over: calls were cancelled */
+    bool stopped;       /* what ran was abandoned: nothing begins any more */
     unsigned abandoned; /* calls that had to be left behind */
 };
 

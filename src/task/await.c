@@ -7,12 +7,16 @@
 struct cla_task *cla_await_task(lua_State *L, const char *what)
 {
     struct cla_task *task = cla_task_on(L);
+    const struct cla_sched *sched = cla_sched_of(L);
 
-    if (task != NULL)
+    if (task != NULL && !sched->loading)
         return task;
-    if (cla_sched_of(L)->current != NULL)
+    if (sched->current != NULL && !sched->loading)
         luaL_error(L, "cannot %s here: this coroutine was resumed by a C module", what);
-    luaL_error(L, "cannot %s while the script loads: do it in a procedure", what);
+    luaL_error(L,
+               "cannot %s while the script loads: do it in a procedure, or in a function of "
+               "app.background",
+               what);
     __builtin_unreachable();
 }
 

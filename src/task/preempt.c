@@ -135,7 +135,7 @@ static void check_cpu(struct cla_task *top)
     uint64_t limit = top->sched->preempt.cpu_limit_ns;
     char text[128];
 
-    if (limit == 0 || top->cpu_ns < limit || top->ops->unlimited)
+    if (limit == 0 || top->cpu_ns < limit || top->ops->unlimited || top->ops->endless)
         return;
     snprintf(text, sizeof text, "used more than %.3f s of processor time (cpu_limit)",
              (double)limit / 1e9);

@@ -131,7 +131,8 @@ struct cla_sched {
     unsigned resets;          /* coroutines being reset, one inside the other */
     uint64_t grace_ns;        /* clean-up of a cancelled scope may await this long */
     struct cla_preempt preempt;
-    const size_t *memory;    /* bytes the VM has allocated, to charge tasks */
+    const size_t *memory; /* bytes the VM has allocated, to charge tasks */
+    bool loading;         /* a task runs what else runs while a script loads: it is no task then */
     lua_CFunction interrupt; /* while no task runs: raises if the code must end; may be NULL */
     struct cla_sched_counters counters;
 };

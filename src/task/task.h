@@ -62,6 +62,9 @@ struct cla_task_ops {
     struct cla_slice (*identify)(const struct cla_task *task, uint64_t *call);
     /* No limit of processor time holds for it. */
     bool unlimited;
+    /* It may go on for ever: cpu_limit does not hold for it, and memory is first taken from others.
+     */
+    bool endless;
     /* 'leave' gets an error as it was raised, and cla_task_push_traceback() the traceback. */
     bool passes_errors;
     bool is_cleanup; /* its body is entered even if it can no longer await */

@@ -85,6 +85,15 @@ free_vm:
     return -CLA_ENOMEM;
 }
 
+/* What goes on for ever has been charged for all of its life. */
+static bool charged_more(struct cla_task *task, struct cla_task *than)
+{
+    bool endless = cla_task_top(task)->ops->endless,
+         than_endless = cla_task_top(than)->ops->endless;
+
+    return endless == than_endless ? task->charged > than->charged : than_endless;
+}
+
 static struct cla_task *most_charged(struct cla_sched *sched)
 {
     struct cla_task *most = NULL;
@@ -93,7 +102,7 @@ static struct cla_task *most_charged(struct cla_sched *sched)
         struct cla_task *task = CLA_CONTAINER(link, struct cla_task, all);
 
         if (task->scope != NULL && !cla_task_top(task)->root.due &&
-            (most == NULL || task->charged > most->charged))
+            (most == NULL || charged_more(task, most)))
             most = task;
     }
     return most != NULL ? cla_task_top(most) : NULL;

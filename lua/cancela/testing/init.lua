@@ -128,7 +128,24 @@ function App:request(method, target, options)
   return setmetatable({ status = status, headers = headers, body = text or "", cut = cut or false }, Response)
 end
 
----Makes an app callable, without a network. Takes what a script returns.
+---Starts the background tasks of the app, those with `once` too, as a worker does when it begins. The clock
+---being virtual, nothing of them runs before the spec awaits. What was started has to be ended with `unload`.
+function App:start_background()
+  self.core:start_background()
+end
+
+---Ends the app, as when another takes its place (kind "reload", which is the default) or the server stops
+---("shutdown"): cancels its background tasks, awaits their end, then runs `on_unload` to its end.
+---@param kind? "reload"|"shutdown"
+function App:unload(kind)
+  if kind ~= nil and kind ~= "reload" and kind ~= "shutdown" then
+    error(("app:unload: kind must be 'reload' or 'shutdown', not '%s'"):format(tostring(kind)), 2)
+  end
+  self.core:unload(kind)
+end
+
+---Makes an app callable, without a network. Takes what a script returns. Its `on_load` is called, with nil, and
+---its error raised here.
 ---@param spec cancela.App|table
 ---@return cancela.testing.App
 function testing.app(spec)

@@ -166,6 +166,107 @@ static void mistake_is_named_with_its_line(void **state)
     }
 }
 
+static void on_load_is_told_what_it_replaces(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        uint64_t previous;
+        lua_Integer expected;
+    } cases[] = {{0, -1}, {4, 4}};
+
+    for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++) {
+        f->options.previous = cases[i].previous;
+        f->options.generation = cases[i].previous + 1;
+        assert_int_equal(load(f, "local seen return require 'cancela'.app {"
+                                 "on_load = function(previous) seen = previous or -1 end,"
+                                 "procedures = {seen = function() return seen end}}"),
+                         0);
+        assert_int_equal(call(f), cases[i].expected);
+        assert_int_equal(f->script->app.generation, cases[i].previous + 1);
+    }
+}
+
+static void error_of_on_load_has_its_line_and_a_traceback(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *body, *error;
+    } cases[] = {
+        {"error 'broken'", "app.lua:2: broken\nstack traceback:"},
+        {"error('broken', 0)", "app.lua:2: broken\nstack traceback:"},
+        {"error {}", "app.lua:2: table: "},
+        {"c.error {code = 'unavailable', message = 'no database'}",
+         "app.lua:2: unavailable: no database\nstack traceback:"},
+        {"c.sleep(1)",
+         "app.lua:2: cannot await while the script loads: do it in a procedure, or in a "
+         "function of app.background\nstack traceback:"},
+        {"while true do end", "app.lua:2: the script took too long to load (load_timeout)\nstack"},
+    };
+
+    for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++) {
+        char source[512];
+
+        snprintf(source, sizeof source,
+                 "local c = require 'cancela' return c.app {procedures = {}, on_load = function()\n"
+                 "%s\nend}",
+                 cases[i].body);
+        f->options.load_timeout_ns = 100 * CLA_NS_PER_MS;
+        assert_int_equal(load(f, source), -CLA_ESCRIPT);
+        assert_error(f, cases[i].error);
+        assert_non_null(strstr(f->error.p, "stack traceback:"));
+    }
+}
+
+static void on_load_comes_after_all_that_is_declared(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(load(f, "return require 'cancela'.app {procedures = {a = 1},"
+                             "on_load = function() error 'called' end}"),
+                     -CLA_ESCRIPT);
+    assert_error(f, "app.lua:1: procedure 'a' must be a function");
+}
+
+/* All that a script can call where it is no task; it may be on another thread than the loop. */
+static void loading_leaves_the_loop_alone(void **state)
+{
+    struct fixture *f = *state;
+    static const char top[] =
+        "local c = require 'cancela'\n"
+        "local refused = function(f, ...)\n"
+        "  local ok, e = pcall(f, ...)\n"
+        "  assert(not ok and e:find('while the script loads', 1, true), e)\n"
+        "end\n"
+        "local run = function()\n"
+        "  c.interval(1) c.channel(1):close() c.sleep_op(1) c.now() c.stats() c.is_cancel(1)\n"
+        "  c.log.info 'x' c.json.encode {} c.json.decode '1' c.channel():recv_op()\n"
+        "  c.interval(1):tick_op() c.semaphore(1):acquire_op() c.mutex():lock_op()\n"
+        "  do local _ <close> = c.defer(function() end) end\n"
+        "  local co = coroutine.wrap(function() coroutine.yield() end) co() co()\n"
+        "  refused(c.sleep, 1) refused(c.checkpoint) refused(c.token) refused(c.timeout, 1, "
+        "print)\n"
+        "  refused(c.fail_after, 1, print) refused(c.shield, 1, print) refused(c.group, print)\n"
+        "  refused(c.all, print) refused(c.race, print) refused(c.select, {c.sleep_op(1)})\n"
+        "  refused(c.linked_token) refused(c.detach, print, {timeout = 1})\n"
+        "  refused(c.publish, 't') refused(c.publish_op, 't') refused(c.broadcast, 'e')\n"
+        "  refused(c.broadcast_op, 'e') refused(c.channel().recv, c.channel())\n"
+        "  local m, i, s = c.mutex(), c.interval(1), c.semaphore(1)\n"
+        "  refused(m.lock, m) refused(i.tick, i) refused(s.acquire, s)\n"
+        "  refused(coroutine.wrap(function() c.sleep(0) end))\n"
+        "end\n"
+        "run()\n"
+        "return c.app {procedures = {}, on_load = run, background = {run}, on_unload = run}\n";
+
+    if (load(f, top) != 0)
+        fail_msg("%s", error_of(f));
+    assert_int_equal(f->loop.timers.started, 0);
+    assert_int_equal(f->loop.timers.active, 0);
+    assert_int_equal(f->loop.pending, 0);
+    assert_int_equal(f->loop.alarm_ns, CLA_NEVER);
+    assert_false(uv_loop_alive(&f->loop.uv));
+    assert_int_equal(f->script->vm->sched.live, 0);
+}
+
 static void missing_file_is_named(void **state)
 {
     struct fixture *f = *state;
@@ -240,8 +341,9 @@ static void failing_memory_is_an_error(void **state)
     for (long n = 0; rc != 0; n++) {
         assert_true(n < 100);
         mem_fault_after(n);
-        rc = load(f, "local c = require 'cancela' return {b = print, c = {d = c.procedure {"
-                     "summary = 's', run = print}}}");
+        rc = load(f, "local c = require 'cancela' return c.app {procedures = {b = print, c = {d = "
+                     "c.procedure {summary = 's', run = print}}}, background = {print, {run = "
+                     "print, name = 'n'}}, on_unload = print, on_load = function() end}");
         mem_fault_after(LONG_MAX);
         if (rc == 0 || f->script == NULL)
             continue;
@@ -250,6 +352,7 @@ static void failing_memory_is_an_error(void **state)
         assert_int_equal(call(f), 7);
     }
     assert_int_equal(f->script->procedure_count, 2);
+    assert_int_equal(f->script->background_count, 2);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -259,6 +362,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(procedures_are_taken_in_order),
         TEST(mistake_is_named_with_its_line),
+        TEST(on_load_is_told_what_it_replaces),
+        TEST(error_of_on_load_has_its_line_and_a_traceback),
+        TEST(on_load_comes_after_all_that_is_declared),
+        TEST(loading_leaves_the_loop_alone),
         TEST(missing_file_is_named),
         TEST(modules_beside_the_script_are_found),
         TEST(mistake_in_a_module_is_named_with_its_file),

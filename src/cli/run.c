@@ -74,7 +74,7 @@ static int load(void *arg, uint64_t number, uint64_t previous, struct cla_app **
 
 static int serve(struct crew *crew, const struct cla_config *config, struct cla_log *log)
 {
-    const struct cla_server_loader loader = {load, crew};
+    const struct cla_server_loader loader = {load, crew, &crew->log};
     struct cla_server server;
     struct cla_config_error error;
     unsigned abandoned;

@@ -172,6 +172,8 @@ static void begin(struct cla_reload *reload)
     }
     reload->next = g;
     reload->works++;
+    if (reload->loader->log != NULL)
+        reload->loader->log->level = reload->log->level;
     g->began_ns = cla_loop_now_ns(reload->loop);
     g->load.data = g;
     (void)uv_queue_work(&reload->loop->uv, &g->load, load_apps, on_loaded);

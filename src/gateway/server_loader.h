@@ -14,6 +14,7 @@ struct cla_server_loader {
     int (*load)(void *arg, uint64_t number, uint64_t previous, struct cla_app **out,
                 struct cla_buf *error);
     void *arg;
+    struct cla_log *log; /* what is said meanwhile goes there: of the server's level */
 };
 
 #endif

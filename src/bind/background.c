@@ -1,5 +1,6 @@
 /* Happy path: a task for each function when the app begins, which goes on until the app is retired;
- * when all else is over, one more for on_unload.
+ * when all else is over, one more for on_unload. After that nothing of the script refers to what is
+ * the worker's.
  * Failure modes: an error, and a cancel that is not for retirement (a limit, on_unload's time), is
  * logged; the task is not started again. Without memory for a task it is logged that it is missing.
  * On close: the worker waits for app->jobs; clean-up that outlives the grace is given up. */
@@ -7,6 +8,7 @@
 
 #include <lauxlib.h>
 
+#include "bind/client.h"
 #include "bind/error.h"
 #include "cancel/reason.h"
 #include "task/task.h"
@@ -83,16 +85,29 @@ static void on_end(struct cla_task *task, enum cla_task_end end)
     }
 }
 
+static void look_if_idle(struct cla_script *script)
+{
+    if (script->app.jobs > 0)
+        return;
+    if (script->unloaded)
+        cla_client_let_go_all(script);
+    if (script->on_idle != NULL)
+        script->on_idle(script->idle_arg);
+}
+
+void cla_background_job_ends(struct cla_script *script)
+{
+    script->app.jobs--;
+    look_if_idle(script);
+}
+
 static void on_release(struct cla_task *task)
 {
     struct cla_script_job *job = task->owner;
-    struct cla_script *script = job->script;
 
     job->task = NULL;
-    script->app.background -= is_background(job);
-    script->app.jobs--;
-    if (script->app.jobs == 0 && script->on_idle != NULL)
-        script->on_idle(script->idle_arg);
+    job->script->app.background -= is_background(job);
+    cla_background_job_ends(job->script);
 }
 
 static struct cla_slice identify(const struct cla_task *task, uint64_t *call)
@@ -166,4 +181,5 @@ void cla_background_unload(struct cla_app *app)
     script->unloaded = true;
     if (script->on_unload.fn != LUA_NOREF)
         start(&script->on_unload);
+    look_if_idle(script);
 }

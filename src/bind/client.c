@@ -17,7 +17,8 @@
 static const char objects_key; /* registry key of the weak table {socket -> object} */
 
 struct object {
-    struct cla_socket *socket; /* held */
+    struct cla_socket *socket; /* held; NULL: let go of, as the script is over */
+    struct cla_link link;      /* in script->clients */
 };
 
 void cla_client_push(lua_State *L, struct cla_socket *socket)
@@ -30,6 +31,8 @@ void cla_client_push(lua_State *L, struct cla_socket *socket)
         lua_pop(L, 1);
         object = lua_newuserdatauv(L, sizeof *object, 0);
         object->socket = cla_socket_hold(socket);
+        cla_list_init(&object->link);
+        cla_list_push(&cla_script_of(L)->clients, &object->link);
         luaL_setmetatable(L, TYPE);
         lua_pushvalue(L, -1);
         lua_rawsetp(L, -3, socket);
@@ -41,14 +44,31 @@ struct cla_socket *cla_client_check(lua_State *L)
 {
     struct object *object = luaL_checkudata(L, 1, TYPE);
 
+    if (object->socket == NULL) /* a finalizer uses it */
+        luaL_error(L, "the client is gone: this generation of the script is over");
     return object->socket;
+}
+
+static void let_go(struct object *object)
+{
+    if (object->socket == NULL)
+        return;
+    cla_list_remove(&object->link);
+    cla_socket_release(object->socket);
+    object->socket = NULL;
+}
+
+void cla_client_let_go_all(struct cla_script *script)
+{
+    struct cla_link *link;
+
+    while ((link = cla_list_pop(&script->clients)) != NULL)
+        let_go(CLA_CONTAINER(link, struct object, link));
 }
 
 static int l_gc(lua_State *L)
 {
-    struct object *object = luaL_checkudata(L, 1, TYPE);
-
-    cla_socket_release(object->socket);
+    let_go(luaL_checkudata(L, 1, TYPE));
     return 0;
 }
 

@@ -9,6 +9,8 @@
 
 #include "gateway/socket.h"
 
+struct cla_script;
+
 /* Creates the metatable and the table of objects. May raise. */
 void cla_client_setup(lua_State *L);
 
@@ -17,5 +19,9 @@ void cla_client_push(lua_State *L, struct cla_socket *socket);
 
 /* The socket of the client object at index 1; raises if that is none. */
 struct cla_socket *cla_client_check(lua_State *L);
+
+/* The script is over: none of its objects holds its socket any more, so that it may be freed on
+ * another thread. */
+void cla_client_let_go_all(struct cla_script *script);
 
 #endif

@@ -8,6 +8,7 @@
 #include <lauxlib.h>
 
 #include "bind/args.h"
+#include "bind/background.h"
 #include "bind/child.h"
 #include "bind/error.h"
 
@@ -30,7 +31,7 @@ static void on_release(struct cla_child *child)
     struct cla_script *script = child->owner;
 
     script->detached--;
-    script->app.jobs--;
+    cla_background_job_ends(script);
 }
 
 static const struct cla_child_events events = {.on_end = on_end, .on_release = on_release};

@@ -36,6 +36,7 @@ int cla_script_new(struct cla_script **out, const struct cla_script_options *opt
 
     if (script == NULL)
         return -CLA_ENOMEM;
+    cla_list_init(&script->clients);
     script->app.ops = &cla_run_app_ops;
     script->log = options->log;
     script->store = options->store;
@@ -78,6 +79,7 @@ int cla_script_new_beside(struct cla_script **out, const struct cla_script *scri
 
     if (beside == NULL)
         return -CLA_ENOMEM;
+    cla_list_init(&beside->clients);
     beside->app.ops = &cla_run_app_ops;
     beside->vm = script->vm;
     beside->log = script->log;
@@ -325,6 +327,11 @@ void cla_script_take_folder(struct cla_script *script, lua_State *L, int index, 
         luaL_error(L, "static: '%s' is no folder that can be read (%s: %s)", name, folder,
                    strerror(errno));
     lua_settop(L, index);
+}
+
+void cla_script_set_log(struct cla_script *script, struct cla_log *log)
+{
+    script->log = script->vm->sched.log = log;
 }
 
 void cla_script_free(struct cla_script *script)

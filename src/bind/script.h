@@ -80,6 +80,7 @@ struct cla_script {
     struct cla_script_job *background;
     size_t background_count;
     struct cla_script_job on_unload;
+    struct cla_link clients;         /* objects of scripts that hold a socket */
     bool begun, unloaded;            /* its background tasks were started; on_unload was */
     enum cla_cancel_kind retired;    /* why its background tasks were cancelled; NONE: not yet */
     void (*on_idle)(void *idle_arg); /* the last of these has ended; NULL: nobody asks */
@@ -146,7 +147,11 @@ void cla_script_drop_procedure(struct cla_script_procedure *p, lua_State *L);
 /* The script that a coroutine belongs to. */
 struct cla_script *cla_script_of(lua_State *L);
 
-/* Frees all. No call may be live. NULL is fine. */
+/* From now on it logs to 'log': another thread is to free it, whose finalizers may log. */
+void cla_script_set_log(struct cla_script *script, struct cla_log *log);
+
+/* Frees all. No call may be live. On another thread than its worker's only when unload() is over
+ * and what it then started, and with a log of that thread's. NULL is fine. */
 void cla_script_free(struct cla_script *script);
 
 #endif

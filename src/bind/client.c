@@ -45,7 +45,7 @@ struct cla_socket *cla_client_check(lua_State *L)
     struct object *object = luaL_checkudata(L, 1, TYPE);
 
     if (object->socket == NULL)
-        luaL_error(L, "the code that knew this client has ended: newer code has taken over");
+        luaL_error(L, "the client is gone: this generation of the code is over");
     return object->socket;
 }
 

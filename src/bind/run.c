@@ -513,6 +513,9 @@ static void leave_thread(struct cla_app *app)
     struct cla_script *script = script_of(app);
 
     cla_client_let_go(script);
+    script->last_log =
+        (struct cla_log){.fd = script->log->fd, .lock = script->log->lock, .level = script->log->level};
+    script->log = script->vm->sched.log = &script->last_log;
     cla_watchdog_forget(&script->vm->sched);
 }
 

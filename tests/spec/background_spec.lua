@@ -404,7 +404,10 @@ end)
 
 describe("app:unload", function()
   it("refuses another kind, calls that run, and a second task", function()
-    local app = made { procedures = { slow = function() cancela.sleep(1) end }, on_unload = function() cancela.sleep(0.1) end }
+    local app = made {
+      procedures = { slow = function() cancela.sleep(1) end },
+      on_unload = function() cancela.sleep(0.1) end,
+    }
     assert.error_matches(function() app:unload "killed" end, "kind must be 'reload' or 'shutdown', not 'killed'")
     cancela.group(function(g)
       g:spawn(function() app:call "slow" end)

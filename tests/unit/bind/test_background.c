@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "bind/client.h"
 #include "bind/load.h"
 
 struct fixture {
@@ -40,7 +41,8 @@ static int teardown(void **state)
 {
     struct fixture *f = *state;
 
-    (void)f->script->app.ops->abandon(&f->script->app); /* what a test that failed has left */
+    if (f->script != NULL)
+        (void)f->script->app.ops->abandon(&f->script->app); /* what a test that failed has left */
     cla_script_free(f->script);
     cla_loop_fini(&f->loop);
     close(f->lines[0]);
@@ -294,6 +296,34 @@ static void one_that_cannot_begin_is_logged(void **state)
                         "ERROR cannot start background task b: not enough memory (vm_memory)\n");
 }
 
+/* The VM may be freed on another thread then, while the sockets go on. */
+static void unloaded_script_holds_no_socket(void **state)
+{
+    struct fixture *f = *state;
+    struct cla_socket socket = {.refs = 1};
+    struct cla_app *app =
+        load(f, "on_unload = function() cancela.detach(function() cancela.sleep(1) "
+                "log(type(kept.id)) end, {timeout = 9}) "
+                "setmetatable({}, {__gc = function() log 'hidden' "
+                "cancela.log.warn(select(2, pcall(function() return kept.id end))) end}) end");
+
+    cla_client_push(f->script->vm->L, &socket);
+    lua_setglobal(f->script->vm->L, "kept");
+    assert_int_equal(socket.refs, 2);
+    app->ops->unload(app);
+    run_until(f, 1);
+    assert_int_equal(socket.refs, 2);
+    run_until(f, 0);
+    f->log.level = CLA_LOG_WARN;
+    app->ops->leave(app);
+    assert_int_equal(socket.refs, 1);
+    assert_string_equal(logged(f), "INFO  number\n");
+    cla_script_free(f->script);
+    f->script = NULL;
+    assert_int_equal(socket.refs, 1);
+    assert_non_null(strstr(logged(f), "the client is gone: this generation of the code is over"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -309,6 +339,7 @@ int main(void)
         TEST(memory_is_taken_from_them_when_there_is_nobody_else),
         TEST(clean_up_that_does_not_end_is_given_up),
         TEST(one_that_cannot_begin_is_logged),
+        TEST(unloaded_script_holds_no_socket),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

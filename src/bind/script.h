@@ -8,6 +8,7 @@
 #include "gateway/bulletin.h"
 #include "gateway/call.h"
 #include "gateway/pattern.h"
+#include "io/file_set.h"
 #include "task/vm.h"
 #include "json/schema.h"
 
@@ -53,6 +54,8 @@ struct cla_script {
     bool owns_vm; /* false: an app under test, in the VM of its spec */
     struct cla_log *log;
     struct cla_store *store;                 /* that all workers share; not its own */
+    struct cla_file_set *files;              /* that it has read; a reference; NULL: not noted */
+    char *home;                              /* the folder of its file; owned; NULL: none yet */
     struct cla_watchdog *watchdog;           /* of the thread that runs it; NULL: none */
     struct cla_script_procedure *procedures; /* in the order of their names */
     size_t procedure_count;
@@ -92,6 +95,7 @@ struct cla_script_options {
     bool discover;           /* answer rpc.discover */
     uint64_t call_timeout_ns, max_call_timeout_ns, stream_idle_timeout_ns; /* what it tells */
     const char *version;
+    struct cla_file_set *files; /* where to note what it reads; NULL: nowhere */
 };
 
 /* Makes a VM with all modules and no procedures. Returns 0 or -CLA_ENOMEM. */

@@ -3,12 +3,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/mem.h"
 #include "base/mem_trim.h"
 #include "bind/script.h"
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "gateway/server.h"
+#include "io/watch.h"
 #include "task/watchdog.h"
 
 static const char help[] =
@@ -20,6 +22,7 @@ static const char help[] =
     "file\n"
     "  --workers N             threads that run scripts (default 1), or auto: one per processor\n"
     "  --access-log WHAT       calls to log: all, failed (the default) or off\n"
+    "  --watch                 reload APP when a file of it changes\n"
     "  --config FILE           settings as a Lua table; default ./cancela.lua if there is one\n"
     "  --NAME VALUE            any other setting: 'cancela config' lists them\n"
     "\n"
@@ -36,7 +39,8 @@ struct crew_member {
 struct crew {
     struct crew_member *members; /* owned */
     struct cla_server_seat *seats;
-    unsigned count; /* of those that are set up */
+    unsigned count;             /* of those that are set up */
+    struct cla_file_set *files; /* that their scripts have read; NULL: they are not watched */
 };
 
 static void log_listening(const struct cla_server *server, const struct crew *crew,
@@ -65,9 +69,41 @@ static void ignore_signals(void)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
 }
 
+static void on_change(void *arg, const char *path)
+{
+    struct cla_log *log = arg;
+    struct cla_buf line = {0};
+
+    if (!cla_log_wants(log, CLA_LOG_INFO))
+        return;
+    cla_log_begin(log, &line, CLA_LOG_INFO);
+    (void)cla_buf_add(&line, CLA_LIT(" changed"));
+    cla_log_value(&line, "file", cla_slice_str(path));
+    cla_log_end(&line);
+    cla_log_flush(log, &line);
+    cla_buf_fini(&line);
+}
+
+/* Runs the server, and watches the script's files meanwhile if that is wanted. */
+static int run_watched(struct cla_server *server, struct cla_file_set *files,
+                       struct cla_watch *watch)
+{
+    int rc;
+
+    if (files == NULL)
+        return cla_server_run(server);
+    if (cla_watch_open(watch, &server->loop, server->log, on_change, server->log) != 0)
+        return -CLA_EIO;
+    cla_watch_set(watch, files);
+    rc = cla_server_run(server);
+    cla_watch_close(watch);
+    return rc;
+}
+
 static int serve(const struct crew *crew, const struct cla_config *config, struct cla_log *log)
 {
     struct cla_server server;
+    struct cla_watch watch; /* until the server's loop has ended */
     struct cla_config_error error;
     unsigned abandoned;
     int rc;
@@ -78,7 +114,7 @@ static int serve(const struct crew *crew, const struct cla_config *config, struc
         return rc == -CLA_EINVAL ? CLA_EXIT_USAGE : CLA_EXIT_NETWORK;
     }
     log_listening(&server, crew, log);
-    if (cla_server_run(&server) != 0) {
+    if (run_watched(&server, crew->files, &watch) != 0) {
         cla_server_fini(&server);
         return CLA_EXIT_FAILED;
     }
@@ -101,6 +137,7 @@ static void fini_crew(struct crew *crew)
         cla_script_free(member->script);
         cla_loop_fini(&member->loop);
     }
+    cla_file_set_put(crew->files);
     cla_mem_free(crew->members);
     cla_mem_free(crew->seats);
 }
@@ -134,7 +171,7 @@ static int add_member(struct crew *crew, const struct cla_options *options,
     member->log = *log;
     if (cla_loop_init(&member->loop) != 0)
         return CLA_EXIT_FAILED;
-    rc = cla_options_load(options, &member->loop, &member->log, &member->script);
+    rc = cla_options_load(options, &member->loop, &member->log, crew->files, &member->script);
     if (rc != 0) {
         cla_loop_fini(&member->loop);
         return rc;
@@ -161,6 +198,8 @@ static int load_and_serve(const struct cla_options *options, struct cla_log *log
 
     if (count == 1)
         cla_mem_share_heap(); /* the control thread does little */
+    if (rc == 0 && options->config.watch && cla_file_set_new(&crew.files) != 0)
+        rc = CLA_EXIT_FAILED;
     while (rc == 0 && crew.count < count)
         rc = add_member(&crew, options, log);
     if (rc == 0)

@@ -81,14 +81,16 @@ static const char *compare(struct cla_watch *w)
 static void on_timer(struct cla_timer *timer)
 {
     struct cla_watch *w = CLA_CONTAINER(timer, struct cla_watch, timer);
-    const char *changed;
+    bool asked = w->first_ns != 0;
+    const char *changed = compare(w);
 
     w->first_ns = 0;
-    changed = compare(w);
     if (w->folders.error != 0)
         cla_timer_start(&w->loop->timers, &w->timer, cla_loop_now_ns(w->loop) + CLA_WATCH_LOOK_NS);
     if (changed != NULL)
         w->on_change(w->arg, changed);
+    else if (asked)
+        cla_log_line(w->log, CLA_LOG_DEBUG, "none of the watched files has changed");
 }
 
 static void on_events(uv_poll_t *poll, int status, int events)

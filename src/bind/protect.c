@@ -154,6 +154,8 @@ static int l_search_file(lua_State *L)
     lua_getfield(L, lua_upvalueindex(1), "searchpath");
     lua_pushvalue(L, 1);
     lua_getfield(L, lua_upvalueindex(1), "path");
+    if (!lua_isstring(L, -1))
+        return luaL_error(L, "'package.path' must be a string");
     lua_call(L, 2, 2);
     file = lua_tostring(L, -2);
     if (file == NULL)

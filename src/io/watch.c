@@ -46,10 +46,11 @@ static void tell_limits(struct cla_watch *w, int error)
                      strerror(error), remedy(error));
     w->told_error = error;
     if (w->files.cut && !w->told_cut)
-        cla_log_line(w->log, CLA_LOG_WARN,
-                     "there is more to watch than %d files, and than %d with those found in "
-                     "folders: the rest is not watched; list fewer folders in app.watch",
-                     CLA_FILE_LIST_MOST, CLA_FILE_LIST_MOST_FOUND);
+        cla_log_line(
+            w->log, CLA_LOG_WARN,
+            "not all files are watched: at most %d are, and at most %d with those found in "
+            "folders; list fewer folders in app.watch",
+            CLA_FILE_LIST_MOST, CLA_FILE_LIST_MOST_FOUND);
     w->told_cut = w->files.cut;
 }
 

@@ -19,8 +19,8 @@
 /* Where the system does not tell what happens, files are looked at as often as this. */
 #define CLA_WATCH_LOOK_NS CLA_NS_PER_S
 
-/* 'path' is the first that has changed, as it was noted; borrowed. May call cla_watch_set(),
- * cla_watch_add() and cla_watch_close(). */
+/* 'path' is the first that has changed, as it was noted; borrowed, and gone after cla_watch_set()
+ * and cla_watch_close(), which may be called from here, as cla_watch_add() may. */
 typedef void cla_watch_cb(void *arg, const char *path);
 
 struct cla_watch {

@@ -360,6 +360,40 @@ static void new_folders_in_a_deep_one_are_watched_at_once(void **state)
     expect(f, "d/e/f/g");
 }
 
+static void a_watch_that_cannot_hold_all_says_so(void **state)
+{
+    struct fixture *f = *state;
+    char path[32];
+
+    open_watch(f);
+    for (unsigned i = 0; i <= CLA_FILE_LIST_MOST; i++) {
+        snprintf(path, sizeof path, "f%u", i);
+        cla_file_set_note(f->set, path);
+    }
+    assert_false(log_holds(f, "not all files are watched"));
+    cla_watch_set(&f->watch, f->set);
+    pass(f, 50);
+    assert_true(log_holds(f, "not all files are watched"));
+    write_file("f1", "1");
+    expect(f, "f1");
+}
+
+/* Of a set that goes on without its watch. */
+static void closing_while_something_is_to_be_told_tells_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    watch_one(f, "f");
+    write_file("f", "1");
+    pass(f, 10);
+    cla_file_set_note(f->set, "g");
+    cla_watch_close(&f->watch);
+    cla_file_set_note(f->set, "h");
+    pass(f, 1000);
+    assert_int_equal(f->changes, 0);
+    open_watch(f);
+}
+
 /* --- Without help of the system. --- */
 
 static void without_inotify_files_are_looked_at_every_second(void **state)
@@ -412,6 +446,8 @@ int main(void)
         TEST(links_are_followed_wherever_they_lead),
         TEST(a_link_to_a_file_is_followed),
         TEST(new_folders_in_a_deep_one_are_watched_at_once),
+        TEST(a_watch_that_cannot_hold_all_says_so),
+        TEST(closing_while_something_is_to_be_told_tells_nothing),
         TEST(without_inotify_files_are_looked_at_every_second),
         TEST(with_too_few_watches_files_are_looked_at_every_second_until_there_are_more),
     };

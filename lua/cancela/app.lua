@@ -138,6 +138,8 @@ local app = {}
 ---@field routes? table<string, cancela.Route|fun(request: cancela.RouteRequest): cancela.Response|string|nil>
 --- by method and path, as "GET /users/:id"
 ---@field static? string a folder, from that of the script on: its files are served where nothing else is
+---@field watch? string[] files, and folders with all beneath them, from that of the script on: with `--watch`
+--- a change of any reloads the script, as one of a file that it requires does
 
 ---@field on_load? fun(previous: integer?) last when the script loads; may not await. `previous`: the generation
 --- that this one is to replace; nil at the start. An error is one of loading
@@ -232,6 +234,23 @@ local function info_spec(value)
   end
 end
 
+--- A list of paths, each of which may or may not lead to anything yet.
+local function paths(value)
+  if type(value) ~= "table" then
+    return ("must be a list of files and folders, such as {'data.json', 'templates/'}, not a %s"):format(type(value))
+  end
+  for key, path in pairs(value) do
+    if math.type(key) ~= "integer" or key < 1 or key > #value then
+      return ("must be a list of files and folders, such as {'data.json'}: it has a key %s"):format(
+        type(key) == "string" and ("'%s'"):format(key) or tostring(key))
+    elseif type(path) ~= "string" then
+      return ("[%d] must be a path, not a %s"):format(key, type(path))
+    elseif path == "" or path:find "%z" then
+      return ("[%d] must be a path, which is not empty and holds no zero byte; '.' is the script's folder"):format(key)
+    end
+  end
+end
+
 local app_options = {
   info = info_spec,
   procedures = is "table",
@@ -245,6 +264,7 @@ local app_options = {
   on_load = is "function",
   on_unload = is "function",
   background = is "table",
+  watch = paths,
 }
 
 local function size(value)
@@ -551,6 +571,7 @@ function app.normalise(value)
     on_load = spec.on_load,
     on_unload = spec.on_unload,
     background = collect_background(spec.background),
+    watch = spec.watch or {},
   }
 end
 

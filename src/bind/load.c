@@ -13,6 +13,8 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "base/mem.h"
+#include "bind/files.h"
 
 /* Instructions between two looks at the clock. */
 #define HOOK_COUNT 10000
@@ -74,16 +76,24 @@ static void on_hook(lua_State *L, lua_Debug *ar)
     }
 }
 
-/* Puts the script's folder first in package.path. */
-static void set_path(lua_State *L, const char *path)
+/* Remembers the script's folder. */
+static void set_home(lua_State *L, struct cla_script *script, const char *path)
 {
     const char *slash = strrchr(path, '/');
+    char *home =
+        slash != NULL ? cla_mem_strndup(path, (size_t)(slash - path)) : cla_mem_strndup(".", 1);
 
+    if (home == NULL)
+        luaL_error(L, "out of memory");
+    cla_mem_free(script->home);
+    script->home = home;
+}
+
+/* Puts the script's folder first in package.path. */
+static void set_path(lua_State *L, const char *home)
+{
     lua_getglobal(L, "package");
-    if (slash != NULL)
-        lua_pushlstring(L, path, (size_t)(slash - path));
-    else
-        lua_pushliteral(L, ".");
+    lua_pushstring(L, home);
     lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;", lua_tostring(L, -1), lua_tostring(L, -1));
     lua_getfield(L, -3, "path");
     lua_concat(L, 2);
@@ -132,13 +142,16 @@ static int l_load(lua_State *L)
 {
     struct load *load = lua_touserdata(L, 1);
 
-    set_path(L, load->path);
+    set_home(L, load->script, load->path);
+    set_path(L, load->script->home);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &load_key);
+    cla_files_note(L, load->path);
     if (luaL_loadfilex(L, load->path, "t") != LUA_OK)
         return lua_error(L);
     lua_pushstring(L, load->path);
     call_script(L, load, 1);
     normalise(L);
+    cla_files_take(load->script, L, lua_gettop(L));
     cla_script_take_folder(load->script, L, lua_gettop(L), load->path);
     cla_script_take(load->script, L, -1);
     call_on_load(L, load);

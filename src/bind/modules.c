@@ -12,6 +12,7 @@
 #include "bind/detach.h"
 #include "bind/embed.h"
 #include "bind/error.h"
+#include "bind/files.h"
 #include "bind/group.h"
 #include "bind/interval.h"
 #include "bind/json_codec.h"
@@ -67,6 +68,7 @@ static int l_open_core(lua_State *L)
 void cla_modules_open(lua_State *L, const char *version)
 {
     cla_protect_open(L);
+    cla_files_open(L);
     cla_coroutine_open(L);
     cla_bounded_string_open(L);
     cla_bounded_table_open(L);

@@ -7,6 +7,7 @@
 
 #include <lauxlib.h>
 
+#include "bind/files.h"
 #include "bind/library.h"
 #include "task/coro.h"
 
@@ -139,6 +140,8 @@ static int l_load(lua_State *L)
 /* loadfile(name, mode, env). Upvalue: loadfile. */
 static int l_loadfile(lua_State *L)
 {
+    if (lua_type(L, 1) == LUA_TSTRING)
+        cla_files_note(L, lua_tostring(L, 1));
     return call_text_only(L, 2);
 }
 
@@ -147,9 +150,12 @@ static int l_search_file(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1), *file;
 
+    cla_files_note_module(L, name, "path");
     lua_getfield(L, lua_upvalueindex(1), "searchpath");
     lua_pushvalue(L, 1);
     lua_getfield(L, lua_upvalueindex(1), "path");
+    if (!lua_isstring(L, -1))
+        return luaL_error(L, "'package.path' must be a string");
     lua_call(L, 2, 2);
     file = lua_tostring(L, -2);
     if (file == NULL)
@@ -182,6 +188,8 @@ static int l_dofile(lua_State *L)
     const char *name = luaL_optstring(L, 1, NULL);
 
     lua_settop(L, 1);
+    if (name != NULL)
+        cla_files_note(L, name);
     if (luaL_loadfilex(L, name, "t") != LUA_OK)
         return lua_error(L);
     lua_callk(L, 0, LUA_MULTRET, 0, dofile_k);

@@ -380,7 +380,6 @@ static enum cla_wait_cancel cancel_hold(struct cla_task *task)
 static cla_wait_cancel_fn *hold(struct cla_task *task)
 {
     struct cla_call *call = task->owner;
-
     bool waits;
 
     call->writer.on_room = on_room;
@@ -513,8 +512,8 @@ static void leave_thread(struct cla_app *app)
     struct cla_script *script = script_of(app);
 
     cla_client_let_go(script);
-    script->last_log =
-        (struct cla_log){.fd = script->log->fd, .lock = script->log->lock, .level = script->log->level};
+    script->last_log = (struct cla_log){
+        .fd = script->log->fd, .lock = script->log->lock, .level = script->log->level};
     script->log = script->vm->sched.log = &script->last_log;
     cla_watchdog_forget(&script->vm->sched);
 }

@@ -40,6 +40,7 @@ int cla_script_new(struct cla_script **out, const struct cla_script_options *opt
     cla_list_init(&script->clients);
     script->log = options->log;
     script->store = options->store;
+    script->files = cla_file_set_ref(options->files);
     script->authorize = script->on_connect = script->on_disconnect = LUA_NOREF;
     script->on_unload.fn = LUA_NOREF;
     script->json_depth = options->json_depth;
@@ -69,6 +70,7 @@ free_vm:
     cla_log_line(options->log, CLA_LOG_ERROR, "cannot open the modules: %s", lua_tostring(L, -1));
     cla_vm_free(script->vm);
 free_script:
+    cla_file_set_put(script->files);
     cla_mem_free(script);
     return -CLA_ENOMEM;
 }
@@ -344,6 +346,8 @@ void cla_script_free(struct cla_script *script)
     luaL_unref(script->vm->L, LUA_REGISTRYINDEX, script->on_disconnect);
     if (script->owns_vm)
         cla_vm_free(script->vm);
+    cla_file_set_put(script->files);
+    cla_mem_free(script->home);
     cla_buf_fini(&script->scratch);
     cla_buf_fini(&script->frame);
     cla_buf_fini(&script->document);

@@ -8,6 +8,7 @@
 #include "gateway/bulletin.h"
 #include "gateway/call.h"
 #include "gateway/pattern.h"
+#include "io/file_set.h"
 #include "task/vm.h"
 #include "json/schema.h"
 
@@ -62,8 +63,10 @@ struct cla_script {
     struct cla_vm *vm;
     bool owns_vm; /* false: an app under test, in the VM of its spec */
     struct cla_log *log;
-    struct cla_log last_log; /* of finalizers that run while it is freed, on whatever thread */
-    struct cla_store *store;                 /* that all workers share; not its own */
+    struct cla_log last_log;    /* of finalizers that run while it is freed, on whatever thread */
+    struct cla_store *store;    /* that all workers share; not its own */
+    struct cla_file_set *files; /* that it has read; a reference; NULL: not noted */
+    char *home;                 /* the folder of its file; owned; NULL: none yet */
     struct cla_watchdog *watchdog;           /* of the thread that runs it; NULL: none */
     struct cla_script_procedure *procedures; /* in the order of their names */
     size_t procedure_count;
@@ -112,6 +115,7 @@ struct cla_script_options {
     uint64_t call_timeout_ns, max_call_timeout_ns, stream_idle_timeout_ns; /* what it tells */
     const char *version;
     uint64_t generation, previous; /* its number, and that of the one that it replaces; 0: none */
+    struct cla_file_set *files;    /* where to note what it reads; NULL: nowhere */
 };
 
 /* Makes a VM with all modules and no procedures. Returns 0 or -CLA_ENOMEM. */

@@ -59,7 +59,7 @@ static int check(const struct cla_options *options, bool json, struct cla_loop *
     int rc = check_tls(&options->config);
 
     if (rc == 0)
-        rc = cla_options_load(options, loop, log, &script);
+        rc = cla_options_load(options, loop, log, NULL, &script);
     if (rc != 0)
         return rc;
     rc = print(script, json);

@@ -165,12 +165,13 @@ struct cla_script_options cla_options_script(const struct cla_config *config,
 }
 
 int cla_options_load(const struct cla_options *options, struct cla_loop *loop, struct cla_log *log,
-                     struct cla_script **out)
+                     struct cla_file_set *files, struct cla_script **out)
 {
-    const struct cla_script_options script_options =
+    struct cla_script_options script_options =
         cla_options_script(&options->config, options->store, loop, log);
     struct cla_buf error = {0};
 
+    script_options.files = files;
     if (cla_script_new(out, &script_options) != 0) {
         fprintf(stderr, "cancela: out of memory\n");
         return CLA_EXIT_FAILED;

@@ -28,10 +28,11 @@ struct cla_script_options cla_options_script(const struct cla_config *config,
                                              struct cla_store *store, struct cla_loop *loop,
                                              struct cla_log *log);
 
-/* Loads the script of 'options' into a VM on 'loop'; 'log' is the script's own. Returns 0 (free
- * with cla_script_free()), or an exit code after a message. */
+/* Loads the script of 'options' into a VM on 'loop'; 'log' is the script's own. What it reads is
+ * noted in 'files', unless that is NULL. Returns 0 (free with cla_script_free()), or an exit code
+ * after a message. */
 int cla_options_load(const struct cla_options *options, struct cla_loop *loop, struct cla_log *log,
-                     struct cla_script **out);
+                     struct cla_file_set *files, struct cla_script **out);
 
 /* Reads the settings file at 'path' into 'config'. Returns 0, or -CLA_EINVAL with 'error'. */
 int cla_options_read_file(struct cla_config *config, const char *path,

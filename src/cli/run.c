@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/error.h"
 #include "base/mem.h"
 #include "base/mem_trim.h"
 #include "bind/load.h"
@@ -10,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/options.h"
 #include "gateway/server.h"
+#include "io/watch.h"
 #include "task/watchdog.h"
 
 static const char help[] =
@@ -40,8 +42,11 @@ struct crew {
     unsigned count;     /* of those that are set up */
     struct cla_log log; /* of what scripts say while they load */
     struct cla_watchdog *watchdog;
-    size_t procedures; /* of the app */
-    bool served;       /* the apps are the server's */
+    struct cla_server server;
+    struct cla_watch watch;     /* of the files that were read; until the server's loop has ended */
+    struct cla_file_set *files; /* to note what is read in; NULL: that is not watched */
+    size_t procedures;          /* of the app */
+    bool served;                /* the apps are the server's */
 };
 
 static void log_listening(const struct cla_server *server, const struct crew *crew,
@@ -72,30 +77,94 @@ static void ignore_signals(void)
 static int load(void *arg, uint64_t number, uint64_t previous, struct cla_app **out,
                 struct cla_buf *error);
 
+/* --- Watching. --- */
+
+static void log_change(struct cla_log *log, const char *path)
+{
+    struct cla_buf line = {0};
+
+    if (!cla_log_wants(log, CLA_LOG_INFO))
+        return;
+    cla_log_begin(log, &line, CLA_LOG_INFO);
+    (void)cla_buf_add(&line, CLA_LIT(" changed"));
+    cla_log_value(&line, "file", cla_slice_str(path));
+    cla_log_end(&line);
+    cla_log_flush(log, &line);
+    cla_buf_fini(&line);
+}
+
+static void on_change(void *arg, const char *path)
+{
+    struct crew *crew = arg;
+
+    log_change(crew->server.log, path);
+    cla_server_reload(&crew->server);
+}
+
+/* From here on what is read is noted, if it is to be watched. */
+static void note_files(void *arg)
+{
+    struct crew *crew = arg;
+
+    if (crew->options->config.watch && cla_file_set_new(&crew->files) != 0)
+        fputs("cancela: out of memory: what the script reads is not watched\n", stderr);
+}
+
+/* What a load that failed has read is watched, too: it may be mended. */
+static void watch_files(void *arg, bool loaded)
+{
+    struct crew *crew = arg;
+
+    if (crew->files == NULL)
+        return;
+    if (loaded)
+        cla_watch_set(&crew->watch, crew->files);
+    else
+        cla_watch_add(&crew->watch, crew->files);
+    cla_file_set_put(crew->files);
+    crew->files = NULL;
+}
+
+static int run_watched(struct crew *crew, struct cla_log *log)
+{
+    int rc;
+
+    if (!crew->options->config.watch)
+        return cla_server_run(&crew->server);
+    if (cla_watch_open(&crew->watch, &crew->server.loop, log, on_change, crew) != 0)
+        return -CLA_EIO;
+    watch_files(crew, true);
+    rc = cla_server_run(&crew->server);
+    cla_watch_close(&crew->watch);
+    return rc;
+}
+
+/* --- Serving. --- */
+
 static int serve(struct crew *crew, const struct cla_config *config, struct cla_log *log)
 {
-    const struct cla_server_loader loader = {load, crew, &crew->log};
-    struct cla_server server;
+    const struct cla_server_loader loader = {note_files, watch_files, load, crew, &crew->log};
+    struct cla_server *server = &crew->server;
     struct cla_config_error error;
     unsigned abandoned;
     int rc;
 
-    rc = cla_server_open(&server, crew->seats, crew->count, &loader, config, log, &error);
+    rc = cla_server_open(server, crew->seats, crew->count, &loader, config, log, &error);
     if (rc != 0) {
         fprintf(stderr, "cancela: %s\n", error.text);
         return rc == -CLA_EINVAL ? CLA_EXIT_USAGE : CLA_EXIT_NETWORK;
     }
     crew->served = true;
-    log_listening(&server, crew, log);
-    if (cla_server_run(&server) != 0) {
-        cla_server_fini(&server);
+    log_listening(server, crew, log);
+    if (run_watched(crew, log) != 0) {
+        cla_server_fini(server);
         return CLA_EXIT_FAILED;
     }
     ignore_signals();
-    if (server.stuck)
+    if (server->stuck)
         _exit(CLA_EXIT_ABANDONED);
-    abandoned = server.abandoned;
-    cla_server_fini(&server);
+    abandoned = server->abandoned;
+    cla_server_fini(server);
     cla_log_line(log, CLA_LOG_INFO, "stopped abandoned=%u", abandoned);
     return abandoned > 0 ? CLA_EXIT_ABANDONED : CLA_EXIT_OK;
 }
@@ -114,6 +183,7 @@ static int load(void *arg, uint64_t number, uint64_t previous, struct cla_app **
     struct cla_script *script;
     int rc;
 
+    of.files = crew->files;
     of.generation = number;
     of.previous = previous;
     rc = cla_script_new(&script, &of);
@@ -141,6 +211,7 @@ static void fini_crew(struct crew *crew)
             seat->app->ops->free(seat->app);
         cla_loop_fini(seat->loop);
     }
+    cla_file_set_put(crew->files);
     cla_mem_free(crew->members);
     cla_mem_free(crew->seats);
 }
@@ -175,6 +246,7 @@ static int load_and_serve_watched(struct crew *crew, unsigned count, struct cla_
         fputs("cancela: cannot start a thread: raise the limit of processes (ulimit -u)\n", stderr);
         return CLA_EXIT_FAILED;
     }
+    note_files(crew);
     while (rc == 0 && crew->count < count)
         rc = add_member(crew, log);
     if (rc == 0)

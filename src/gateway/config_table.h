@@ -112,6 +112,8 @@
       "calls to log: all, those that failed or were cancelled, or none")                          \
     X(BOOL, expose_errors, "false", 0, 0, NULL,                                                   \
       "send the text of script errors to clients (for development)")                              \
+    X(BOOL, watch, "false", 0, 0, NULL,                                                           \
+      "reload the script when a file of it changes (for development)")                            \
     X(BOOL, discover, "true", 0, 0, NULL,                                                         \
       "whether rpc.discover tells clients that are authorized what procedures there are")         \
     X(ORIGINS, origins, "", 0, 0, NULL,                                                           \

@@ -150,6 +150,8 @@ static void on_loaded(uv_work_t *work, int status)
 
     (void)status;
     reload->works--;
+    if (reload->loader->ended != NULL && !reload->stopping)
+        reload->loader->ended(reload->loader->arg, g->rc == 0);
     if (g->rc != 0) {
         fail_to_load(reload, g);
         return;
@@ -172,6 +174,8 @@ static void begin(struct cla_reload *reload)
     }
     reload->next = g;
     reload->works++;
+    if (reload->loader->begins != NULL)
+        reload->loader->begins(reload->loader->arg);
     if (reload->loader->log != NULL)
         reload->loader->log->level = reload->log->level;
     g->began_ns = cla_loop_now_ns(reload->loop);

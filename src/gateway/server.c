@@ -455,6 +455,11 @@ explain:
 
 /* --- Running. --- */
 
+void cla_server_reload(struct cla_server *server)
+{
+    (void)cla_reload_request(&server->reload);
+}
+
 static int start_threads(struct cla_server *server)
 {
     for (unsigned i = 0; i < server->worker_count; i++) {

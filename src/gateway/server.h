@@ -59,6 +59,9 @@ int cla_server_open(struct cla_server *server, const struct cla_server_seat *sea
                     const struct cla_server_loader *loader, const struct cla_config *config,
                     struct cla_log *log, struct cla_config_error *error);
 
+/* Has the next generation of the app loaded, as SIGHUP does. While it runs. */
+void cla_server_reload(struct cla_server *server);
+
 /* Serves until a signal has ended it; 'abandoned' then tells how many calls were left behind.
  * If 'stuck' is set a worker computes what nothing can interrupt: the process is to be ended, for
  * nothing of the server can be freed. Returns 0, or -CLA_EIO: a thread could not be started, and

@@ -8,6 +8,10 @@
 #include "gateway/app.h"
 
 struct cla_server_loader {
+    /* A generation is about to be loaded, and was, or was not; the second is not called once the
+     * server stops. Control thread. May be NULL, both. */
+    void (*begins)(void *arg);
+    void (*ended)(void *arg, bool loaded);
     /* Loads the app for one worker, as generation 'number', which is to take the place of
      * 'previous' (0: it is the first). Returns 0 and '*out'; or -CLA_E* and, in 'error', what is
      * wrong: a text of some lines. Any thread, but one at a time. */

@@ -58,6 +58,18 @@ end)
 
 describe("cancela.app", function()
   for what, case in pairs {
+    ["watch of another type"] = { { procedures = {}, watch = "data.json" },
+      "watch must be a list of files and folders, such as {'data.json', 'templates/'}, not a string" },
+    ["watch with names"] = { { procedures = {}, watch = { data = "data.json" } },
+      "watch must be a list of files and folders, such as {'data.json'}: it has a key 'data'" },
+    ["watch with a key that is no position"] = { { procedures = {}, watch = { [0] = "data.json" } },
+      "watch must be a list of files and folders, such as {'data.json'}: it has a key 0" },
+    ["watch of what is no path"] = { { procedures = {}, watch = { "data.json", 1 } },
+      "watch[2] must be a path, not a number" },
+    ["watch of an empty path"] = { { procedures = {}, watch = { "" } },
+      "watch[1] must be a path, which is not empty and holds no zero byte; '.' is the script's folder" },
+    ["watch of a path with a zero byte"] = { { procedures = {}, watch = { "a\0b" } },
+      "watch[1] must be a path, which is not empty" },
     ["an unknown option, and suggests the nearest"] =
       { { procedures = {}, autorize = f }, "unknown option 'autorize'; did you mean 'authorize'?" },
     ["no procedures"] = { {}, "procedures is missing" },

@@ -1,12 +1,13 @@
 // Starts the gateway, waits for lines of its log, and stops it.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { resolve as resolvePath } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 export const binary =
   process.env.CANCELA_BIN ?? fileURLToPath(new URL('../../../build/dev/cancela', import.meta.url));
-export const appPath = (name) => fileURLToPath(new URL(`../apps/${name}`, import.meta.url));
+export const appPath = (name) => resolvePath(fileURLToPath(new URL('../apps', import.meta.url)), name);
 
 const SANITIZER = /(ERROR|WARNING): \w*Sanitizer|runtime error:|CHECK failed/;
 const PATIENCE_MS = 10_000;
@@ -45,12 +46,12 @@ class Log {
     });
   }
 
-  // Resolves to the match of the first line that matches (one already there counts).
-  until(regex, ended) {
+  // Resolves to the match of the first line that matches, or the nth (one already there counts).
+  until(regex, ended, nth = 1) {
     let look;
     const found = new Promise((resolve) => {
       look = () => {
-        const line = this.lines.find((l) => regex.test(l));
+        const line = this.lines.filter((l) => regex.test(l))[nth - 1];
         if (line !== undefined) resolve(line.match(regex));
       };
     });
@@ -85,8 +86,8 @@ class Gateway {
     return this.stderr.lines;
   }
 
-  log(regex) {
-    return this.stderr.until(regex, this.ended);
+  log(regex, nth) {
+    return this.stderr.until(regex, this.ended, nth);
   }
 
   // Ends raw connections that it has answered: it would wait for them a while when it stops.
@@ -114,7 +115,7 @@ class Gateway {
   }
 }
 
-// Runs tests/e2e/apps/APP on a free port, or where 'flags' say; resolves when it listens.
+// Runs tests/e2e/apps/APP, or the script at a full path, on a free port, or where 'flags' say; resolves when it listens.
 export async function start(app, flags = [], options = {}) {
   const listen = flags.includes('--listen') ? [] : ['--listen', '127.0.0.1:0'];
   const gateway = new Gateway(spawnBinary(['run', appPath(app), ...listen, ...flags], options));

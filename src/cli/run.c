@@ -65,14 +65,15 @@ static void ignore_signals(void)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
 }
 
-static int serve(const struct crew *crew, const struct cla_config *config, struct cla_log *log)
+static int serve(const struct crew *crew, const struct cla_server_host *host,
+                 const struct cla_config *config, struct cla_log *log)
 {
     struct cla_server server;
     struct cla_config_error error;
     unsigned abandoned;
     int rc;
 
-    rc = cla_server_open(&server, crew->seats, crew->count, config, log, &error);
+    rc = cla_server_open(&server, crew->seats, crew->count, host, config, log, &error);
     if (rc != 0) {
         fprintf(stderr, "cancela: %s\n", error.text);
         return rc == -CLA_EINVAL ? CLA_EXIT_USAGE : CLA_EXIT_NETWORK;
@@ -105,10 +106,26 @@ static void fini_crew(struct crew *crew)
     cla_mem_free(crew->seats);
 }
 
-/* Starts the watchdog of all workers, which is theirs while they run. */
-static int serve_watched(const struct crew *crew, const struct cla_config *config,
-                         struct cla_log *log)
+static bool tell_stuck(void *arg, uv_thread_t thread, struct cla_admin_stuck *stuck)
 {
+    struct cla_watchdog_answer answer;
+    uint64_t ns;
+
+    if (!cla_watchdog_stuck(arg, thread, &answer, &ns))
+        return false;
+    stuck->call = answer.call;
+    stuck->ms = ns / CLA_NS_PER_MS;
+    snprintf(stuck->procedure, sizeof stuck->procedure, "%s", answer.name);
+    snprintf(stuck->where, sizeof stuck->where, "%s", answer.where);
+    return true;
+}
+
+/* Starts the watchdog of all workers, which is theirs while they run. */
+static int serve_watched(const struct crew *crew, struct cla_service *service,
+                         const struct cla_config *config, struct cla_log *log)
+{
+    struct cla_server_host host = {.service = service, .stuck = tell_stuck};
+    const struct cla_script *script = crew->members[0].script;
     struct cla_watchdog *watchdog = NULL;
     struct cla_log own = *log;
     int rc;
@@ -119,7 +136,10 @@ static int serve_watched(const struct crew *crew, const struct cla_config *confi
     }
     for (unsigned i = 0; i < crew->count; i++)
         crew->members[i].script->watchdog = watchdog;
-    rc = serve(crew, config, log);
+    host.arg = watchdog;
+    service->serving.procedures = script->procedure_count;
+    service->serving.generation = script->app.generation;
+    rc = serve(crew, &host, config, log);
     cla_watchdog_stop(watchdog);
     return rc;
 }
@@ -150,7 +170,8 @@ static unsigned worker_count(const struct cla_config *config)
     return config->workers > 0 ? (unsigned)config->workers : uv_available_parallelism();
 }
 
-static int load_and_serve(const struct cla_options *options, struct cla_log *log)
+static int load_and_serve(const struct cla_options *options, struct cla_service *service,
+                          struct cla_log *log)
 {
     unsigned count = worker_count(&options->config);
     struct crew crew = {
@@ -164,7 +185,7 @@ static int load_and_serve(const struct cla_options *options, struct cla_log *log
     while (rc == 0 && crew.count < count)
         rc = add_member(&crew, options, log);
     if (rc == 0)
-        rc = serve_watched(&crew, &options->config, log);
+        rc = serve_watched(&crew, service, &options->config, log);
     fini_crew(&crew);
     return rc;
 }
@@ -184,6 +205,7 @@ int cla_cli_run(int argc, char **argv)
 {
     pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     struct cla_log log = {.fd = STDERR_FILENO, .lock = &lock};
+    struct cla_service service;
     struct cla_options options;
     int rc = cla_options_read(&options, argc, argv, "APP");
 
@@ -198,7 +220,10 @@ int cla_cli_run(int argc, char **argv)
     signal(SIGHUP, SIG_IGN); /* until the server watches for it */
     raise_descriptor_limit();
     log.level = (enum cla_log_level)options.config.log_level;
-    rc = load_and_serve(&options, &log);
+    rc = cla_service_init(&service, &log) == 0 ? 0 : CLA_EXIT_FAILED;
+    if (rc == 0)
+        rc = load_and_serve(&options, &service, &log);
+    cla_service_fini(&service);
     cla_options_fini(&options);
     return rc;
 }

@@ -15,7 +15,7 @@ enum cla_message_kind {
     CLA_MESSAGE_STOP,       /* to a worker: end now */
     CLA_MESSAGE_SURVEY,     /* to a worker: answer 'survey', even while a script computes */
     CLA_MESSAGE_LOG_LEVEL,  /* to a worker: log from level 'count' on */
-    CLA_MESSAGE_SURVEYED,   /* to control: the worker at 'count' has answered 'survey' */
+    CLA_MESSAGE_SURVEYED,   /* to control: it has answered 'survey' */
     CLA_MESSAGE_DRAINED,    /* to control: a worker has ended; 'count' calls were abandoned */
 };
 
@@ -23,6 +23,7 @@ struct cla_message {
     struct cla_link link;
     enum cla_message_kind kind;
     unsigned count;
+    unsigned from;             /* to control: the worker */
     struct cla_survey *survey; /* holds a reference */
     struct cla_arrival arrival;
 };

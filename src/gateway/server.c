@@ -94,6 +94,10 @@ static void expect_end(struct cla_server *server, uint64_t ns)
 static void drain(struct cla_server *server)
 {
     server->draining = true;
+    cla_service_stopping(
+        server->host->service,
+        cla_clock_add(cla_clock_add(server->drain_timeout_ns, server->shutdown_grace_ns),
+                      2 * OVERDUE_MARGIN_NS));
     cla_entrance_close(&server->entrance);
     post_all(server, &(struct cla_message){.kind = CLA_MESSAGE_DRAIN});
     expect_end(server, cla_clock_add(server->drain_timeout_ns, server->shutdown_grace_ns));
@@ -106,12 +110,24 @@ static void stop(struct cla_server *server)
     expect_end(server, 0);
 }
 
+static void reload(struct cla_server *server)
+{
+    struct cla_service *service = server->host->service;
+    int rc;
+
+    if (!server->draining)
+        cla_service_reloading(service);
+    rc = cla_entrance_reload(&server->entrance);
+    if (!server->draining)
+        cla_service_ready(service, rc != 0 ? "certificates not reloaded: see the log" : NULL);
+}
+
 static void on_signal(uv_signal_t *handle, int signal)
 {
     struct cla_server *server = handle->data;
 
     if (signal == SIGHUP)
-        cla_entrance_reload(&server->entrance);
+        reload(server);
     else if (!server->draining)
         drain(server);
     else if (signal == SIGINT)
@@ -125,12 +141,14 @@ static void on_message(void *arg, struct cla_message *message)
     struct cla_survey *survey = message->survey;
 
     if (message->kind == CLA_MESSAGE_SURVEYED) {
-        survey->answers[message->count].given = true;
+        survey->answers[message->from].given = true;
         survey->given++;
         cla_admin_surveyed(&server->admin, survey);
+        cla_heartbeat_surveyed(&server->heartbeat, survey);
         cla_survey_release(survey);
     } else if (message->kind == CLA_MESSAGE_DRAINED) {
         server->abandoned += message->count;
+        server->workers[message->from].ended = true;
         if (--server->running == 0)
             cla_loop_stop(&server->loop);
     }
@@ -146,8 +164,8 @@ static void on_worker_message(void *arg, struct cla_message *message)
         cla_worker_on_message(&self->worker, message);
         return;
     }
-    answer.count = (unsigned)(self - self->server->workers);
-    cla_worker_survey(&self->worker, message->survey, answer.count);
+    answer.from = (unsigned)(self - self->server->workers);
+    cla_worker_survey(&self->worker, message->survey, answer.from);
     if (cla_mailbox_post(&self->server->inbox, &answer) != 0)
         cla_survey_release(message->survey); /* as if it computed for long */
 }
@@ -160,6 +178,11 @@ static void ask(void *arg, struct cla_survey *survey)
     const struct cla_message message = {.kind = CLA_MESSAGE_SURVEY, .survey = survey};
 
     for (unsigned i = 0; i < server->worker_count; i++) {
+        if (server->workers[i].ended) { /* it has nothing any more */
+            survey->answers[i].given = true;
+            survey->given++;
+            continue;
+        }
         cla_survey_hold(survey);
         if (cla_mailbox_post(&server->workers[i].outbox, &message) != 0)
             cla_survey_release(survey);
@@ -195,7 +218,17 @@ static void describe(void *arg, struct cla_admin_status *status)
     status->address_count = server->entrance.count;
 }
 
-static const struct cla_admin_events admin_events = {ask, on_drain_asked, set_log_level, describe};
+static bool tell_stuck(void *arg, unsigned worker, struct cla_admin_stuck *stuck)
+{
+    struct cla_server *server = arg;
+    const struct cla_server_host *host = server->host;
+
+    stuck->worker = worker;
+    return host->stuck != NULL && host->stuck(host->arg, server->workers[worker].thread, stuck);
+}
+
+static const struct cla_admin_events admin_events = {ask, on_drain_asked, set_log_level, describe,
+                                                     tell_stuck};
 
 /* Returns 0, or -CLA_E* with 'error'. */
 static int open_admin(struct cla_server *server, const struct cla_config *config,
@@ -215,7 +248,8 @@ static int open_admin(struct cla_server *server, const struct cla_config *config
 static void worker_main(void *arg)
 {
     struct cla_server_worker *self = arg;
-    struct cla_message message = {.kind = CLA_MESSAGE_DRAINED};
+    struct cla_message message = {.kind = CLA_MESSAGE_DRAINED,
+                                  .from = (unsigned)(self - self->server->workers)};
     struct cla_app *app = self->worker.env.app;
 
     if (app->ops->enter != NULL)
@@ -306,13 +340,14 @@ static int open_workers(struct cla_server *server, const struct cla_server_seat 
 }
 
 int cla_server_open(struct cla_server *server, const struct cla_server_seat *seats, unsigned count,
-                    const struct cla_config *config, struct cla_log *log,
-                    struct cla_config_error *error)
+                    const struct cla_server_host *host, const struct cla_config *config,
+                    struct cla_log *log, struct cla_config_error *error)
 {
     int rc;
 
     *server = (struct cla_server){
         .log = log,
+        .host = host,
         .last = count - 1,
         .drain_timeout_ns = config->drain_timeout_ns,
         .shutdown_grace_ns = config->shutdown_grace_ns,
@@ -327,8 +362,8 @@ int cla_server_open(struct cla_server *server, const struct cla_server_seat *sea
     rc = open_workers(server, seats, count, config);
     if (rc != 0)
         goto close_inbox;
-    rc = cla_entrance_open(&server->entrance, &server->loop, config, log, &entrance_events, server,
-                           error);
+    rc = cla_entrance_open(&server->entrance, &server->loop, config, &host->service->passed, log,
+                           &entrance_events, server, error);
     if (rc != 0)
         goto close_workers;
     rc = open_admin(server, config, error);
@@ -370,6 +405,17 @@ static int start_threads(struct cla_server *server)
     return 0;
 }
 
+static void tell_ready(struct cla_server *server)
+{
+    struct cla_service *service = server->host->service;
+
+    service->serving.address = server->addresses[0];
+    service->serving.addresses = server->entrance.count;
+    cla_service_ready(service, NULL);
+    cla_heartbeat_start(&server->heartbeat, service, &server->loop, server->worker_count, ask,
+                        server);
+}
+
 int cla_server_run(struct cla_server *server)
 {
     int rc = start_threads(server);
@@ -381,9 +427,12 @@ int cla_server_run(struct cla_server *server)
                      "processes (ulimit -u)",
                      started + 1, server->worker_count);
         drain(server);
+    } else {
+        tell_ready(server);
     }
     if (started > 0)
         cla_loop_run(&server->loop);
+    cla_heartbeat_stop(&server->heartbeat);
     if (server->stuck)
         return 0;
     cla_timer_stop(&server->loop.timers, &server->overdue);

@@ -12,6 +12,7 @@
 
 #include "gateway/admin.h"
 #include "gateway/entrance.h"
+#include "gateway/heartbeat.h"
 #include "gateway/worker.h"
 
 /* What a worker works with. Its own, and the caller's. */
@@ -21,9 +22,19 @@ struct cla_server_seat {
     struct cla_log *log;
 };
 
+/* What the process around the server gives it; the caller's. */
+struct cla_server_host {
+    struct cla_service *service;
+    /* Fills in what is known of a worker that computes on 'thread', and does not answer, but for
+     * its number. Returns false: nothing. Control thread. */
+    bool (*stuck)(void *arg, uv_thread_t thread, struct cla_admin_stuck *stuck);
+    void *arg;
+};
+
 struct cla_server_worker {
     struct cla_worker worker;
     struct cla_server *server;
+    bool ended;                /* the control thread's: it has said so */
     struct cla_mailbox outbox; /* to the worker */
     uv_thread_t thread;
 };
@@ -34,6 +45,8 @@ struct cla_server {
     struct cla_entrance entrance;
     struct cla_mailbox inbox; /* from the workers */
     struct cla_admin admin;   /* the operator's requests */
+    const struct cla_server_host *host;
+    struct cla_heartbeat heartbeat;
     uv_signal_t on_term, on_int, on_hup;
     struct cla_server_worker *workers; /* owned */
     const char **addresses;            /* that it listens on; owned, but for the texts */
@@ -50,11 +63,11 @@ struct cla_server {
     bool stuck; /* a worker has not: its thread runs on */
 };
 
-/* Opens the listeners and 'count' workers, each on its seat. 'config' and the logs must outlive the
- * server. Returns 0, or -CLA_E* with a line that says what is wrong in 'error'. */
+/* Opens the listeners and 'count' workers, each on its seat. 'host', 'config' and the logs must
+ * outlive the server. Returns 0, or -CLA_E* with a line that says what is wrong in 'error'. */
 int cla_server_open(struct cla_server *server, const struct cla_server_seat *seats, unsigned count,
-                    const struct cla_config *config, struct cla_log *log,
-                    struct cla_config_error *error);
+                    const struct cla_server_host *host, const struct cla_config *config,
+                    struct cla_log *log, struct cla_config_error *error);
 
 /* Serves until a signal has ended it; 'abandoned' then tells how many calls were left behind.
  * If 'stuck' is set a worker computes what nothing can interrupt: the process is to be ended, for

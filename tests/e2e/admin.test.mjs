@@ -84,7 +84,7 @@ describe('cancela ps', () => {
     const gateway = await serve(t);
     const { stdout } = await ask(gateway, 'ps');
     assert.equal(stdout.trim().split('\n').length, 1);
-    assert.deepEqual(await json(gateway, 'ps'), { calls: [], silent_workers: [] });
+    assert.deepEqual(await json(gateway, 'ps'), { calls: [], silent_workers: [], stuck: [] });
   });
 
   test('names a worker that nothing can interrupt', async (t) => {

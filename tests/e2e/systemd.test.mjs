@@ -1,12 +1,13 @@
 // What a service manager is told, and what it passes on, with stand-ins that speak its protocols.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFile, stat, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { appPath, cancela, finish, spawnBinary, start } from './lib/gateway.mjs';
+import { fileURLToPath } from 'node:url';
+import { appPath, binary, cancela, finish, spawnBinary, start } from './lib/gateway.mjs';
 import { skip, until } from './lib/load.mjs';
 import { folder, hear, now, passing } from './lib/manager.mjs';
 import { call } from './lib/rpc.mjs';
@@ -346,5 +347,29 @@ describe('sockets that are passed', () => {
       assert.equal(code, 2, stderr);
       assert.match(stderr, why);
     }
+  });
+});
+
+describe('the units', () => {
+  const packaging = (name) => fileURLToPath(new URL(`../../packaging/systemd/${name}`, import.meta.url));
+  const unknown = spawnSync('systemd-analyze', ['--version']).status !== 0 && 'systemd-analyze is not installed';
+
+  test('are right for systemd', { skip: unknown }, async (t) => {
+    const own = await folder(t);
+    const service = await readFile(packaging('cancela@.service.in'), 'utf8');
+    await writeFile(join(own, 'cancela@.service'), service.replaceAll('@CMAKE_INSTALL_FULL_BINDIR@/cancela', binary));
+    await copyFile(packaging('cancela@.socket'), join(own, 'cancela@.socket'));
+    for (const unit of ['cancela@web.service', 'cancela@web.socket']) {
+      const { code, stderr } = await finish(spawn('systemd-analyze', ['--man=no', 'verify', join(own, unit)]));
+      assert.deepEqual([code, stderr], [0, ''], unit);
+    }
+  });
+
+  test('stop a gateway no sooner than it ends by itself', async () => {
+    const { stdout } = await cancela('config');
+    const seconds = (text, regex) => Number(text.match(regex)[1]);
+    const service = await readFile(packaging('cancela@.service.in'), 'utf8');
+    const needs = seconds(stdout, /^ *drain_timeout = "(\d+)s"/m) + seconds(stdout, /^ *shutdown_grace = "(\d+)s"/m) + 2;
+    assert.ok(seconds(service, /^TimeoutStopSec=(\d+)s$/m) > needs);
   });
 });

@@ -7,8 +7,6 @@
 /* So many questions in the time in which the manager expects a sign of life: a worker that is
  * stuck for three quarters of it is let off, one that is for all of it is not. */
 #define QUESTIONS 4
-/* So many without an answer, and it is told. */
-#define WORRYING 2
 /* However short that time is. */
 #define LEAST_NS CLA_NS_PER_MS
 
@@ -23,11 +21,12 @@ static void miss(struct cla_heartbeat *heartbeat, uint64_t now)
 {
     uint64_t end = cla_clock_add(heartbeat->told_ns, heartbeat->service->watchdog_ns);
 
-    if (++heartbeat->missed == WORRYING)
+    if (!heartbeat->missed)
         cla_log_line(heartbeat->service->log, CLA_LOG_WARN,
                      "a worker does not answer: the service manager is not told that the gateway "
                      "lives, and ends it in %.1f s unless that changes (WatchdogSec)",
                      end > now ? (double)(end - now) / 1e9 : 0.0);
+    heartbeat->missed = true;
 }
 
 static void ask(struct cla_heartbeat *heartbeat)
@@ -66,7 +65,7 @@ void cla_heartbeat_surveyed(struct cla_heartbeat *heartbeat, const struct cla_su
 {
     if (survey != heartbeat->survey || survey->given < survey->count)
         return;
-    heartbeat->missed = 0;
+    heartbeat->missed = false;
     heartbeat->told_ns = cla_loop_now_ns(heartbeat->loop);
     drop(heartbeat);
     cla_service_alive(heartbeat->service);

@@ -20,7 +20,7 @@ struct cla_heartbeat {
     struct cla_loop *loop;
     struct cla_timer timer;
     struct cla_survey *survey; /* that is not answered; NULL: none */
-    unsigned missed;           /* surveys that were not, one after the other */
+    bool missed;               /* one before was not, and that was logged */
     uint64_t told_ns;          /* when the manager was told last, or this began */
     unsigned workers;
     void (*ask)(void *arg, struct cla_survey *survey);

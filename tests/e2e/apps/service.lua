@@ -1,9 +1,9 @@
 -- A service of a service manager: what its programs inherit, and ways to be busy.
 local cancela = require "cancela"
 
-local function busy_for(seconds)
-  local till = os.clock() + seconds
-  while os.clock() < till do
+local function spin()
+  cancela.log.info "computes"
+  while true do
   end
 end
 
@@ -12,6 +12,7 @@ return {
     return params.a + params.b
   end,
   wait = function(params)
+    cancela.log.info "waits"
     cancela.sleep(params.seconds)
     return "waited"
   end,
@@ -24,15 +25,9 @@ return {
   end,
   spin = cancela.procedure {
     preemptible = true,
-    run = function(params)
-      busy_for(params.seconds)
-      return "spun"
-    end,
+    run = spin,
   },
-  hold = function(params)
-    busy_for(params.seconds)
-    return "held"
-  end,
+  hold = spin,
   stuck = function(params)
     setmetatable({}, { __gc = function()
       cancela.log.info "stuck"

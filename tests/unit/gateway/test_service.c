@@ -261,7 +261,7 @@ static void worker_that_does_not_answer_lets_it_expire_and_is_told_of_once(void 
         pass_ms(100);
     }
     assert_string_equal(heard(), "");
-    assert_non_null(strstr(logged(), "ends it in 0.1 s"));
+    assert_non_null(strstr(logged(), "ends it in 0.2 s"));
     assert_null(strstr(strstr(logged(), "does not answer") + 1, "does not answer"));
     answer_all();
     assert_string_equal(heard(), "WATCHDOG=1");

@@ -122,18 +122,79 @@ static bool find_list(struct cla_json_scan *scan, struct cla_slice text, const c
     return false;
 }
 
+/* --- Workers that do not answer. --- */
+
+struct stuck {
+    int64_t worker, call, ms; /* call 0: not known */
+    char procedure[CELL_MAX], where[2 * CELL_MAX];
+};
+
+/* Reads an element of the list "stuck", whose '{' was just read. */
+static void read_stuck(struct cla_json_scan *scan, struct stuck *stuck)
+{
+    *stuck = (struct stuck){.worker = -1};
+    while (cla_json_scan_next(scan) == CLA_JSON_KEY) {
+        struct cla_slice key = scan->string;
+        enum cla_json_event event = cla_json_scan_next(scan);
+
+        if (event == CLA_JSON_STRING && cla_slice_eq(key, CLA_LIT("procedure")))
+            write_text(stuck->procedure, sizeof stuck->procedure, scan->string);
+        else if (event == CLA_JSON_STRING)
+            write_text(stuck->where, sizeof stuck->where, scan->string);
+        else if (event == CLA_JSON_INT && cla_slice_eq(key, CLA_LIT("worker")))
+            stuck->worker = scan->integer;
+        else if (event == CLA_JSON_INT && cla_slice_eq(key, CLA_LIT("call")))
+            stuck->call = scan->integer;
+        else if (event == CLA_JSON_INT)
+            stuck->ms = scan->integer;
+    }
+}
+
+/* What the list "stuck" of 'result' says of that worker; false: nothing. */
+static bool find_stuck(struct cla_slice result, int64_t worker, struct stuck *stuck)
+{
+    struct cla_json_scan scan;
+
+    if (!find_list(&scan, result, "stuck"))
+        return false;
+    while (cla_json_scan_next(&scan) == CLA_JSON_OBJECT_BEGIN) {
+        read_stuck(&scan, stuck);
+        if (stuck->worker == worker)
+            return true;
+    }
+    return false;
+}
+
+/* Ends the line that says which worker it is. */
+static void print_stuck(struct cla_slice result, int64_t worker)
+{
+    struct stuck stuck;
+    char time[32];
+
+    if (!find_stuck(result, worker, &stuck)) {
+        puts("does not answer: it computes what nothing can interrupt");
+        return;
+    }
+    write_time(time, sizeof time, stuck.ms);
+    printf("does not answer: nothing can interrupt what it has computed for %s", time);
+    if (stuck.call > 0)
+        printf(": call %" PRId64 ", %s, last seen at %s", stuck.call, stuck.procedure, stuck.where);
+    putchar('\n');
+}
+
 static void print_silent(struct cla_slice result)
 {
     struct cla_json_scan scan;
 
     if (!find_list(&scan, result, "silent_workers"))
         return;
-    while (cla_json_scan_next(&scan) == CLA_JSON_INT)
-        printf("worker %" PRId64
-               " does not answer: it computes what nothing can interrupt; the log "
-               "names the call after a second\n",
-               scan.integer);
+    while (cla_json_scan_next(&scan) == CLA_JSON_INT) {
+        printf("worker %" PRId64 " ", scan.integer);
+        print_stuck(result, scan.integer);
+    }
 }
+
+/* --- ps. --- */
 
 int cla_admin_print_calls(struct cla_slice result)
 {
@@ -165,7 +226,7 @@ int cla_admin_print_calls(struct cla_slice result)
 
 /* --- status. --- */
 
-static void print_worker(struct cla_json_scan *scan, unsigned at)
+static void print_worker(struct cla_json_scan *scan, unsigned at, struct cla_slice result)
 {
     int64_t connections = 0, calls = 0, bytes = 0;
     bool answers = false;
@@ -183,11 +244,12 @@ static void print_worker(struct cla_json_scan *scan, unsigned at)
         else
             bytes = scan->integer;
     }
+    printf("worker %u: ", at);
     if (answers)
-        printf("worker %u: %" PRId64 " connections, %" PRId64 " calls, scripts use %.1f MiB\n", at,
-               connections, calls, (double)bytes / (1 << 20));
+        printf("%" PRId64 " connections, %" PRId64 " calls, scripts use %.1f MiB\n", connections,
+               calls, (double)bytes / (1 << 20));
     else
-        printf("worker %u: does not answer: it computes what nothing can interrupt\n", at);
+        print_stuck(result, at);
 }
 
 /* All of a text of some lines, those behind the first indented. */
@@ -226,14 +288,17 @@ static void print_member(const struct cla_json_scan *scan, struct cla_slice key,
     }
 }
 
-static void print_list(struct cla_json_scan *scan, struct cla_slice key)
+static void print_list(struct cla_json_scan *scan, struct cla_slice key, struct cla_slice result)
 {
     char text[256];
     enum cla_json_event event;
+    struct stuck stuck;
 
     for (unsigned at = 0; (event = cla_json_scan_next(scan)) != CLA_JSON_ARRAY_END; at++) {
-        if (event == CLA_JSON_OBJECT_BEGIN) {
-            print_worker(scan, at);
+        if (event == CLA_JSON_OBJECT_BEGIN && cla_slice_eq(key, CLA_LIT("stuck"))) {
+            read_stuck(scan, &stuck); /* its worker's line has told of it */
+        } else if (event == CLA_JSON_OBJECT_BEGIN) {
+            print_worker(scan, at, result);
         } else {
             write_text(text, sizeof text, scan->string);
             printf("%.*s %s\n", (int)key.n, key.p, text);
@@ -253,7 +318,7 @@ int cla_admin_print_status(struct cla_slice result)
         enum cla_json_event event = cla_json_scan_next(&scan);
 
         if (event == CLA_JSON_ARRAY_BEGIN)
-            print_list(&scan, key);
+            print_list(&scan, key, result);
         else
             print_member(&scan, key, event);
     }

@@ -41,6 +41,7 @@ struct crew {
     struct cla_server_seat *seats;
     unsigned count;     /* of those that are set up */
     struct cla_log log; /* of what scripts say while they load */
+    struct cla_service *service;
     struct cla_watchdog *watchdog;
     struct cla_server server;
     struct cla_watch watch;     /* of the files that were read; until the server's loop has ended */
@@ -102,19 +103,15 @@ static void on_change(void *arg, const char *path)
 }
 
 /* From here on what is read is noted, if it is to be watched. */
-static void note_files(void *arg)
+static void note_files(struct crew *crew)
 {
-    struct crew *crew = arg;
-
     if (crew->options->config.watch && cla_file_set_new(&crew->files) != 0)
         fputs("cancela: out of memory: what the script reads is not watched\n", stderr);
 }
 
 /* What a load that failed has read is watched, too: it may be mended. */
-static void watch_files(void *arg, bool loaded)
+static void watch_files(struct crew *crew, bool loaded)
 {
-    struct crew *crew = arg;
-
     if (crew->files == NULL)
         return;
     if (loaded)
@@ -141,15 +138,45 @@ static int run_watched(struct crew *crew, struct cla_log *log)
 
 /* --- Serving. --- */
 
+static void on_load_begins(void *arg)
+{
+    note_files(arg);
+}
+
+static void on_loaded(void *arg, bool loaded)
+{
+    struct crew *crew = arg;
+
+    if (loaded)
+        crew->service->serving.procedures = crew->procedures;
+    watch_files(crew, loaded);
+}
+
+static bool tell_stuck(void *arg, uv_thread_t thread, struct cla_admin_stuck *stuck)
+{
+    const struct crew *crew = arg;
+    struct cla_watchdog_answer answer;
+    uint64_t ns;
+
+    if (!cla_watchdog_stuck(crew->watchdog, thread, &answer, &ns))
+        return false;
+    stuck->call = answer.call;
+    stuck->ms = ns / CLA_NS_PER_MS;
+    snprintf(stuck->procedure, sizeof stuck->procedure, "%s", answer.name);
+    snprintf(stuck->where, sizeof stuck->where, "%s", answer.where);
+    return true;
+}
+
 static int serve(struct crew *crew, const struct cla_config *config, struct cla_log *log)
 {
-    const struct cla_server_loader loader = {note_files, watch_files, load, crew, &crew->log};
+    const struct cla_server_loader loader = {on_load_begins, on_loaded, load, crew, &crew->log};
+    const struct cla_server_host host = {crew->service, tell_stuck, crew, &loader};
     struct cla_server *server = &crew->server;
     struct cla_config_error error;
     unsigned abandoned;
     int rc;
 
-    rc = cla_server_open(server, crew->seats, crew->count, &loader, config, log, &error);
+    rc = cla_server_open(server, crew->seats, crew->count, &host, config, log, &error);
     if (rc != 0) {
         fprintf(stderr, "cancela: %s\n", error.text);
         return rc == -CLA_EINVAL ? CLA_EXIT_USAGE : CLA_EXIT_NETWORK;
@@ -249,6 +276,7 @@ static int load_and_serve_watched(struct crew *crew, unsigned count, struct cla_
     note_files(crew);
     while (rc == 0 && crew->count < count)
         rc = add_member(crew, log);
+    crew->service->serving.procedures = crew->procedures;
     if (rc == 0)
         rc = serve(crew, &crew->options->config, log);
     cla_watchdog_stop(crew->watchdog);
@@ -261,13 +289,15 @@ static unsigned worker_count(const struct cla_config *config)
     return config->workers > 0 ? (unsigned)config->workers : uv_available_parallelism();
 }
 
-static int load_and_serve(const struct cla_options *options, struct cla_log *log)
+static int load_and_serve(const struct cla_options *options, struct cla_service *service,
+                          struct cla_log *log)
 {
     unsigned count = worker_count(&options->config);
     struct crew crew = {
         .options = options,
         .members = cla_mem_zalloc(count * sizeof *crew.members),
         .seats = cla_mem_zalloc(count * sizeof *crew.seats),
+        .service = service,
         .log = *log,
     };
     int rc = CLA_EXIT_FAILED;
@@ -295,6 +325,7 @@ int cla_cli_run(int argc, char **argv)
 {
     pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     struct cla_log log = {.fd = STDERR_FILENO, .lock = &lock};
+    struct cla_service service;
     struct cla_options options;
     int rc = cla_options_read(&options, argc, argv, "APP");
 
@@ -309,7 +340,10 @@ int cla_cli_run(int argc, char **argv)
     signal(SIGHUP, SIG_IGN); /* until the server watches for it */
     raise_descriptor_limit();
     log.level = (enum cla_log_level)options.config.log_level;
-    rc = load_and_serve(&options, &log);
+    rc = cla_service_init(&service, &log) == 0 ? 0 : CLA_EXIT_FAILED;
+    if (rc == 0)
+        rc = load_and_serve(&options, &service, &log);
+    cla_service_fini(&service);
     cla_options_fini(&options);
     return rc;
 }

@@ -74,16 +74,21 @@ static void answer(struct cla_admin_conn *conn, struct cla_slice id, int rc,
     cla_buf_fini(&line);
 }
 
-static int add_status(const struct cla_admin_conn *conn, struct cla_buf *to)
+/* What is known of those that have not answered. Returns how many there are. */
+static unsigned find_stuck(const struct cla_admin_conn *conn, struct cla_admin_stuck *stuck)
 {
     const struct cla_admin *admin = conn->admin;
-    const struct cla_survey *survey = conn->survey;
-    struct cla_admin_worker *workers = cla_mem_zalloc(survey->count * sizeof *workers);
-    struct cla_admin_status status = {.workers = workers, .worker_count = survey->count};
-    int rc;
+    unsigned count = 0;
 
-    if (workers == NULL)
-        return -CLA_ENOMEM;
+    for (unsigned i = 0; i < conn->survey->count; i++) {
+        if (!conn->survey->answers[i].given && admin->events->stuck(admin->arg, i, &stuck[count]))
+            count++;
+    }
+    return count;
+}
+
+static void read_answers(const struct cla_survey *survey, struct cla_admin_worker *workers)
+{
     for (unsigned i = 0; i < survey->count; i++) {
         const struct cla_survey_answer *given = &survey->answers[i];
 
@@ -94,9 +99,38 @@ static int add_status(const struct cla_admin_conn *conn, struct cla_buf *to)
         workers[i].calls = given->calls;
         workers[i].vm_bytes = given->vm_bytes;
     }
-    admin->events->describe(admin->arg, &status);
-    rc = cla_admin_write_status(to, &status);
+}
+
+static int add_status(const struct cla_admin_conn *conn, struct cla_buf *to)
+{
+    const struct cla_admin *admin = conn->admin;
+    const struct cla_survey *survey = conn->survey;
+    struct cla_admin_worker *workers = cla_mem_zalloc(survey->count * sizeof *workers);
+    struct cla_admin_stuck *stuck = cla_mem_zalloc(survey->count * sizeof *stuck);
+    struct cla_admin_status status = {
+        .workers = workers, .worker_count = survey->count, .stuck = stuck};
+    int rc = -CLA_ENOMEM;
+
+    if (workers != NULL && stuck != NULL) {
+        read_answers(survey, workers);
+        status.stuck_count = find_stuck(conn, stuck);
+        admin->events->describe(admin->arg, &status);
+        rc = cla_admin_write_status(to, &status);
+    }
     cla_mem_free(workers);
+    cla_mem_free(stuck);
+    return rc;
+}
+
+static int add_stuck(const struct cla_admin_conn *conn, struct cla_buf *to)
+{
+    struct cla_admin_stuck *stuck = cla_mem_zalloc(conn->survey->count * sizeof *stuck);
+    int rc;
+
+    if (stuck == NULL)
+        return -CLA_ENOMEM;
+    rc = cla_admin_write_stuck(to, stuck, find_stuck(conn, stuck));
+    cla_mem_free(stuck);
     return rc;
 }
 
@@ -111,11 +145,12 @@ static int add_silent(const struct cla_survey *survey, struct cla_buf *to)
         rc = cla_buf_printf(to, "%s%u", comma, i);
         comma = ",";
     }
-    return rc == 0 ? cla_buf_add(to, CLA_LIT("]}")) : rc;
+    return rc == 0 ? cla_buf_push(to, ']') : rc;
 }
 
-static int add_calls(const struct cla_survey *survey, struct cla_buf *to)
+static int add_calls(const struct cla_admin_conn *conn, struct cla_buf *to)
 {
+    const struct cla_survey *survey = conn->survey;
     bool any = false;
     int rc = cla_buf_add(to, CLA_LIT("{\"calls\":["));
 
@@ -130,7 +165,11 @@ static int add_calls(const struct cla_survey *survey, struct cla_buf *to)
             rc = cla_buf_add(to, cla_buf_slice(&given->texts));
         any = true;
     }
-    return rc == 0 ? add_silent(survey, to) : rc;
+    if (rc == 0)
+        rc = add_silent(survey, to);
+    if (rc == 0)
+        rc = add_stuck(conn, to);
+    return rc == 0 ? cla_buf_push(to, '}') : rc;
 }
 
 static void answer_kill(struct cla_admin_conn *conn)
@@ -171,8 +210,7 @@ static void answer_survey(struct cla_admin_conn *conn)
     if (conn->method == CLA_ADMIN_KILL) {
         answer_kill(conn);
     } else {
-        rc = conn->method == CLA_ADMIN_PS ? add_calls(conn->survey, &result)
-                                          : add_status(conn, &result);
+        rc = conn->method == CLA_ADMIN_PS ? add_calls(conn, &result) : add_status(conn, &result);
         answer(conn, cla_buf_slice(&conn->id), rc, cla_buf_slice(&result));
     }
     cla_buf_fini(&result);

@@ -37,6 +37,8 @@ struct cla_admin_events {
     void (*set_log_level)(void *arg, enum cla_log_level level);
     /* Fills in all but what the survey says of the workers. */
     void (*describe)(void *arg, struct cla_admin_status *status);
+    /* Fills in what is known of a worker that does not answer. Returns false: nothing. */
+    bool (*stuck)(void *arg, unsigned worker, struct cla_admin_stuck *stuck);
 };
 
 struct cla_admin {

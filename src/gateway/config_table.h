@@ -19,7 +19,7 @@
 #define CLA_CONFIG_TABLE(X)                                                                       \
     X(LISTEN, listen, "127.0.0.1:3000", 0, 0, NULL,                                               \
       "addresses to serve on, separated by commas: 127.0.0.1:3000, [::1]:3000, :3000 for every "  \
-      "address, unix:/path")                                                                      \
+      "address, unix:/path, systemd for passed sockets")                                          \
     X(PATH, tls_cert, "", 0, 0, NULL,                                                             \
       "PEM file with the certificate of https:// addresses, then those of its chain")             \
     X(PATH, tls_key, "", 0, 0, NULL, "PEM file with the private key of tls_cert")                 \

@@ -7,6 +7,7 @@
 #include "gateway/admission.h"
 #include "gateway/arrival.h"
 #include "gateway/listen.h"
+#include "gateway/passed.h"
 #include "gateway/proxy.h"
 #include "io/listener.h"
 
@@ -29,6 +30,7 @@ struct cla_entrance {
     size_t count;                    /* of those that are open */
     struct cla_admission admission;
     const struct cla_config *config; /* borrowed */
+    const struct cla_passed *passed; /* borrowed */
     struct cla_tls_context *tls;     /* of connections to come; NULL: no https:// */
     struct cla_proxies proxies;      /* referred to by connections */
     struct cla_log *log;
@@ -37,16 +39,17 @@ struct cla_entrance {
     bool closed;
 };
 
-/* Listens on all addresses of 'config', which must outlive the entrance; 'arg' is given to the
- * events. Returns 0, or -CLA_E* with a line about what is wrong and what to do in 'error'. */
+/* Listens on all addresses of 'config', which must outlive the entrance, and on those sockets of
+ * 'passed' that it asks for; 'arg' is given to the events. Returns 0, or -CLA_E* with a line about
+ * what is wrong and what to do in 'error'. */
 int cla_entrance_open(struct cla_entrance *entrance, struct cla_loop *loop,
-                      const struct cla_config *config, struct cla_log *log,
-                      const struct cla_entrance_events *events, void *arg,
+                      const struct cla_config *config, const struct cla_passed *passed,
+                      struct cla_log *log, const struct cla_entrance_events *events, void *arg,
                       struct cla_config_error *error);
 
-/* Reads certificates and keys again, for connections to come; logs how that went. On failure those
- * in use stay. */
-void cla_entrance_reload(struct cla_entrance *entrance);
+/* Reads certificates and keys again, for connections to come; logs how that went. Returns
+ * 0, or -CLA_E*: those in use stay. */
+int cla_entrance_reload(struct cla_entrance *entrance);
 
 /* Stops listening. Idempotent. Connections may go on referring to their struct cla_via. */
 void cla_entrance_close(struct cla_entrance *entrance);

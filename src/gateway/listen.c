@@ -5,8 +5,8 @@
 #include "base/error.h"
 
 static const char not_an_address[] =
-    "is not an address to listen on; write 127.0.0.1:3000, [::1]:3000, :3000 for every address, or "
-    "unix:/path";
+    "is not an address to listen on; write 127.0.0.1:3000, [::1]:3000, :3000 for every address, "
+    "unix:/path, or systemd for the sockets of a socket unit";
 
 static bool is_letter_or_digit(char c)
 {
@@ -84,6 +84,22 @@ static const char *read_path(struct cla_slice path, struct cla_listen *listen)
     return NULL;
 }
 
+/* A name as LISTEN_FDNAMES has them, which are at most 255 bytes. */
+static const char *read_passed(struct cla_slice name, struct cla_listen *listen)
+{
+    static const char why[] = "names no socket; write systemd for all sockets of the socket unit, "
+                              "or systemd:NAME for those with FileDescriptorName=NAME";
+
+    if (name.n == 0 || name.n >= sizeof listen->host)
+        return why;
+    for (size_t i = 0; i < name.n; i++) {
+        if (name.p[i] <= ' ' || name.p[i] == ':' || name.p[i] == '\x7f')
+            return why;
+    }
+    memcpy(listen->host, name.p, name.n);
+    return NULL;
+}
+
 static bool take_prefix(struct cla_slice *text, struct cla_slice prefix)
 {
     if (!cla_slice_starts(*text, prefix))
@@ -102,6 +118,12 @@ static const char *read_address(struct cla_slice text, struct cla_listen *listen
     url = listen->tls || take_prefix(&text, CLA_LIT("http://"));
     if (url && text.n > 0 && text.p[text.n - 1] == '/')
         text.n--;
+    listen->passed = true;
+    if (cla_slice_eq(text, CLA_LIT("systemd")))
+        return NULL;
+    if (take_prefix(&text, CLA_LIT("systemd:")))
+        return read_passed(text, listen);
+    listen->passed = false;
     return read_tcp(text, listen) == 0 ? NULL : not_an_address;
 }
 
@@ -159,16 +181,21 @@ const char *cla_listen_read(struct cla_slice text, struct cla_listen *listen)
 
 bool cla_listen_same(const struct cla_listen *a, const struct cla_listen *b)
 {
-    return a->local == b->local && a->port == b->port && (a->local || a->port != 0) &&
-           strcmp(a->host, b->host) == 0;
+    if (a->passed && b->passed)
+        return a->host[0] == '\0' || b->host[0] == '\0' || strcmp(a->host, b->host) == 0;
+    return a->local == b->local && a->passed == b->passed && a->port == b->port &&
+           (a->local || a->port != 0) && strcmp(a->host, b->host) == 0;
 }
 
 int cla_listen_print(const struct cla_listen *listen, struct cla_buf *to)
 {
     bool v6 = strchr(listen->host, ':') != NULL;
+    const char *scheme = listen->tls ? "https://" : "";
 
     if (listen->local)
         return cla_buf_printf(to, "unix:%s", listen->host);
-    return cla_buf_printf(to, v6 ? "%s[%s]:%u" : "%s%s:%u", listen->tls ? "https://" : "",
-                          listen->host, listen->port);
+    if (listen->passed)
+        return cla_buf_printf(to, "%ssystemd%s%s", scheme, listen->host[0] != '\0' ? ":" : "",
+                              listen->host);
+    return cla_buf_printf(to, v6 ? "%s[%s]:%u" : "%s%s:%u", scheme, listen->host, listen->port);
 }

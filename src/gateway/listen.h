@@ -1,6 +1,7 @@
 /* One item of the setting 'listen': where to listen, and how.
  *
  *     ADDRESS:PORT   [IPv6]:PORT   NAME:PORT   :PORT   http://…   https://…   unix:PATH
+ *     systemd   systemd:SOCKET   https://systemd…     (gateway/passed.h)
  *
  * each with options behind it: half_close=allow|cancel, mode=0660 (of a unix socket).
  *
@@ -17,6 +18,7 @@ struct cla_listen {
     char host[256]; /* IPv4, IPv6 without brackets, or a name; empty: every address; or a path */
     uint16_t port;  /* 0: any free port */
     bool local;     /* a unix socket: 'host' is its path */
+    bool passed;    /* sockets that were passed to the process: 'host' is their name; empty: all */
     bool tls;       /* https:// */
     bool half_close_set;
     enum cla_half_close half_close; /* if set; else the setting's */

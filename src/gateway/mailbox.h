@@ -18,7 +18,7 @@ enum cla_message_kind {
     CLA_MESSAGE_ADOPT,      /* to a worker: the app of 'adoption' is current from now on */
     CLA_MESSAGE_ADOPTED,    /* to control: it is, and 'adoption' says what is left of others */
     CLA_MESSAGE_LEFT,       /* to control: the worker has let go of the app of 'adoption' */
-    CLA_MESSAGE_SURVEYED,   /* to control: the worker at 'count' has answered 'survey' */
+    CLA_MESSAGE_SURVEYED,   /* to control: it has answered 'survey' */
     CLA_MESSAGE_DRAINED,    /* to control: a worker has ended; 'count' calls were abandoned */
 };
 
@@ -29,6 +29,7 @@ struct cla_message {
     enum cla_message_kind kind;
     bool lent; /* it is the sender's: not freed */
     unsigned count;
+    unsigned from; /* to control: the worker */
     struct cla_adoption *adoption;
     struct cla_survey *survey; /* holds a reference */
     struct cla_arrival arrival;

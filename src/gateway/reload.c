@@ -174,6 +174,7 @@ static void begin(struct cla_reload *reload)
     }
     reload->next = g;
     reload->works++;
+    reload->events->begins(reload->arg);
     if (reload->loader->begins != NULL)
         reload->loader->begins(reload->loader->arg);
     if (reload->loader->log != NULL)

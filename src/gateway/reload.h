@@ -30,6 +30,7 @@ struct cla_reload_outcome {
 };
 
 struct cla_reload_events {
+    void (*begins)(void *arg);
     /* Passes the message 'there' of the adoption on to its worker. */
     void (*adopt)(void *arg, struct cla_adoption *adoption);
     void (*ended)(void *arg, const struct cla_reload_outcome *outcome);

@@ -96,6 +96,10 @@ static void drain(struct cla_server *server)
 {
     server->draining = true;
     cla_reload_stop(&server->reload);
+    cla_service_stopping(
+        server->host->service,
+        cla_clock_add(cla_clock_add(server->drain_timeout_ns, server->shutdown_grace_ns),
+                      2 * OVERDUE_MARGIN_NS));
     cla_entrance_close(&server->entrance);
     post_all(server, &(struct cla_message){.kind = CLA_MESSAGE_DRAIN});
     expect_end(server, cla_clock_add(server->drain_timeout_ns, server->shutdown_grace_ns));
@@ -108,10 +112,37 @@ static void stop(struct cla_server *server)
     expect_end(server, 0);
 }
 
+/* That it serves: at start, or again. */
+static void tell_ready(struct cla_server *server)
+{
+    struct cla_service *service = server->host->service;
+
+    server->told_reloading = false;
+    service->serving.generation = server->reload.current;
+    if (server->stale_certificates)
+        cla_service_ready(service, "certificates not reloaded: see the log");
+    else if (server->reload.error.n > 0)
+        cla_service_ready(service, "the script did not load: see the log");
+    else
+        cla_service_ready(service, NULL);
+}
+
+static void tell_reloading(struct cla_server *server)
+{
+    if (!server->told_reloading)
+        cla_service_reloading(server->host->service);
+    server->told_reloading = true;
+}
+
+/* Scripts are loaded after it: the end of that ends this, too. */
 static void read_again(struct cla_server *server)
 {
-    cla_entrance_reload(&server->entrance);
-    (void)cla_reload_request(&server->reload);
+    if (server->draining)
+        return;
+    tell_reloading(server);
+    server->stale_certificates = cla_entrance_reload(&server->entrance) != 0;
+    if (cla_reload_request(&server->reload) == 0)
+        tell_ready(server);
 }
 
 static void on_signal(uv_signal_t *handle, int signal)
@@ -131,6 +162,7 @@ static void take_answer(struct cla_server *server, struct cla_survey *survey, un
     survey->answers[worker].given = true;
     survey->given++;
     cla_admin_surveyed(&server->admin, survey);
+    cla_heartbeat_surveyed(&server->heartbeat, survey);
     cla_survey_release(survey);
 }
 
@@ -141,7 +173,7 @@ static void on_message(void *arg, struct cla_message *message)
 
     switch (message->kind) {
     case CLA_MESSAGE_SURVEYED:
-        take_answer(server, message->survey, message->count);
+        take_answer(server, message->survey, message->from);
         break;
     case CLA_MESSAGE_ADOPTED:
         cla_reload_adopted(&server->reload, message->adoption);
@@ -151,6 +183,7 @@ static void on_message(void *arg, struct cla_message *message)
         break;
     case CLA_MESSAGE_DRAINED:
         server->abandoned += message->count;
+        server->workers[message->from].ended = true;
         if (--server->running == 0)
             cla_loop_stop(&server->loop);
         break;
@@ -169,8 +202,8 @@ static void on_worker_message(void *arg, struct cla_message *message)
         cla_worker_on_message(&self->worker, message);
         return;
     }
-    answer.count = (unsigned)(self - self->server->workers);
-    cla_worker_survey(&self->worker, message->survey, answer.count);
+    answer.from = (unsigned)(self - self->server->workers);
+    cla_worker_survey(&self->worker, message->survey, answer.from);
     if (cla_mailbox_post(&self->server->inbox, &answer) != 0)
         cla_survey_release(message->survey); /* as if it computed for long */
 }
@@ -189,9 +222,16 @@ static void on_reload_ended(void *arg, const struct cla_reload_outcome *outcome)
     struct cla_server *server = arg;
 
     cla_admin_reloaded(&server->admin, outcome);
+    if (!server->draining)
+        tell_ready(server);
 }
 
-static const struct cla_reload_events reload_events = {adopt, on_reload_ended};
+static void on_reload_begins(void *arg)
+{
+    tell_reloading(arg);
+}
+
+static const struct cla_reload_events reload_events = {on_reload_begins, adopt, on_reload_ended};
 
 /* On the worker's thread, as is the next. */
 static void on_adopted(void *arg, struct cla_adoption *adoption)
@@ -220,6 +260,11 @@ static void ask(void *arg, struct cla_survey *survey)
     const struct cla_message message = {.kind = CLA_MESSAGE_SURVEY, .survey = survey};
 
     for (unsigned i = 0; i < server->worker_count; i++) {
+        if (server->workers[i].ended) { /* it has nothing any more */
+            survey->answers[i].given = true;
+            survey->given++;
+            continue;
+        }
         cla_survey_hold(survey);
         if (cla_mailbox_post(&server->workers[i].outbox, &message) != 0)
             cla_survey_release(survey);
@@ -266,8 +311,17 @@ static void describe(void *arg, struct cla_admin_status *status)
     status->address_count = server->entrance.count;
 }
 
-static const struct cla_admin_events admin_events = {ask, on_drain_asked, on_reload_asked,
-                                                     set_log_level, describe};
+static bool tell_stuck(void *arg, unsigned worker, struct cla_admin_stuck *stuck)
+{
+    struct cla_server *server = arg;
+    const struct cla_server_host *host = server->host;
+
+    stuck->worker = worker;
+    return host->stuck != NULL && host->stuck(host->arg, server->workers[worker].thread, stuck);
+}
+
+static const struct cla_admin_events admin_events = {ask,           on_drain_asked, on_reload_asked,
+                                                     set_log_level, describe,       tell_stuck};
 
 /* Returns 0, or -CLA_E* with 'error'. */
 static int open_admin(struct cla_server *server, const struct cla_config *config,
@@ -287,7 +341,8 @@ static int open_admin(struct cla_server *server, const struct cla_config *config
 static void worker_main(void *arg)
 {
     struct cla_server_worker *self = arg;
-    struct cla_message message = {.kind = CLA_MESSAGE_DRAINED};
+    struct cla_message message = {.kind = CLA_MESSAGE_DRAINED,
+                                  .from = (unsigned)(self - self->server->workers)};
 
     cla_worker_enter(&self->worker);
     cla_loop_run(self->worker.loop);
@@ -378,8 +433,7 @@ static int open_workers(struct cla_server *server, const struct cla_server_seat 
 }
 
 /* Last: from here on the apps are the server's. */
-static int open_reload(struct cla_server *server, const struct cla_server_loader *loader,
-                       const struct cla_config *config)
+static int open_reload(struct cla_server *server, const struct cla_config *config)
 {
     struct cla_app **apps = cla_mem_zalloc(server->worker_count * sizeof *apps);
     int rc;
@@ -388,20 +442,22 @@ static int open_reload(struct cla_server *server, const struct cla_server_loader
         return -CLA_ENOMEM;
     for (unsigned i = 0; i < server->worker_count; i++)
         apps[i] = server->workers[i].worker.env.app;
-    rc = cla_reload_open(&server->reload, &server->loop, loader, apps, server->worker_count,
-                         (unsigned)config->max_generations, server->log, &reload_events, server);
+    rc = cla_reload_open(&server->reload, &server->loop, server->host->loader, apps,
+                         server->worker_count, (unsigned)config->max_generations, server->log,
+                         &reload_events, server);
     cla_mem_free(apps);
     return rc;
 }
 
 int cla_server_open(struct cla_server *server, const struct cla_server_seat *seats, unsigned count,
-                    const struct cla_server_loader *loader, const struct cla_config *config,
+                    const struct cla_server_host *host, const struct cla_config *config,
                     struct cla_log *log, struct cla_config_error *error)
 {
     int rc;
 
     *server = (struct cla_server){
         .log = log,
+        .host = host,
         .last = count - 1,
         .drain_timeout_ns = config->drain_timeout_ns,
         .shutdown_grace_ns = config->shutdown_grace_ns,
@@ -416,14 +472,14 @@ int cla_server_open(struct cla_server *server, const struct cla_server_seat *sea
     rc = open_workers(server, seats, count, config);
     if (rc != 0)
         goto close_inbox;
-    rc = cla_entrance_open(&server->entrance, &server->loop, config, log, &entrance_events, server,
-                           error);
+    rc = cla_entrance_open(&server->entrance, &server->loop, config, &host->service->passed, log,
+                           &entrance_events, server, error);
     if (rc != 0)
         goto close_workers;
     rc = open_admin(server, config, error);
     if (rc != 0)
         goto close_entrance;
-    rc = open_reload(server, loader, config);
+    rc = open_reload(server, config);
     if (rc != 0)
         goto close_admin;
     server->began_ns = cla_loop_now_ns(&server->loop);
@@ -470,6 +526,17 @@ static int start_threads(struct cla_server *server)
     return 0;
 }
 
+static void tell_start(struct cla_server *server)
+{
+    struct cla_service *service = server->host->service;
+
+    service->serving.address = server->addresses[0];
+    service->serving.addresses = server->entrance.count;
+    tell_ready(server);
+    cla_heartbeat_start(&server->heartbeat, service, &server->loop, server->worker_count, ask,
+                        server);
+}
+
 int cla_server_run(struct cla_server *server)
 {
     int rc = start_threads(server);
@@ -481,9 +548,12 @@ int cla_server_run(struct cla_server *server)
                      "processes (ulimit -u)",
                      started + 1, server->worker_count);
         drain(server);
+    } else {
+        tell_start(server);
     }
     if (started > 0)
         cla_loop_run(&server->loop);
+    cla_heartbeat_stop(&server->heartbeat);
     if (server->stuck)
         return 0;
     cla_timer_stop(&server->loop.timers, &server->overdue);

@@ -12,6 +12,7 @@
 
 #include "gateway/admin.h"
 #include "gateway/entrance.h"
+#include "gateway/heartbeat.h"
 #include "gateway/reload.h"
 #include "gateway/worker.h"
 
@@ -22,9 +23,21 @@ struct cla_server_seat {
     struct cla_log *log;
 };
 
+/* What the process around the server gives it; the caller's. */
+struct cla_server_host {
+    struct cla_service *service;
+    /* Fills in what is known of a worker that computes on 'thread', and does not answer, but for
+     * its number. Returns false: nothing. Control thread. */
+    bool (*stuck)(void *arg, uv_thread_t thread, struct cla_admin_stuck *stuck);
+    void *arg;
+    /* Makes the apps of later generations; NULL: there are none. */
+    const struct cla_server_loader *loader;
+};
+
 struct cla_server_worker {
     struct cla_worker worker;
     struct cla_server *server;
+    bool ended;                /* the control thread's: it has said so */
     struct cla_mailbox outbox; /* to the worker */
     uv_thread_t thread;
 };
@@ -36,6 +49,8 @@ struct cla_server {
     struct cla_mailbox inbox; /* from the workers */
     struct cla_admin admin;   /* the operator's requests */
     struct cla_reload reload;
+    const struct cla_server_host *host;
+    struct cla_heartbeat heartbeat;
     uv_signal_t on_term, on_int, on_hup;
     struct cla_server_worker *workers; /* owned */
     const char **addresses;            /* that it listens on; owned, but for the texts */
@@ -49,14 +64,15 @@ struct cla_server {
     struct cla_timer overdue; /* the workers should have ended */
     uint64_t drain_timeout_ns, shutdown_grace_ns;
     bool draining;
-    bool stuck; /* a worker has not: its thread runs on */
+    bool told_reloading;     /* the service manager, who waits to be told that it is ready */
+    bool stale_certificates; /* those of the last SIGHUP could not be read */
+    bool stuck;              /* a worker has not: its thread runs on */
 };
 
-/* Opens the listeners and 'count' workers, each on its seat. 'loader' makes the apps of later
- * generations; NULL: there are none. It, 'config' and the logs must outlive the server. Returns 0,
- * or -CLA_E* with a line that says what is wrong in 'error'. */
+/* Opens the listeners and 'count' workers, each on its seat. 'host', 'config' and the logs must
+ * outlive the server. Returns 0, or -CLA_E* with a line that says what is wrong in 'error'. */
 int cla_server_open(struct cla_server *server, const struct cla_server_seat *seats, unsigned count,
-                    const struct cla_server_loader *loader, const struct cla_config *config,
+                    const struct cla_server_host *host, const struct cla_config *config,
                     struct cla_log *log, struct cla_config_error *error);
 
 /* Has the next generation of the app loaded, as SIGHUP does. While it runs. */

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -105,7 +106,7 @@ static bool accept_one(struct cla_listener *listener)
     int fd = accept4(listener->fd, (struct sockaddr *)&address, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
     if (fd >= 0) {
-        address.ss_family = listener->path != NULL ? AF_UNIX : address.ss_family;
+        address.ss_family = listener->local ? AF_UNIX : address.ss_family;
         read_peer((struct sockaddr *)&address, &peer);
         listener->events->on_accept(listener->arg, fd, &peer);
         if (fd < listener->fd_limit || listener->fd < 0)
@@ -128,17 +129,23 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     }
 }
 
-static int start(struct cla_listener *listener, struct cla_loop *loop)
+/* Watches a socket that listens. */
+static int watch(struct cla_listener *listener, struct cla_loop *loop)
 {
     listener->fd_limit = fd_limit();
     cla_timer_init(&listener->pause, on_pause_over);
-    if (listen(listener->fd, BACKLOG) != 0)
-        return errno == EADDRINUSE ? -CLA_EADDRINUSE : -CLA_EIO;
     if (uv_poll_init(&loop->uv, &listener->poll, listener->fd) != 0)
         return -CLA_EIO;
     listener->poll.data = listener;
     uv_poll_start(&listener->poll, UV_READABLE, on_readable);
     return 0;
+}
+
+static int start(struct cla_listener *listener, struct cla_loop *loop)
+{
+    if (listen(listener->fd, BACKLOG) != 0)
+        return errno == EADDRINUSE ? -CLA_EADDRINUSE : -CLA_EIO;
+    return watch(listener, loop);
 }
 
 static void close_fd(struct cla_listener *listener)
@@ -245,7 +252,7 @@ void cla_listener_keep_alive(struct cla_listener *listener, uint64_t timeout_ns)
     uint64_t seconds = (timeout_ns + CLA_NS_PER_S - 1) / CLA_NS_PER_S;
     int on = 1;
 
-    if (listener->path != NULL)
+    if (listener->local)
         return;
     set_tcp(listener, TCP_KEEPIDLE, seconds / 2);
     set_tcp(listener, TCP_KEEPINTVL, seconds / (2 * KEEP_PROBES));
@@ -312,7 +319,8 @@ int cla_listener_open_local(struct cla_listener *listener, struct cla_loop *loop
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int rc;
 
-    *listener = (struct cla_listener){.loop = loop, .events = events, .arg = arg, .fd = -1};
+    *listener =
+        (struct cla_listener){.loop = loop, .events = events, .arg = arg, .fd = -1, .local = true};
     CLA_PRE(strlen(path) < sizeof address.sun_path);
     memcpy(address.sun_path, path, strlen(path) + 1);
     snprintf(listener->address, sizeof listener->address, "unix:%s", path);
@@ -326,6 +334,50 @@ int cla_listener_open_local(struct cla_listener *listener, struct cla_loop *loop
     if (rc != 0)
         close_fd(listener);
     return rc;
+}
+
+/* --- Sockets of others. --- */
+
+/* As "unix:path"; a name without a file has an @ in front. */
+static void note_path(struct cla_listener *listener, const struct sockaddr_un *bound, socklen_t n)
+{
+    size_t most = n - offsetof(struct sockaddr_un, sun_path);
+    bool nameless = most > 0 && bound->sun_path[0] == '\0';
+
+    listener->local = true;
+    snprintf(listener->address, sizeof listener->address, "unix:%s%.*s", nameless ? "@" : "",
+             (int)(most - nameless), bound->sun_path + nameless);
+}
+
+static int get_option(int fd, int option)
+{
+    int value = -1;
+    socklen_t n = sizeof value;
+
+    (void)getsockopt(fd, SOL_SOCKET, option, &value, &n);
+    return value;
+}
+
+int cla_listener_adopt(struct cla_listener *listener, struct cla_loop *loop, int fd,
+                       const struct cla_listener_events *events, void *arg)
+{
+    struct sockaddr_storage bound;
+    socklen_t n = sizeof bound;
+
+    *listener = (struct cla_listener){.loop = loop, .events = events, .arg = arg, .fd = fd};
+    if (get_option(fd, SO_TYPE) != SOCK_STREAM || get_option(fd, SO_ACCEPTCONN) != 1 ||
+        getsockname(fd, (struct sockaddr *)&bound, &n) != 0)
+        return -CLA_EINVAL;
+    if (bound.ss_family == AF_UNIX)
+        note_path(listener, (struct sockaddr_un *)&bound, n);
+    else if (bound.ss_family == AF_INET || bound.ss_family == AF_INET6)
+        note_address(listener, (struct sockaddr *)&bound);
+    else
+        return -CLA_EINVAL;
+    if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ||
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) != 0)
+        return -CLA_EIO;
+    return watch(listener, loop);
 }
 
 /* Another server may have put its own in place of ours. */

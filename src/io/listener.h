@@ -39,8 +39,9 @@ struct cla_listener {
     int fd;
     int fd_limit;      /* descriptors from here on are kept for others */
     bool loopback;     /* bound to a loopback address */
+    bool local;        /* a unix socket */
     char address[128]; /* bound to: "ip:port", or "unix:path" */
-    const char *path;  /* of the file of a unix socket, in 'address'; NULL: TCP */
+    const char *path;  /* of the file that it has made, in 'address'; NULL: it has made none */
     dev_t file_device; /* what that file was when it was made */
     ino_t file_number;
 };
@@ -58,12 +59,18 @@ int cla_listener_open(struct cla_listener *listener, struct cla_loop *loop, cons
 int cla_listener_open_local(struct cla_listener *listener, struct cla_loop *loop, const char *path,
                             mode_t mode, const struct cla_listener_events *events, void *arg);
 
+/* Goes on listening where somebody else has begun to: 'fd', whose file, if it has one, stays when
+ * the listener is closed, and whose queue is as long as it is. Returns 0: it owns 'fd'; or
+ * -CLA_EINVAL (no listening stream socket, TCP or unix) or -CLA_EIO: it does not. */
+int cla_listener_adopt(struct cla_listener *listener, struct cla_loop *loop, int fd,
+                       const struct cla_listener_events *events, void *arg);
+
 /* Has the system ask the peers of connections accepted from now on whether they are there, and give
  * up those that have not answered for about timeout_ns (in whole seconds, rounded up; up to 12
  * hours), be it that or data. No-op for a unix socket. */
 void cla_listener_keep_alive(struct cla_listener *listener, uint64_t timeout_ns);
 
-/* Stops listening at once; the file of a unix socket is removed. The struct may be freed once the
+/* Stops listening at once; the file that it has made is removed. The struct may be freed once the
  * loop has run. */
 void cla_listener_close(struct cla_listener *listener);
 

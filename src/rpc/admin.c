@@ -164,6 +164,33 @@ int cla_admin_write_call(struct cla_buf *buf, const struct cla_admin_call *call)
     return -CLA_ENOMEM;
 }
 
+static int add_stuck(struct cla_buf *buf, const struct cla_admin_stuck *stuck)
+{
+    int rc = cla_buf_printf(buf, "{\"worker\":%u,\"call\":", stuck->worker);
+
+    if (rc == 0)
+        rc = stuck->call > 0 ? cla_buf_printf(buf, "%" PRIu64, stuck->call)
+                             : cla_buf_add(buf, CLA_LIT("null"));
+    if (rc == 0)
+        rc = stuck->call > 0 ? add_string(buf, "procedure", cla_slice_str(stuck->procedure))
+                             : cla_buf_add(buf, CLA_LIT(",\"procedure\":null"));
+    if (rc == 0)
+        rc = add_string(buf, "where", cla_slice_str(stuck->where));
+    return rc == 0 ? cla_buf_printf(buf, ",\"stuck_ms\":%" PRIu64 "}", stuck->ms) : rc;
+}
+
+int cla_admin_write_stuck(struct cla_buf *buf, const struct cla_admin_stuck *stuck, size_t count)
+{
+    int rc = cla_buf_add(buf, CLA_LIT(",\"stuck\":["));
+
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        rc = i > 0 ? cla_buf_push(buf, ',') : 0;
+        if (rc == 0)
+            rc = add_stuck(buf, &stuck[i]);
+    }
+    return rc == 0 ? cla_buf_add(buf, CLA_LIT("]")) : rc;
+}
+
 static int add_worker(struct cla_buf *buf, const struct cla_admin_worker *worker)
 {
     if (!worker->answers)
@@ -213,6 +240,8 @@ int cla_admin_write_status(struct cla_buf *buf, const struct cla_admin_status *s
         rc = add_addresses(buf, status);
     if (rc == 0)
         rc = add_workers(buf, status);
+    if (rc == 0)
+        rc = cla_admin_write_stuck(buf, status->stuck, status->stuck_count);
     return rc == 0 ? cla_buf_push(buf, '}') : rc;
 }
 

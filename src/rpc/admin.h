@@ -49,6 +49,19 @@ struct cla_admin_call {
  * (nothing appended). */
 int cla_admin_write_call(struct cla_buf *buf, const struct cla_admin_call *call);
 
+/* What is known of a worker that does not answer. */
+struct cla_admin_stuck {
+    unsigned worker;
+    uint64_t call;      /* 0: none, or not known */
+    char procedure[64]; /* of the call */
+    char where[128];    /* "file:line" where it was seen last, or "?" */
+    uint64_t ms;        /* that it has computed what nothing can interrupt */
+};
+
+/* Appends a member "stuck", a list of them, behind a comma. Returns 0 or -CLA_ENOMEM (something may
+ * have been appended). */
+int cla_admin_write_stuck(struct cla_buf *buf, const struct cla_admin_stuck *stuck, size_t count);
+
 /* What is told of a worker. */
 struct cla_admin_worker {
     bool answers; /* false: it computes what nothing can interrupt; nothing else is known */
@@ -69,6 +82,8 @@ struct cla_admin_status {
     size_t address_count;
     const struct cla_admin_worker *workers;
     size_t worker_count;
+    const struct cla_admin_stuck *stuck; /* of those that do not answer */
+    size_t stuck_count;
 };
 
 /* What is told of a reload that was done. */

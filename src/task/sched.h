@@ -73,8 +73,8 @@ struct cla_watched {
     atomic_bool busy;       /* it is about to run Lua, or does */
     unsigned pulse, checks; /* at the last look */
     unsigned stuck;         /* looks at which nothing had changed */
+    uint64_t stuck_ns;      /* when the first of them was */
     unsigned report_at;     /* so many, and it is named */
-    bool due;               /* it was asked, to be named */
     atomic_uint question;   /* what the two threads know of 'answer' */
     struct cla_watchdog_answer answer;
 };

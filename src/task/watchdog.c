@@ -1,7 +1,7 @@
 /* Happy path: the thread ticks while a VM is busy; a run that is there at two ticks gets a signal
  * at each tick from then on.
- * Failure modes: a run that no signal brings to an end is asked, by the same signal, what it is,
- * and named after a second, then after 2, 4, 8 …
+ * Failure modes: a run that no signal brings to an end is asked, by the same signal, what it is:
+ * whoever wants to know is told, and the log is after a second, then after 2, 4, 8 …
  * On close: stop() wakes and joins the thread. */
 #include "task/watchdog.h"
 
@@ -16,7 +16,9 @@
 
 /* Ticks without work before it sleeps. */
 #define IDLE_TICKS 20
-/* Ticks before a run that nothing interrupts is named. */
+/* Ticks before a run that nothing interrupts is asked what it is … */
+#define ASK_TICKS 20
+/* … and before it is named in the log. */
 #define STUCK_TICKS ((unsigned)(CLA_NS_PER_S / CLA_WATCHDOG_TICK_NS))
 
 enum { NOT_ASKED, ASKED, ANSWERED };
@@ -46,18 +48,45 @@ static void say(struct cla_watchdog *watchdog, const struct cla_watched *w)
                  (unsigned long long)w->answer.call, w->answer.name, w->answer.where);
 }
 
+/* What is in 'answer' is about this run, and nobody writes to it. */
+static bool is_known(const struct cla_watched *w)
+{
+    return w->stuck > ASK_TICKS &&
+           atomic_load_explicit(&w->question, memory_order_acquire) == ANSWERED;
+}
+
 static void watch_stuck(struct cla_watchdog *watchdog, struct cla_watched *w)
 {
-    w->stuck++;
-    if (atomic_load_explicit(&w->question, memory_order_acquire) == ANSWERED && w->due) {
-        say(watchdog, w);
-        w->due = false;
-        w->report_at *= 2;
-    }
-    if (w->stuck != w->report_at)
+    if (++w->stuck == 1)
+        w->stuck_ns = cla_clock_monotonic_ns();
+    if (w->stuck == ASK_TICKS)
+        atomic_store_explicit(&w->question, ASKED, memory_order_release);
+    if (w->stuck < w->report_at || !is_known(w))
         return;
-    w->due = true;
-    atomic_store_explicit(&w->question, ASKED, memory_order_release);
+    say(watchdog, w);
+    w->report_at *= 2;
+}
+
+bool cla_watchdog_stuck(struct cla_watchdog *watchdog, pthread_t thread,
+                        struct cla_watchdog_answer *answer, uint64_t *ns)
+{
+    bool found = false;
+
+    *answer = (struct cla_watchdog_answer){.where = "?"};
+    pthread_mutex_lock(&watchdog->lock);
+    CLA_LIST_EACH (link, &watchdog->watched) {
+        const struct cla_watched *w = watched_at(link);
+
+        if (!pthread_equal(w->thread, thread) || w->stuck <= ASK_TICKS)
+            continue;
+        found = true;
+        *ns = cla_clock_monotonic_ns() - w->stuck_ns;
+        if (is_known(w))
+            *answer = w->answer;
+        break;
+    }
+    pthread_mutex_unlock(&watchdog->lock);
+    return found;
 }
 
 static void copy(char *to, size_t size, const char *from, size_t n)
@@ -113,7 +142,6 @@ static bool look_at(struct cla_watchdog *watchdog, struct cla_watched *w)
     if (!same || checks != w->checks) {
         w->stuck = 0;
         w->report_at = STUCK_TICKS;
-        w->due = false;
     }
     if (same) {
         watch_stuck(watchdog, w);

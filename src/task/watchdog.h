@@ -37,6 +37,12 @@ void cla_watchdog_wake(struct cla_sched *sched);
 /* What ran has yielded or ended. VM thread. */
 void cla_watchdog_rest(struct cla_sched *sched);
 
+/* Tells what has computed on 'thread' for 'ns' without anything that could interrupt it; a call 0
+ * and "?" where that is not known. Returns false if nothing has for more than a tenth of a second.
+ * Any thread. */
+bool cla_watchdog_stuck(struct cla_watchdog *watchdog, pthread_t thread,
+                        struct cla_watchdog_answer *answer, uint64_t *ns);
+
 /* In the handler of the signal: says what runs, if that was asked. */
 void cla_watchdog_answer(struct cla_sched *sched);
 

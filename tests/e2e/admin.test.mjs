@@ -84,7 +84,7 @@ describe('cancela ps', () => {
     const gateway = await serve(t);
     const { stdout } = await ask(gateway, 'ps');
     assert.equal(stdout.trim().split('\n').length, 1);
-    assert.deepEqual(await json(gateway, 'ps'), { calls: [], silent_workers: [] });
+    assert.deepEqual(await json(gateway, 'ps'), { calls: [], silent_workers: [], stuck: [] });
   });
 
   test('names a worker that nothing can interrupt', async (t) => {
@@ -92,14 +92,43 @@ describe('cancela ps', () => {
     const answer = call(gateway, 'stuck', { seconds: 3 });
     await gateway.log(/ stuck$/);
     assert.equal((await json(gateway, 'ps')).silent_workers.length, 1);
-    assert.match((await ask(gateway, 'ps')).stdout, /^worker [01] does not answer: it computes what nothing/m);
+    assert.match((await ask(gateway, 'ps')).stdout, /^worker [01] does not answer: .*nothing can interrupt/m);
     const { workers } = await json(gateway, 'status');
     assert.deepEqual(workers.map((worker) => worker.answers).sort(), [false, true]);
+    assert.match((await ask(gateway, 'status')).stdout, /^worker [01]: does not answer: .*nothing can interrupt/m);
     const killed = await ask(gateway, 'kill', '4711');
     assert.equal(killed.code, 1);
     assert.match(killed.stderr, /does not answer/);
     await answer;
     assert.ok(await until(async () => (await json(gateway, 'ps')).silent_workers.length === 0));
+  });
+
+  test('tells what such a worker is at, and for how long', { skip }, async (t) => {
+    const gateway = await serve(t, '--workers', '2', '--hold-limit', '0');
+    const answer = call(gateway, 'stuck', { seconds: 4 });
+    await gateway.log(/ stuck$/);
+    let first;
+    assert.ok(await until(async () => {
+      [first] = (await json(gateway, 'ps')).stuck;
+      return first?.call > 0;
+    }, 3000), JSON.stringify(first));
+    const { stuck: [second], silent_workers: silent } = await json(gateway, 'ps');
+    assert.deepEqual(silent, [second.worker]);
+    assert.deepEqual(Object.keys(second), ['worker', 'call', 'procedure', 'where', 'stuck_ms']);
+    assert.equal(second.procedure, 'stuck');
+    assert.match(second.where, /admin\.lua:(29|3\d)$/);
+    assert.ok(first.stuck_ms >= 100 && second.stuck_ms >= first.stuck_ms + 250 && second.stuck_ms < 5000);
+    const words = new RegExp(`does not answer: nothing can interrupt what it has computed for [\\d.]+m?s: ` +
+      `call ${second.call}, stuck, last seen at \\S*admin\\.lua:\\d+$`, 'm');
+    const { stdout } = await ask(gateway, 'ps');
+    assert.match(stdout, words);
+    assert.ok(stdout.includes(`\nworker ${second.worker} does not`), stdout);
+    assert.deepEqual((await json(gateway, 'status')).stuck.map(({ call: id }) => id), [second.call]);
+    const status = (await ask(gateway, 'status')).stdout;
+    assert.match(status, words);
+    assert.equal(status.trim().split('\n').length, 11, status);
+    await answer;
+    assert.ok(await until(async () => (await json(gateway, 'ps')).stuck.length === 0));
   });
 });
 

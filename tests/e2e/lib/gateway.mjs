@@ -15,10 +15,11 @@ const PATIENCE_MS = 10_000;
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
-// Spawns 'cancela ARGUMENTS', with so many files it may open; it dies with the test at the latest.
-export function spawnBinary(args, { files, ...options } = {}) {
-  const [command, ...rest] = files === undefined ? [binary, ...args]
-    : ['sh', '-c', `ulimit -n ${files}; exec "$0" "$@"`, binary, ...args];
+// Spawns 'cancela ARGUMENTS', with so many files it may open, or by a command ('through') that becomes it; it dies
+// with the test at the latest.
+export function spawnBinary(args, { files, through = [], ...options } = {}) {
+  const limit = files === undefined ? [] : ['sh', '-c', `ulimit -n ${files}; exec "$0" "$@"`];
+  const [command, ...rest] = [...through, ...limit, binary, ...args];
   const child = spawn(command, rest, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
   running.add(child);
   child.once('exit', () => running.delete(child));

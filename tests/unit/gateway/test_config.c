@@ -172,7 +172,7 @@ static const struct mistake mistakes[] = {
      "log_level: 'verbose' is not a choice; write one of debug info warn error off"},
     {"listen", "3000", CLA_CONFIG_FLAG, -CLA_EINVAL,
      "--listen: '3000' is not an address to listen on; write 127.0.0.1:3000, [::1]:3000, :3000 for "
-     "every address, or unix:/path"},
+     "every address, unix:/path, or systemd for the sockets of a socket unit"},
     {"listen", ":1,:1", CLA_CONFIG_FLAG, -CLA_EINVAL,
      "--listen: ':1,:1' names an address twice; write each once"},
     {"listen", ":1 tls=yes", CLA_CONFIG_FILE, -CLA_EINVAL,

@@ -26,12 +26,13 @@ static bool run(long n, struct cla_loop *loop, const struct cla_config *config)
 {
     struct cla_log log = {.fd = 2, .level = CLA_LOG_OFF};
     struct cla_config_error error;
+    const struct cla_passed passed = {.count = 0};
     struct cla_entrance entrance;
     bool failed;
     int rc;
 
     mem_fault_after(n);
-    rc = cla_entrance_open(&entrance, loop, config, &log, &events, NULL, &error);
+    rc = cla_entrance_open(&entrance, loop, config, &passed, &log, &events, NULL, &error);
     failed = mem_fault.failed;
     mem_fault_off();
     assert_int_equal(rc, failed ? -CLA_ENOMEM : 0);

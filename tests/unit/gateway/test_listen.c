@@ -118,6 +118,50 @@ static void a_path_fits_what_the_system_takes(void **state)
     assert_non_null(cla_listen_read(cla_slice(text, sizeof text), &listen));
 }
 
+static void passed_sockets_are_all_or_those_of_a_name(void **state)
+{
+    static const struct {
+        const char *text, *name, *printed;
+        bool tls;
+    } cases[] = {
+        {"systemd", "", "systemd", false},
+        {"systemd:web", "web", "systemd:web", false},
+        {"http://systemd/", "", "systemd", false},
+        {"https://systemd half_close=allow", "", "https://systemd", true},
+        {"https://systemd:3000", "3000", "https://systemd:3000", true},
+    };
+
+    for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++) {
+        struct cla_listen listen = read_item(cases[i].text);
+        struct cla_buf text = {0};
+
+        assert_true(listen.passed);
+        assert_false(listen.local);
+        assert_string_equal(listen.host, cases[i].name);
+        assert_int_equal(listen.tls, cases[i].tls);
+        assert_int_equal(cla_listen_print(&listen, &text), 0);
+        assert_true(cla_slice_eq(cla_buf_slice(&text), cla_slice_str(cases[i].printed)));
+        cla_buf_fini(&text);
+    }
+    assert_false(read_item("systemd.example:80").passed);
+}
+
+static void names_of_passed_sockets_are_what_a_socket_unit_may_write(void **state)
+{
+    static const char *const wrong[] = {"systemd:", "systemd:a:b", "systemd:a\x7f", "systemd:\t",
+                                        "systemdx"};
+    struct cla_listen listen;
+    char text[8 + 256];
+
+    for (size_t i = 0; i < CLA_ARRAY_LEN(wrong); i++)
+        assert_non_null(cla_listen_read(cla_slice_str(wrong[i]), &listen));
+    memset(text, 'a', sizeof text);
+    memcpy(text, "systemd:", 8);
+    assert_null(cla_listen_read(cla_slice(text, 8 + 255), &listen));
+    assert_int_equal(strlen(listen.host), 255);
+    assert_non_null(cla_listen_read(cla_slice(text, 8 + 256), &listen));
+}
+
 static void half_close_is_the_listeners_own_or_not_said(void **state)
 {
     assert_false(read_item(":1").half_close_set);
@@ -131,10 +175,15 @@ static void wrong_options_are_named(void **state)
     static const struct {
         const char *text, *why;
     } cases[] = {
-        {":1 mode=0600", "has a wrong mode"},     {"unix:/a mode=", "has a wrong mode"},
-        {"unix:/a mode=888", "has a wrong mode"}, {"unix:/a mode=1777", "has a wrong mode"},
-        {"unix:/a mode=7", "has a wrong mode"},   {":1 half_close=maybe", "has a wrong half_close"},
-        {":1 nonsense", "has an unknown option"}, {":1 backlog=5", "has an unknown option"},
+        {":1 mode=0600", "has a wrong mode"},
+        {"unix:/a mode=", "has a wrong mode"},
+        {"unix:/a mode=888", "has a wrong mode"},
+        {"unix:/a mode=1777", "has a wrong mode"},
+        {"unix:/a mode=7", "has a wrong mode"},
+        {":1 half_close=maybe", "has a wrong half_close"},
+        {"systemd mode=0600", "has a wrong mode"},
+        {":1 nonsense", "has an unknown option"},
+        {":1 backlog=5", "has an unknown option"},
     };
     struct cla_listen listen;
 
@@ -160,6 +209,12 @@ static void the_same_port_of_the_same_address_is_the_same(void **state)
         {"unix:/a", "unix:/a mode=0660", true},
         {"unix:/a", "unix:/b", false},
         {"unix:a", "a:0", false},
+        {"systemd", "systemd", true},
+        {"systemd", "https://systemd:a", true}, /* it is one of them */
+        {"systemd:a", "systemd:a half_close=allow", true},
+        {"systemd:a", "systemd:b", false},
+        {"systemd:a", "unix:a", false},
+        {"systemd", ":0", false},
     };
 
     for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++) {
@@ -178,6 +233,8 @@ int main(void)
         cmocka_unit_test(a_url_is_an_address_too),
         cmocka_unit_test(a_unix_socket_is_a_path_and_nobody_elses_by_default),
         cmocka_unit_test(a_path_fits_what_the_system_takes),
+        cmocka_unit_test(passed_sockets_are_all_or_those_of_a_name),
+        cmocka_unit_test(names_of_passed_sockets_are_what_a_socket_unit_may_write),
         cmocka_unit_test(half_close_is_the_listeners_own_or_not_said),
         cmocka_unit_test(wrong_options_are_named),
         cmocka_unit_test(the_same_port_of_the_same_address_is_the_same),

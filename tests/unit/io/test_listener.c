@@ -7,12 +7,14 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "base/check.h"
 #include "base/error.h"
 #include "io/listener.h"
 #include "tcp_pair.h"
@@ -301,6 +303,94 @@ static void a_folder_that_is_not_there_is_told_apart(void **state)
                      -CLA_ENOTFOUND);
 }
 
+/* --- Sockets of others. --- */
+
+static int adopt(int fd)
+{
+    int rc = cla_listener_adopt(&f.listener, &f.loop, fd, &events, &f);
+
+    f.open = rc == 0;
+    return rc;
+}
+
+/* A socket that is bound to 'address' and, if it may, listens. */
+static int opened_by_others(const struct sockaddr *address, socklen_t n, int type)
+{
+    int fd = socket(address->sa_family, type, 0);
+
+    assert_int_equal(bind(fd, address, n), 0);
+    if (type == SOCK_STREAM)
+        assert_int_equal(listen(fd, 5), 0);
+    return fd;
+}
+
+static void a_tcp_socket_of_others_is_gone_on_with(void **state)
+{
+    const struct sockaddr_in any = {.sin_family = AF_INET,
+                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = opened_by_others((const struct sockaddr *)&any, sizeof any, SOCK_STREAM);
+
+    assert_int_equal(adopt(fd), 0);
+    assert_ptr_equal(strstr(f.listener.address, "127.0.0.1:"), f.listener.address);
+    assert_true(f.listener.loopback);
+    assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    assert_true((fcntl(fd, F_GETFL) & O_NONBLOCK) != 0);
+    assert_int_equal(connect_tcp(), 0);
+    await_accepted(1);
+    assert_false(f.peer.local);
+    close_listener();
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+}
+
+static void a_unix_socket_of_others_keeps_its_file(void **state)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct stat file;
+    int fd;
+
+    strcpy(address.sun_path, f.path);
+    fd = opened_by_others((struct sockaddr *)&address, sizeof address, SOCK_STREAM);
+    assert_int_equal(adopt(fd), 0);
+    assert_ptr_equal(strstr(f.listener.address, "unix:/tmp/"), f.listener.address);
+    assert_string_equal(f.listener.address + strlen("unix:"), f.path);
+    cla_listener_keep_alive(&f.listener, CLA_NS_PER_S); /* no-op */
+    assert_int_equal(connect_local(), 0);
+    await_accepted(1);
+    assert_true(f.peer.local);
+    close_listener();
+    assert_int_equal(stat(f.path, &file), 0);
+}
+
+static void a_unix_socket_without_a_file_is_told_by_its_name(void **state)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    socklen_t n;
+
+    n = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 +
+                    (size_t)snprintf(address.sun_path + 1, 100, "cancela-test-%d", (int)getpid()));
+    assert_int_equal(adopt(opened_by_others((struct sockaddr *)&address, n, SOCK_STREAM)), 0);
+    assert_ptr_equal(strstr(f.listener.address, "unix:@cancela-test-"), f.listener.address);
+    assert_int_equal(connect_to((struct sockaddr *)&address, n), 0);
+    await_accepted(1);
+}
+
+static void what_does_not_listen_is_not_taken(void **state)
+{
+    const struct sockaddr_in any = {.sin_family = AF_INET,
+                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fds[] = {
+        opened_by_others((const struct sockaddr *)&any, sizeof any, SOCK_DGRAM),
+        socket(AF_INET, SOCK_STREAM, 0),
+        open("/dev/null", O_RDONLY),
+    };
+
+    for (size_t i = 0; i < CLA_ARRAY_LEN(fds); i++) {
+        assert_int_equal(adopt(fds[i]), -CLA_EINVAL);
+        assert_int_equal(close(fds[i]), 0); /* it is still the caller's */
+    }
+    assert_int_equal(adopt(1000000), -CLA_EINVAL);
+}
+
 /* --- Want of descriptors. --- */
 
 /* Listens with CROWD clients waiting, and descriptors for all of those but some. */
@@ -378,6 +468,10 @@ int main(void)
         TEST(a_file_that_is_no_socket_is_left_alone),
         TEST(the_file_of_a_successor_stays),
         TEST(a_folder_that_is_not_there_is_told_apart),
+        TEST(a_tcp_socket_of_others_is_gone_on_with),
+        TEST(a_unix_socket_of_others_keeps_its_file),
+        TEST(a_unix_socket_without_a_file_is_told_by_its_name),
+        TEST(what_does_not_listen_is_not_taken),
         TEST(without_descriptors_it_rests_and_goes_on_when_some_are_free),
         TEST(some_descriptors_are_kept_for_others),
         TEST(a_rest_ends_with_the_listener),

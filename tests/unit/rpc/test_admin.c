@@ -121,7 +121,24 @@ static void status_tells_of_workers_that_do_not_answer(void **state)
                "\"reloads_failed\":0,\"draining\":false,"
                "\"log_level\":\"info\",\"listen\":[\"127.0.0.1:1\",\"unix:/a\\\"b\"],\"workers\":["
                "{\"answers\":true,\"connections\":2,\"calls\":3,\"vm_bytes\":4},"
-               "{\"answers\":false}]}");
+               "{\"answers\":false}],\"stuck\":[]}");
+    cla_buf_fini(&buf);
+}
+
+static void what_is_stuck_is_told_as_far_as_it_is_known(void **state)
+{
+    const struct cla_admin_stuck stuck[] = {
+        {.worker = 1, .call = 7, .procedure = "a\"b", .where = "a.lua:3", .ms = 1250},
+        {.worker = 2, .procedure = "none", .where = "?", .ms = 100},
+    };
+    struct cla_buf buf = {0};
+
+    assert_int_equal(cla_admin_write_stuck(&buf, stuck, 2), 0);
+    assert_int_equal(cla_buf_push(&buf, '\0'), 0);
+    assert_string_equal(buf.p, ",\"stuck\":[{\"worker\":1,\"call\":7,\"procedure\":\"a\\\"b\","
+                               "\"where\":\"a.lua:3\",\"stuck_ms\":1250},{\"worker\":2,"
+                               "\"call\":null,\"procedure\":null,\"where\":\"?\","
+                               "\"stuck_ms\":100}]");
     cla_buf_fini(&buf);
 }
 
@@ -132,6 +149,7 @@ int main(void)
         cmocka_unit_test(mistakes_are_answered),
         cmocka_unit_test(names_of_clients_are_no_json),
         cmocka_unit_test(status_tells_of_workers_that_do_not_answer),
+        cmocka_unit_test(what_is_stuck_is_told_as_far_as_it_is_known),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@
 #include "bind/response.h"
 #include "bind/script_routes.h"
 #include "bind/socket_jobs.h"
+#include "bind/stats.h"
 #include "task/await.h"
 #include "task/watchdog.h"
 
@@ -564,6 +565,7 @@ const struct cla_app_ops cla_run_app_ops = {
     .end_grace = end_grace,
     .view = view,
     .memory = memory,
+    .counts = cla_stats_count,
     .find_socket = cla_socket_jobs_find,
     .connect = cla_socket_jobs_connect,
     .open = cla_socket_jobs_open,

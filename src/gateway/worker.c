@@ -491,6 +491,15 @@ void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cl
     cla_loop_on_turn(loop, turn, worker);
 }
 
+int cla_worker_count_calls(struct cla_worker *worker, struct cla_counts_names *names)
+{
+    int rc = cla_counts_init(&worker->counts, names);
+
+    if (rc == 0)
+        worker->env.counts = &worker->counts;
+    return rc;
+}
+
 void cla_worker_fini(struct cla_worker *worker)
 {
     CLA_PRE(cla_list_empty(&worker->conns) && cla_list_empty(&worker->exchanges));
@@ -498,6 +507,7 @@ void cla_worker_fini(struct cla_worker *worker)
     (void)cla_exchange_pool_trim(worker, 0, worker->exchange_pooled);
     drop_pools(worker, 0, 0);
     cla_topics_fini(&worker->topics);
+    cla_counts_fini(&worker->counts);
     worker->env.app->topics = NULL;
     worker->env.log->pending = NULL;
     cla_buf_fini(&worker->log_buf);

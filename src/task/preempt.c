@@ -253,6 +253,7 @@ static void on_hook(lua_State *L, lua_Debug *ar)
             enforce(&sched->preempt, L);
         if (sched->preempt.enforced == L && !enforced)
             return; /* it may be the collector of garbage, or the kernel, that took the time */
+        sched->counters.cuts++;
         cla_scope_raise(L, scope);
     }
     if (!lua_isyieldable(L) || !cla_coro_may_await(task))

@@ -4,7 +4,7 @@
  * Control thread. Depends on: io/listener, io/stream, gateway/survey, rpc/admin.
  *
  *   a line --> status, ps, kill: a survey goes to the workers --> all have answered, --> the answer
- *          |                                                  or ANSWER_NS is over
+ *          |                                                  or CLA_SURVEY_NS is over
  *          +-> drain, log-level, mistakes: the answer
  *
  * The lines of a connection are answered one after the other. Who may connect may end everything:

@@ -128,6 +128,7 @@ static void on_message(void *arg, struct cla_message *message)
         survey->answers[message->count].given = true;
         survey->given++;
         cla_admin_surveyed(&server->admin, survey);
+        cla_ops_surveyed(&server->ops, survey);
         cla_survey_release(survey);
     } else if (message->kind == CLA_MESSAGE_DRAINED) {
         server->abandoned += message->count;
@@ -210,6 +211,35 @@ static int open_admin(struct cla_server *server, const struct cla_config *config
         server->addresses[i] = server->entrance.gates[i].listener.address;
     return cla_admin_open(&server->admin, &server->loop, config->admin, server->worker_count,
                           server->log, &admin_events, server, error);
+}
+
+static const char *unready(void *arg)
+{
+    const struct cla_server *server = arg;
+
+    return server->draining ? "draining" : server->unready;
+}
+
+static void describe_metrics(void *arg, struct cla_metrics *metrics)
+{
+    metrics->reloads = ((const struct cla_server *)arg)->reloads;
+}
+
+static const struct cla_ops_events ops_events = {ask, unready, describe_metrics};
+
+/* Returns 0, or -CLA_E* with 'error'. */
+static int open_ops(struct cla_server *server, const struct cla_config *config,
+                    struct cla_config_error *error)
+{
+    int rc = cla_ops_open(&server->ops, &server->loop, config, server->worker_count, &ops_events,
+                          server, error);
+
+    for (unsigned i = 0; rc == 0 && server->ops.on && i < server->worker_count; i++)
+        rc = cla_worker_count_calls(&server->workers[i].worker, &server->ops.names);
+    if (rc == 0 && server->ops.on)
+        cla_log_line(server->log, CLA_LOG_INFO, "metrics address=%s",
+                     server->ops.http.listener.address);
+    return rc;
 }
 
 static void worker_main(void *arg)
@@ -332,6 +362,8 @@ int cla_server_open(struct cla_server *server, const struct cla_server_seat *sea
     if (rc != 0)
         goto close_workers;
     rc = open_admin(server, config, error);
+    if (rc == 0)
+        rc = open_ops(server, config, error);
     if (rc != 0)
         goto close_entrance;
     server->began_ns = cla_loop_now_ns(&server->loop);
@@ -341,11 +373,14 @@ int cla_server_open(struct cla_server *server, const struct cla_server_seat *sea
     return 0;
 close_entrance:
     cla_entrance_close(&server->entrance);
+    cla_admin_close(&server->admin);
+    cla_ops_close(&server->ops);
     uv_run(&server->loop.uv, UV_RUN_NOWAIT); /* runs the last callbacks of the listeners */
     cla_entrance_fini(&server->entrance);
     cla_mem_free(server->addresses);
 close_workers:
     close_workers(server);
+    cla_ops_fini(&server->ops);
     cla_mailbox_close(&server->inbox);
     cla_loop_fini(&server->loop);
     return rc;
@@ -396,6 +431,7 @@ void cla_server_fini(struct cla_server *server)
 {
     cla_entrance_close(&server->entrance);
     cla_admin_close(&server->admin);
+    cla_ops_close(&server->ops);
     cla_mailbox_close(&server->inbox);
     uv_close((uv_handle_t *)&server->on_term, NULL);
     uv_close((uv_handle_t *)&server->on_int, NULL);
@@ -403,6 +439,7 @@ void cla_server_fini(struct cla_server *server)
     close_workers(server);
     uv_run(&server->loop.uv, UV_RUN_NOWAIT); /* runs the last callbacks of the listeners */
     cla_entrance_fini(&server->entrance);
+    cla_ops_fini(&server->ops);
     cla_mem_free(server->addresses);
     cla_loop_fini(&server->loop);
 }

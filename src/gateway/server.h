@@ -12,6 +12,7 @@
 
 #include "gateway/admin.h"
 #include "gateway/entrance.h"
+#include "gateway/ops.h"
 #include "gateway/worker.h"
 
 /* What a worker works with. Its own, and the caller's. */
@@ -34,6 +35,9 @@ struct cla_server {
     struct cla_entrance entrance;
     struct cla_mailbox inbox; /* from the workers */
     struct cla_admin admin;   /* the operator's requests */
+    struct cla_ops ops;       /* of orchestrators and Prometheus */
+    struct cla_metrics_reloads reloads;
+    const char *unready; /* why it does not serve yet or for now, one line; NULL: it does */
     uv_signal_t on_term, on_int, on_hup;
     struct cla_server_worker *workers; /* owned */
     const char **addresses;            /* that it listens on; owned, but for the texts */

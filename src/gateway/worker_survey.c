@@ -1,5 +1,6 @@
 #include "gateway/worker_survey.h"
 
+#include "gateway/metrics.h"
 #include "rpc/admin.h"
 
 static const char *const phases[] = {
@@ -57,6 +58,25 @@ static void tell_calls(struct cla_worker *worker, unsigned at, struct cla_survey
     }
 }
 
+static void tell_metrics(struct cla_worker *worker, struct cla_survey_answer *answer)
+{
+    struct cla_app *app = worker->env.app;
+    struct cla_metrics_sample *sample = cla_metrics_sample_new(&worker->counts);
+
+    answer->metrics = sample;
+    if (sample == NULL)
+        return;
+    sample->app = worker->gone;
+    app->ops->counts(app, &sample->app);
+    sample->topics = worker->topics.counters;
+    sample->slow_consumers = worker->slow_consumers;
+    sample->generation = answer->generation;
+    sample->vm_bytes = answer->vm_bytes;
+    sample->connections = answer->connections;
+    sample->websockets = worker->websockets;
+    sample->calls = answer->calls;
+}
+
 void cla_worker_survey(struct cla_worker *worker, struct cla_survey *survey, unsigned at)
 {
     struct cla_survey_answer *answer = &survey->answers[at];
@@ -70,4 +90,6 @@ void cla_worker_survey(struct cla_worker *worker, struct cla_survey *survey, uns
         tell_calls(worker, at, answer);
     else if (survey->kind == CLA_SURVEY_KILL)
         answer->found = cla_worker_kill(worker, survey->call, survey->now);
+    else if (survey->kind == CLA_SURVEY_METRICS)
+        tell_metrics(worker, answer);
 }

@@ -12,6 +12,7 @@
 
 struct cla_app;
 struct cla_call;
+struct cla_counts_entry;
 struct cla_folder;
 struct cla_socket;
 struct cla_topics;
@@ -30,7 +31,7 @@ struct cla_procedure {
     bool read_only;        /* may be called by GET */
     bool stream;           /* sends items before its result */
     enum cla_payload payload;
-    unsigned place; /* noted by gateway/counts; 0: not yet. The app leaves it alone */
+    struct cla_counts_entry *counts; /* noted by gateway/counts; NULL: not yet. Not the app's */
 };
 
 /* Where a handler of the script takes WebSockets; embedded in the app's own struct. */

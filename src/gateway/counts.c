@@ -1,5 +1,5 @@
-/* Happy path: an ended call is counted at the place of its procedure, which the procedure keeps
- * from its first call on.
+/* Happy path: an ended call is counted in the entry of its procedure, which is noted there from its
+ * first call on; how long it took when the turn ends.
  * Failure modes: without memory for its name, or for its counts, it is counted among the others,
  * and the next call tries again.
  * On close: the counts, then the names. */
@@ -87,57 +87,80 @@ unsigned cla_counts_names_place(struct cla_counts_names *names, struct cla_slice
 
 /* --- Counts. --- */
 
-/* Makes room for 'count' entries. Returns 0 or -CLA_ENOMEM. */
-static int grow(struct cla_counts *counts, unsigned count)
+/* The entry at a place; NULL: out of memory. */
+static struct cla_counts_entry *entry_at(struct cla_counts *counts, unsigned place)
 {
-    struct cla_counts_entry *entries =
-        cla_mem_realloc(counts->entries, count * sizeof *counts->entries);
-
-    if (entries == NULL)
-        return -CLA_ENOMEM;
-    memset(entries + counts->count, 0, (count - counts->count) * sizeof *entries);
-    counts->entries = entries;
-    counts->count = count;
-    return 0;
+    if (counts->entries[place] == NULL)
+        counts->entries[place] = cla_mem_zalloc(sizeof *counts->entries[place]);
+    return counts->entries[place];
 }
 
-int cla_counts_init(struct cla_counts *counts, struct cla_counts_names *names)
+int cla_counts_init(struct cla_counts *counts, struct cla_counts_names *names,
+                    struct cla_loop *loop)
 {
-    *counts = (struct cla_counts){.names = names};
-    return grow(counts, CLA_COUNTS_FIRST);
+    *counts = (struct cla_counts){.names = names, .loop = loop};
+    if (entry_at(counts, CLA_COUNTS_UNKNOWN) != NULL && entry_at(counts, CLA_COUNTS_OTHER) != NULL)
+        return 0;
+    cla_counts_fini(counts);
+    return -CLA_ENOMEM;
 }
 
 void cla_counts_fini(struct cla_counts *counts)
 {
-    cla_mem_free(counts->entries);
-    *counts = (struct cla_counts){0};
+    for (unsigned place = 0; place < CLA_COUNTS_PLACES; place++)
+        cla_mem_free(counts->entries[place]);
+    *counts = (struct cla_counts){.names = NULL};
 }
 
 /* Once for each procedure of a generation; so the note is the one thing that we change of it. */
-static unsigned find_place(struct cla_counts *counts, const struct cla_procedure *procedure)
+static struct cla_counts_entry *find_entry(struct cla_counts *counts,
+                                           const struct cla_procedure *procedure)
 {
-    unsigned at = cla_counts_names_place(counts->names, procedure->name);
+    unsigned place = cla_counts_names_place(counts->names, procedure->name);
+    struct cla_counts_entry *entry = place != 0 ? entry_at(counts, place) : NULL;
 
-    if (at == 0 || (at >= counts->count && grow(counts, at + 1) != 0))
-        return CLA_COUNTS_OTHER;
-    ((struct cla_procedure *)procedure)->place = at;
-    return at;
+    if (entry == NULL)
+        return counts->entries[CLA_COUNTS_OTHER];
+    ((struct cla_procedure *)procedure)->counts = entry;
+    return entry;
+}
+
+static inline struct cla_counts_entry *entry_of(struct cla_counts *counts,
+                                                const struct cla_procedure *procedure)
+{
+    if (procedure == NULL)
+        return counts->entries[CLA_COUNTS_UNKNOWN];
+    return procedure->counts != NULL ? procedure->counts : find_entry(counts, procedure);
 }
 
 void cla_counts_call(struct cla_counts *counts, const struct cla_call *call, enum cla_code code,
                      enum cla_cancel_kind kind)
 {
     const struct cla_request *request = call->request;
-    const struct cla_procedure *procedure = call->procedure;
-    uint64_t ns = cla_loop_now_ns(call->env->loop) - request->received_ns;
-    unsigned at = CLA_COUNTS_UNKNOWN;
-    struct cla_counts_entry *entry;
+    struct cla_counts_entry *entry = entry_of(counts, call->procedure);
+    struct cla_counts_pending *pending = &counts->pending[counts->pending_count++];
 
-    if (procedure != NULL)
-        at = procedure->place != 0 ? procedure->place : find_place(counts, procedure);
-    entry = &counts->entries[at];
     entry->ended[request->protocol->family][code]++;
-    entry->took[bucket(ns)]++;
-    entry->took_ns += ns;
     counts->cancelled[kind]++;
+    pending->entry = entry;
+    pending->received_ns = request->received_ns;
+    if (counts->pending_count == CLA_COUNTS_PENDING)
+        cla_counts_settle(counts);
+}
+
+void cla_counts_settle(struct cla_counts *counts)
+{
+    uint64_t now_ns;
+
+    if (counts->pending_count == 0)
+        return;
+    now_ns = cla_loop_now_ns(counts->loop);
+    for (unsigned i = 0; i < counts->pending_count; i++) {
+        const struct cla_counts_pending *pending = &counts->pending[i];
+        uint64_t ns = now_ns - pending->received_ns;
+
+        pending->entry->took[bucket(ns)]++;
+        pending->entry->took_ns += ns;
+    }
+    counts->pending_count = 0;
 }

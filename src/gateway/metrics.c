@@ -6,15 +6,20 @@
 
 struct cla_metrics_sample *cla_metrics_sample_new(const struct cla_counts *counts)
 {
-    size_t bytes = counts->count * sizeof *counts->entries;
-    struct cla_metrics_sample *sample = cla_mem_alloc(sizeof *sample + bytes);
+    struct cla_metrics_sample *sample;
+    unsigned count = CLA_COUNTS_PLACES;
 
+    while (count > 0 && counts->entries[count - 1] == NULL)
+        count--;
+    sample = cla_mem_alloc(sizeof *sample + count * sizeof sample->entries[0]);
     if (sample == NULL)
         return NULL;
-    *sample = (struct cla_metrics_sample){.entry_count = counts->count};
+    *sample = (struct cla_metrics_sample){.entry_count = count};
     memcpy(sample->cancelled, counts->cancelled, sizeof sample->cancelled);
-    if (bytes > 0)
-        memcpy(sample->entries, counts->entries, bytes);
+    for (unsigned place = 0; place < count; place++)
+        sample->entries[place] = counts->entries[place] != NULL
+                                     ? *counts->entries[place]
+                                     : (struct cla_counts_entry){.took_ns = 0};
     return sample;
 }
 
@@ -157,7 +162,7 @@ static void write_durations(struct cla_metrics_text *text, const struct cla_metr
     struct cla_counts_entry sum;
 
     cla_metrics_text_family(text, "cancela_call_duration_seconds", "histogram",
-                            "From the first byte of a call's request to its end, by procedure.");
+                            "From the first byte of a call's request until it was answered.");
     for (unsigned place = 0; place < places; place++) {
         const struct label label = {"procedure", metrics->names->names[place]};
 

@@ -196,7 +196,7 @@ static bool is_loopback_name(struct cla_slice name)
 
 /* On a loopback bind, a page from elsewhere may have its own name point here (DNS rebinding): its
  * requests carry that name. */
-bool cla_route_host_allowed(struct cla_slice host, const struct cla_route_rules *rules)
+static inline bool host_allowed(struct cla_slice host, const struct cla_route_rules *rules)
 {
     struct cla_slice name = host_name(host);
 
@@ -209,6 +209,11 @@ bool cla_route_host_allowed(struct cla_slice host, const struct cla_route_rules 
             return true;
     }
     return false;
+}
+
+bool cla_route_host_allowed(struct cla_slice host, const struct cla_route_rules *rules)
+{
+    return host_allowed(host, rules);
 }
 
 /* False for pages of other sites that are not listed. A private network is for those that are
@@ -409,7 +414,7 @@ void cla_route_find(struct cla_route *route, const struct cla_http_head *head,
     allowed = check_origin(route, head->host, rules, &fields);
     if (cla_http_target_split(head->target, &target) != 0) {
         refuse_malformed(route, "malformed request target");
-    } else if (loopback && !cla_route_host_allowed(head->host, rules)) {
+    } else if (loopback && !host_allowed(head->host, rules)) {
         refuse(route, 403, "Host is not a loopback name: list it in the setting 'hosts'");
     } else if (!allowed) {
         refuse(route, 403,

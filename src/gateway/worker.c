@@ -233,6 +233,7 @@ static bool turn(void *arg)
     worker->read_began_ns = 0;
     lose_more(worker);
     flush_all(worker);
+    cla_counts_settle(&worker->counts);
     worker->wall_ns = 0;
     app->ops->tidy(app);
     if (worker->log_buf.n > 0)
@@ -493,7 +494,7 @@ void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cl
 
 int cla_worker_count_calls(struct cla_worker *worker, struct cla_counts_names *names)
 {
-    int rc = cla_counts_init(&worker->counts, names);
+    int rc = cla_counts_init(&worker->counts, names, worker->loop);
 
     if (rc == 0)
         worker->env.counts = &worker->counts;

@@ -61,8 +61,10 @@ static void tell_calls(struct cla_worker *worker, unsigned at, struct cla_survey
 static void tell_metrics(struct cla_worker *worker, struct cla_survey_answer *answer)
 {
     struct cla_app *app = worker->env.app;
-    struct cla_metrics_sample *sample = cla_metrics_sample_new(&worker->counts);
+    struct cla_metrics_sample *sample;
 
+    cla_counts_settle(&worker->counts);
+    sample = cla_metrics_sample_new(&worker->counts);
     answer->metrics = sample;
     if (sample == NULL)
         return;

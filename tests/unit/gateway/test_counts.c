@@ -22,7 +22,7 @@ static struct cla_counts counts;
 static int setup(void **state)
 {
     loop = (struct cla_loop){.is_virtual = true, .virtual_ns = CLA_NS_PER_S};
-    return cla_counts_names_init(&names) != 0 || cla_counts_init(&counts, &names) != 0;
+    return cla_counts_names_init(&names) != 0 || cla_counts_init(&counts, &names, &loop) != 0;
 }
 
 static int teardown(void **state)
@@ -43,6 +43,7 @@ static void end_call(struct cla_procedure *procedure, const struct cla_rpc_proto
     const struct cla_call call = {.env = &env, .request = &request, .procedure = procedure};
 
     cla_counts_call(&counts, &call, code, kind);
+    cla_counts_settle(&counts);
 }
 
 static void end_ok(struct cla_procedure *procedure)
@@ -52,7 +53,9 @@ static void end_ok(struct cla_procedure *procedure)
 
 static uint64_t ended(unsigned place)
 {
-    return counts.entries[place].ended[CLA_RPC_JSONRPC][CLA_CODE_OK];
+    return counts.entries[place] == NULL
+               ? 0
+               : counts.entries[place]->ended[CLA_RPC_JSONRPC][CLA_CODE_OK];
 }
 
 static void a_duration_is_in_the_first_bucket_that_holds_it(void **state)
@@ -83,15 +86,15 @@ static void a_call_is_counted_by_procedure_protocol_and_outcome(void **state)
     end_call(&a, &jsonrpc, CLA_CODE_OK, CLA_CANCEL_NONE, 3);
     end_call(&b, &sse, CLA_CODE_DEADLINE_EXCEEDED, CLA_CANCEL_TIMEOUT, 40000);
     end_call(NULL, &jsonrpc, CLA_CODE_UNIMPLEMENTED, CLA_CANCEL_NONE, 0);
-    assert_int_equal(a.place, CLA_COUNTS_FIRST);
-    assert_int_equal(b.place, CLA_COUNTS_FIRST + 1);
-    assert_int_equal(counts.entries[a.place].ended[CLA_RPC_JSONRPC][CLA_CODE_OK], 1);
-    assert_int_equal(counts.entries[a.place].took[2], 1);
-    assert_int_equal(counts.entries[a.place].took_ns, 3 * CLA_NS_PER_MS);
-    assert_int_equal(counts.entries[b.place].ended[CLA_RPC_SSE][CLA_CODE_DEADLINE_EXCEEDED], 1);
-    assert_int_equal(counts.entries[b.place].took[CLA_COUNTS_BOUNDS], 1);
+    assert_ptr_equal(a.counts, counts.entries[CLA_COUNTS_FIRST]);
+    assert_ptr_equal(b.counts, counts.entries[CLA_COUNTS_FIRST + 1]);
+    assert_int_equal(a.counts->ended[CLA_RPC_JSONRPC][CLA_CODE_OK], 1);
+    assert_int_equal(a.counts->took[2], 1);
+    assert_int_equal(a.counts->took_ns, 3 * CLA_NS_PER_MS);
+    assert_int_equal(b.counts->ended[CLA_RPC_SSE][CLA_CODE_DEADLINE_EXCEEDED], 1);
+    assert_int_equal(b.counts->took[CLA_COUNTS_BOUNDS], 1);
     assert_int_equal(
-        counts.entries[CLA_COUNTS_UNKNOWN].ended[CLA_RPC_JSONRPC][CLA_CODE_UNIMPLEMENTED], 1);
+        counts.entries[CLA_COUNTS_UNKNOWN]->ended[CLA_RPC_JSONRPC][CLA_CODE_UNIMPLEMENTED], 1);
     assert_int_equal(counts.cancelled[CLA_CANCEL_TIMEOUT], 1);
     assert_int_equal(counts.cancelled[CLA_CANCEL_NONE], 2);
 }
@@ -102,8 +105,8 @@ static void a_generation_that_declares_it_again_counts_on(void **state)
 
     end_ok(&old);
     end_ok(&next);
-    assert_int_equal(old.place, next.place);
-    assert_int_equal(ended(next.place), 2);
+    assert_ptr_equal(old.counts, next.counts);
+    assert_int_equal(ended(CLA_COUNTS_FIRST), 2);
 }
 
 static void a_name_has_the_same_place_with_every_worker(void **state)
@@ -129,7 +132,8 @@ static void names_beyond_the_limit_count_among_the_others(void **state)
     end_ok(&more);
     assert_int_equal(ended(CLA_COUNTS_PLACES - 1), 1);
     assert_int_equal(ended(CLA_COUNTS_OTHER), 2);
-    assert_int_equal(more.place, CLA_COUNTS_OTHER); /* it is not looked for again */
+    assert_ptr_equal(more.counts,
+                     counts.entries[CLA_COUNTS_OTHER]); /* it is not looked for again */
     assert_int_equal(names.count, CLA_COUNTS_PLACES);
 }
 
@@ -144,19 +148,38 @@ static void without_memory_a_call_counts_among_the_others(void **state)
     end_ok(&a);
     assert_true(mem_fault.failed);
     assert_int_equal(ended(CLA_COUNTS_OTHER), 2);
-    assert_int_equal(a.place, 0);
+    assert_null(a.counts);
     end_ok(&a);
-    assert_int_equal(ended(a.place), 1);
-    assert_int_equal(a.place, CLA_COUNTS_FIRST);
+    assert_int_equal(ended(CLA_COUNTS_FIRST), 1);
 }
 
 static void counts_without_memory_are_none(void **state)
 {
     struct cla_counts none;
 
-    mem_fault_after(0);
-    assert_int_equal(cla_counts_init(&none, &names), -CLA_ENOMEM);
-    cla_counts_fini(&none);
+    for (long n = 0; n < 2; n++) {
+        mem_fault_after(n);
+        assert_int_equal(cla_counts_init(&none, &names, &loop), -CLA_ENOMEM);
+        cla_counts_fini(&none);
+    }
+}
+
+static void calls_have_taken_until_the_turn_ends_or_many_have_ended(void **state)
+{
+    struct cla_call_env env = {.loop = &loop};
+    struct cla_procedure a = {.name = CLA_LIT("a")};
+    const struct cla_request request = {.protocol = &jsonrpc, .received_ns = loop.virtual_ns};
+    const struct cla_call call = {.env = &env, .request = &request, .procedure = &a};
+
+    for (int i = 0; i < CLA_COUNTS_PENDING + 1; i++)
+        cla_counts_call(&counts, &call, CLA_CODE_OK, CLA_CANCEL_NONE);
+    assert_int_equal(a.counts->took[0], CLA_COUNTS_PENDING);
+    loop.virtual_ns += 2 * CLA_NS_PER_MS;
+    cla_counts_settle(&counts);
+    cla_counts_settle(&counts);
+    assert_int_equal(a.counts->took[0], CLA_COUNTS_PENDING);
+    assert_int_equal(a.counts->took[1], 1);
+    assert_int_equal(a.counts->took_ns, 2 * CLA_NS_PER_MS);
 }
 
 int main(void)
@@ -174,6 +197,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(without_memory_a_call_counts_among_the_others, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(counts_without_memory_are_none, setup, teardown),
+        cmocka_unit_test_setup_teardown(calls_have_taken_until_the_turn_ends_or_many_have_ended,
+                                        setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

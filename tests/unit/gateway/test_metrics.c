@@ -154,10 +154,8 @@ static void open_scene(struct scene *scene)
     assert_int_equal(cla_counts_names_init(&scene->names), 0);
     (void)cla_counts_names_place(&scene->names, CLA_LIT("say \"hi\""));
     for (unsigned i = 0; i < 2; i++) {
-        assert_int_equal(cla_counts_init(&counts, &scene->names), 0);
-        cla_mem_free(counts.entries);
-        counts.entries = cla_mem_zalloc((CLA_COUNTS_FIRST + 1) * sizeof *counts.entries);
-        counts.count = CLA_COUNTS_FIRST + 1;
+        assert_int_equal(cla_counts_init(&counts, &scene->names, NULL), 0);
+        counts.entries[CLA_COUNTS_FIRST] = cla_mem_zalloc(sizeof(struct cla_counts_entry));
         scene->workers[i].last = cla_metrics_sample_new(&counts);
         assert_non_null(scene->workers[i].last);
         fill(scene->workers[i].last, i + 1);

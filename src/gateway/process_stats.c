@@ -2,23 +2,25 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 
+/* The first two numbers of the file are pages that are mapped, and that are resident. */
 static void read_memory(struct cla_process_stats *stats)
 {
-    unsigned long long size, resident;
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+    char text[128] = "", *rest = text;
     FILE *file = fopen("/proc/self/statm", "re");
 
     if (file == NULL)
         return;
-    if (fscanf(file, "%llu %llu", &size, &resident) == 2) {
-        stats->virtual_bytes = size * page;
-        stats->resident_bytes = resident * page;
+    if (fgets(text, sizeof text, file) != NULL) {
+        stats->virtual_bytes = strtoull(rest, &rest, 10) * page;
+        stats->resident_bytes = strtoull(rest, NULL, 10) * page;
     }
     fclose(file);
 }

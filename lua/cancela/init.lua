@@ -328,7 +328,7 @@ cancela.broadcast_op = core.broadcast_op
 ---@field late_errors integer errors of subtasks whose group was ending already
 ---@field ignored_cancels integer calls that returned a value after they were cancelled
 ---@field slices integer slices of code that computes
----@field cuts integer Cancels raised into code that computed
+---@field cuts integer Cancels raised in code that computes
 ---@field holds integer calls cancelled because they computed too long without an await
 ---@field given_up integer tasks given up because clean-up outlived its grace
 ---@field published integer messages published or broadcast on this worker

@@ -36,4 +36,13 @@ static inline void cla_histogram_add(struct cla_histogram *histogram, uint64_t n
     histogram->sum_ns += ns;
 }
 
+/* Adds what 'more' has counted. */
+static inline void cla_histogram_merge(struct cla_histogram *histogram,
+                                       const struct cla_histogram *more)
+{
+    for (int at = 0; at <= CLA_HISTOGRAM_BOUNDS; at++)
+        histogram->counts[at] += more->counts[at];
+    histogram->sum_ns += more->sum_ns;
+}
+
 #endif

@@ -19,8 +19,10 @@
 #include "bind/params.h"
 #include "bind/payload.h"
 #include "bind/response.h"
+#include "bind/run_view.h"
 #include "bind/script_routes.h"
 #include "bind/socket_jobs.h"
+#include "bind/stats.h"
 #include "task/await.h"
 #include "task/watchdog.h"
 
@@ -464,34 +466,6 @@ static void end_grace(struct cla_app *app, struct cla_call *call)
         cla_scope_expire(&task->root);
 }
 
-static enum cla_app_phase phase_of(const struct cla_call *call, const struct cla_task *task)
-{
-    if (call->state != CLA_CALL_OPEN)
-        return CLA_APP_CLEANING_UP;
-    if (!call->begun)
-        return CLA_APP_QUEUED;
-    if (task->state == CLA_TASK_RUNNING || task->state == CLA_TASK_SLICED)
-        return CLA_APP_COMPUTING;
-    return task->state == CLA_TASK_READY ? CLA_APP_READY : CLA_APP_WAITING;
-}
-
-static void view(struct cla_app *app, const struct cla_call *call, struct cla_app_view *view)
-{
-    const struct cla_task *task = call->task;
-
-    *view = (struct cla_app_view){.phase = CLA_APP_CLEANING_UP,
-                                  .deadline_ns = call->deadline_ns,
-                                  .generation = app->generation,
-                                  .where = "?"};
-    if (task == NULL)
-        return;
-    view->phase = phase_of(call, task);
-    view->cpu_ns = task->cpu_ns;
-    view->deadline_ns = task->root.token.deadline_ns;
-    if (task->begun)
-        cla_task_where(task, view->where, sizeof view->where);
-}
-
 static uint64_t memory(struct cla_app *app)
 {
     return cla_vm_memory(script_of(app)->vm);
@@ -577,8 +551,9 @@ const struct cla_app_ops cla_run_app_ops = {
     .expect_cancel = expect_cancel,
     .cancel = cancel,
     .end_grace = end_grace,
-    .view = view,
+    .view = cla_run_view,
     .memory = memory,
+    .counts = cla_stats_count,
     .find_socket = cla_socket_jobs_find,
     .connect = cla_socket_jobs_connect,
     .open = cla_socket_jobs_open,

@@ -70,3 +70,19 @@ int cla_stats_read(lua_State *L)
     set_histogram(L, "cancel_latency", &sched->counters.cancel_latency);
     return 1;
 }
+
+void cla_stats_count(struct cla_app *app, struct cla_app_counts *sum)
+{
+    const struct cla_script *script = CLA_CONTAINER(app, struct cla_script, app);
+    const struct cla_sched_counters *own = &script->vm->sched.counters;
+
+    sum->preemptions += own->slices;
+    sum->cuts += own->cuts;
+    sum->holds += own->holds;
+    sum->grace_exceeded += own->grace_exceeded;
+    sum->given_up += own->given_up;
+    sum->cleanup_errors += own->cleanup_errors;
+    sum->ignored_cancels += own->ignored_cancels;
+    sum->late_resets += app->late_resets;
+    cla_histogram_merge(&sum->cancel_latency, &own->cancel_latency);
+}

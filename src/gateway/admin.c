@@ -1,8 +1,8 @@
 /* Happy path: a line is read and answered, at once or when the workers have said what they know;
  * the next line is looked at after that.
- * Failure modes: a worker that does not answer within ANSWER_NS is told of as such; a line that is
- * too long, or a connection too many, is closed.
- * On close: a survey under way is let go of; the stream's last callback frees the connection. */
+ * Failure modes: a worker that does not answer within CLA_SURVEY_NS is told of as such; a line that
+ * is too long, or a connection too many, is closed. On close: a survey under way is let go of; the
+ * stream's last callback frees the connection. */
 #include "gateway/admin.h"
 
 #include <errno.h>
@@ -17,9 +17,6 @@
 #include "gateway/reload.h"
 #include "io/stream.h"
 #include "rpc/jsonrpc.h"
-
-/* How long the workers have to answer. One whose script computes does at the end of a slice. */
-#define ANSWER_NS (250 * CLA_NS_PER_MS)
 
 struct cla_admin_conn {
     struct cla_stream stream;
@@ -256,7 +253,7 @@ static void ask(struct cla_admin_conn *conn, const struct cla_admin_request *req
     conn->survey->call = request->call;
     conn->survey->now = request->now;
     cla_timer_start(&admin->loop->timers, &conn->timer,
-                    cla_clock_add(cla_loop_now_ns(admin->loop), ANSWER_NS));
+                    cla_clock_add(cla_loop_now_ns(admin->loop), CLA_SURVEY_NS));
     admin->events->ask(admin->arg, conn->survey);
 }
 
@@ -549,6 +546,8 @@ int cla_admin_open(struct cla_admin *admin, struct cla_loop *loop, const char *s
 
 void cla_admin_close(struct cla_admin *admin)
 {
+    if (admin->loop == NULL)
+        return; /* it was never to be opened */
     if (admin->open)
         cla_listener_close(&admin->listener);
     admin->open = false;

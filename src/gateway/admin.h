@@ -4,7 +4,7 @@
  * Control thread. Depends on: io/listener, io/stream, gateway/survey, rpc/admin.
  *
  *   a line --> status, ps, kill: a survey goes to the workers --> all have answered, --> the answer
- *          |                                                  or ANSWER_NS is over
+ *          |                                                  or CLA_SURVEY_NS is over
  *          +-> reload: its end --> the answer
  *          +-> drain, log-level, mistakes: the answer
  *

@@ -6,6 +6,7 @@
 #ifndef CLA_GATEWAY_APP_H
 #define CLA_GATEWAY_APP_H
 
+#include "base/histogram.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/slice.h"
@@ -16,6 +17,7 @@
 struct cla_app;
 struct cla_adoption;
 struct cla_call;
+struct cla_counts_entry;
 struct cla_folder;
 struct cla_loop;
 struct cla_socket;
@@ -36,6 +38,7 @@ struct cla_procedure {
     bool read_only;        /* may be called by GET */
     bool stream;           /* sends items before its result */
     enum cla_payload payload;
+    struct cla_counts_entry *counts; /* noted by gateway/counts; NULL: not yet. Not the app's */
 };
 
 /* Where a handler of the script takes WebSockets; embedded in the app's own struct. */
@@ -72,6 +75,24 @@ struct cla_app_view {
     char where[128]; /* "file:line", or "?" */
 };
 
+/* X(name, of the metric, what it counts): what an app counts, for /metrics. */
+#define CLA_APP_COUNTS(X)                                                                          \
+    X(preemptions, "preemptions", "slices of code that computes")                                  \
+    X(cuts, "cuts", "Cancels raised in code that computes")                                        \
+    X(holds, "holds", "calls cancelled for computing too long without an await (hold_limit)")      \
+    X(grace_exceeded, "grace_exceeded", "scopes whose clean-up outlived the grace")                \
+    X(given_up, "given_up", "tasks given up because clean-up went on after the grace")             \
+    X(cleanup_errors, "cleanup_errors", "calls whose clean-up raised an error")                    \
+    X(ignored_cancels, "ignored_cancels", "calls that returned a value after they were cancelled") \
+    X(late_resets, "late_resets", "cancels of clients that came when the result was there")
+
+struct cla_app_counts {
+#define X(name, metric, help) uint64_t name;
+    CLA_APP_COUNTS(X)
+#undef X
+    struct cla_histogram cancel_latency; /* of calls, until their work was gone */
+};
+
 struct cla_app_ops {
     /* The calling thread runs the app from now on, on its loop and with its log, and until leave();
      * which lets go of all that is the thread's: by then no call, job or socket of the app is left.
@@ -98,6 +119,8 @@ struct cla_app_ops {
     void (*view)(struct cla_app *app, const struct cla_call *call, struct cla_app_view *view);
     /* Bytes that scripts use. */
     uint64_t (*memory)(struct cla_app *app);
+    /* Adds what the app has counted to 'sum'. Also while its code computes. */
+    void (*counts)(struct cla_app *app, struct cla_app_counts *sum);
     /* The handler's route at 'path'; NULL: there is none. */
     const struct cla_socket_route *(*find_socket)(struct cla_app *app, struct cla_slice path);
     /* The route for that method at 'path', which cla_http_path_problem() has allowed, or NULL; then

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "gateway/access.h"
+#include "gateway/counts.h"
 
 void cla_call_env_init(struct cla_call_env *env, struct cla_app *app, struct cla_loop *loop,
                        struct cla_log *log, struct cla_buf *log_buf,
@@ -180,6 +181,16 @@ static void release_senders(struct cla_call *call)
     }
 }
 
+/* The call has ended: counts and logs it. */
+static void account(const struct cla_call *call, enum cla_code code,
+                    const struct cla_reason *reason)
+{
+    if (call->env->counts != NULL)
+        cla_counts_call(call->env->counts, call, code,
+                        reason != NULL ? reason->kind : CLA_CANCEL_NONE);
+    cla_access_call(call, code, reason);
+}
+
 static void set_over(struct cla_call *call, enum cla_call_state state)
 {
     call->state = state;
@@ -206,7 +217,7 @@ void cla_call_result_end(struct cla_call *call)
         return;
     }
     set_over(call, CLA_CALL_COMPLETED);
-    cla_access_call(call, CLA_CODE_OK, NULL);
+    account(call, CLA_CODE_OK, NULL);
     call->sink->completed(call);
 }
 
@@ -222,7 +233,7 @@ bool cla_call_fail(struct cla_call *call, const struct cla_rpc_error *error)
         return false;
     set_over(call, CLA_CALL_FAILED);
     end_in_error(call, error);
-    cla_access_call(call, error->code, NULL);
+    account(call, error->code, NULL);
     return true;
 }
 
@@ -240,7 +251,7 @@ bool cla_call_cancelled(struct cla_call *call, const struct cla_reason *reason)
         (reason->kind == CLA_CANCEL_LIMIT && call->env->expose_errors))
         error.message = cla_reason_message(reason);
     end_in_error(call, &error);
-    cla_access_call(call, error.code, reason);
+    account(call, error.code, reason);
     return true;
 }
 

@@ -78,6 +78,8 @@ struct cla_request {
     struct cla_plain *plain;                 /* of a route of the script; else NULL */
 };
 
+struct cla_counts;
+
 /* What all calls of a worker share. */
 struct cla_call_env {
     struct cla_app *app; /* of new calls: the current generation */
@@ -96,6 +98,7 @@ struct cla_call_env {
     unsigned in_flight;            /* calls not released */
     atomic_uint *all;              /* those of all workers; NULL: there is one */
     unsigned max_in_flight;        /* max_calls */
+    struct cla_counts *counts;     /* of ended calls; NULL: nobody asks for them */
 };
 
 struct cla_call {

@@ -19,6 +19,7 @@
 #define FIELD_OF_DURATION(name) name##_ns
 #define FIELD_OF_BOOL(name) name
 #define FIELD_OF_PATH(name) name
+#define FIELD_OF_ADDRESS(name) name
 #define FIELD_OF_CHOICE(name) name
 #define FIELD_OF_ORIGINS(name) name
 #define FIELD_OF_HOSTS(name) name

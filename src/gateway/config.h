@@ -28,6 +28,7 @@ enum cla_config_kind {
     CLA_CONFIG_DURATION, /* "500ms", or a number of seconds */
     CLA_CONFIG_BOOL,     /* true or false */
     CLA_CONFIG_PATH,     /* of a file; NULL: none */
+    CLA_CONFIG_ADDRESS,  /* one address, or "off" */
     CLA_CONFIG_CHOICE,   /* one of a few words */
     CLA_CONFIG_ORIGINS,  /* scheme://host[:port], …, or * */
     CLA_CONFIG_HOSTS,    /* host[:port], …, or * */
@@ -51,7 +52,8 @@ struct cla_config_list {
 #define CLA_CONFIG_FIELD_BYTES(name) uint64_t name;
 #define CLA_CONFIG_FIELD_DURATION(name) uint64_t name##_ns;
 #define CLA_CONFIG_FIELD_BOOL(name) bool name;
-#define CLA_CONFIG_FIELD_PATH(name) char *name; /* owned */
+#define CLA_CONFIG_FIELD_PATH(name) char *name;    /* owned */
+#define CLA_CONFIG_FIELD_ADDRESS(name) char *name; /* owned */
 #define CLA_CONFIG_FIELD_CHOICE(name) unsigned name;
 #define CLA_CONFIG_FIELD_ORIGINS(name) struct cla_config_list name;
 #define CLA_CONFIG_FIELD_HOSTS(name) struct cla_config_list name;

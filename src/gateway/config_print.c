@@ -78,6 +78,7 @@ int cla_config_value_print(const struct cla_config_setting *setting, const void 
     case CLA_CONFIG_CHOICE:
         return print_choice(*(const unsigned *)field, setting->more, to);
     case CLA_CONFIG_PATH:
+    case CLA_CONFIG_ADDRESS:
         return *(char *const *)field != NULL ? cla_buf_add(to, cla_slice_str(*(char *const *)field))
                                              : 0;
     case CLA_CONFIG_LISTEN:

@@ -29,6 +29,8 @@
       "whether clients show a certificate: never, as they like, always")                          \
     X(PATH, admin, "auto", 0, 0, NULL,                                                            \
       "unix socket of the operator's commands; auto: PID.sock in a folder of this user's; off")   \
+    X(ADDRESS, metrics_listen, "off", 0, 0, NULL,                                                 \
+      "address of /metrics, /healthz and /readyz, such as 127.0.0.1:9464 or unix:/path; off")     \
     X(THREADS, workers, "1", 1, 256, NULL,                                                        \
       "threads that run scripts, each with a VM of its own; auto for one per processor")          \
     X(DURATION, call_timeout, "30s", CLA_NS_PER_MS, CLA_DAY_NS, NULL,                             \

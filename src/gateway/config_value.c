@@ -154,6 +154,24 @@ static bool is_origin(struct cla_slice item)
     return is_host(cla_slice(item.p + scheme + 3, item.n - scheme - 3));
 }
 
+/* One address, without what only those of 'listen' have. */
+static int read_address(struct cla_slice text, char **address, struct cla_buf *remedy)
+{
+    struct cla_listen listen;
+    const char *why = NULL;
+
+    *address = NULL;
+    if (!cla_slice_eq(text, CLA_LIT("off")))
+        why = cla_listen_read(text, &listen);
+    else
+        listen = (struct cla_listen){.port = 0};
+    if (why == NULL && (listen.tls || listen.half_close_set))
+        why = "is served by plain HTTP; write it without https:// and half_close";
+    if (why != NULL)
+        return wrong(remedy, why);
+    return read_path(text, address, remedy);
+}
+
 /* What is wrong with an item of LISTEN; NULL: nothing. 'before': the items in front of it. */
 static const char *check_listen(struct cla_slice item, struct cla_slice before)
 {
@@ -245,6 +263,8 @@ int cla_config_value_read(const struct cla_config_setting *setting, struct cla_s
         return read_choice(setting, text, &value->choice, remedy);
     case CLA_CONFIG_PATH:
         return read_path(text, &value->path, remedy);
+    case CLA_CONFIG_ADDRESS:
+        return read_address(text, &value->path, remedy);
     case CLA_CONFIG_LISTEN:
     case CLA_CONFIG_ORIGINS:
     case CLA_CONFIG_HOSTS:
@@ -263,7 +283,8 @@ bool cla_config_value_is_list(const struct cla_config_setting *setting)
 
 bool cla_config_value_is_owned(const struct cla_config_setting *setting)
 {
-    return setting->kind == CLA_CONFIG_PATH || cla_config_value_is_list(setting);
+    return setting->kind == CLA_CONFIG_PATH || setting->kind == CLA_CONFIG_ADDRESS ||
+           cla_config_value_is_list(setting);
 }
 
 void cla_config_value_store(const struct cla_config_setting *setting,
@@ -277,6 +298,7 @@ void cla_config_value_store(const struct cla_config_setting *setting,
         *(unsigned *)field = value->choice;
         break;
     case CLA_CONFIG_PATH:
+    case CLA_CONFIG_ADDRESS:
         cla_mem_free(*(char **)field);
         *(char **)field = value->path;
         break;
@@ -295,7 +317,7 @@ void cla_config_value_store(const struct cla_config_setting *setting,
 
 void cla_config_value_fini(const struct cla_config_setting *setting, struct cla_config_value *value)
 {
-    if (setting->kind == CLA_CONFIG_PATH)
+    if (setting->kind == CLA_CONFIG_PATH || setting->kind == CLA_CONFIG_ADDRESS)
         cla_mem_free(value->path);
     else if (cla_config_value_is_list(setting))
         cla_mem_free(value->list.items);

@@ -12,7 +12,7 @@ struct cla_config_value {
         uint64_t number;             /* COUNT, THREADS, BYTES, DURATION */
         bool truth;                  /* BOOL */
         unsigned choice;             /* CHOICE */
-        char *path;                  /* PATH; owned */
+        char *path;                  /* PATH, ADDRESS; owned */
         struct cla_config_list list; /* LISTEN, ORIGINS, HOSTS, PROXIES; owned */
     };
 };

@@ -43,6 +43,7 @@ void cla_conn_await_writing(struct cla_conn *conn)
 static void writing_stalled(struct cla_conn *conn)
 {
     if (conn->state != CLA_CONN_OPEN || conn->socket == NULL) {
+        conn->worker->slow_consumers += conn->socket == NULL;
         cla_conn_close(conn, CLA_CANCEL_SLOW_CONSUMER);
         return;
     }

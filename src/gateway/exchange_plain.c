@@ -15,6 +15,7 @@ static int nothing(struct cla_buf *buf, struct cla_slice id)
 
 const struct cla_rpc_protocol cla_exchange_plain_protocol = {
     .name = "http",
+    .family = CLA_RPC_PLAIN,
     .status_of_code = true,
     .reply_begin = nothing,
     .reply_end = nothing,

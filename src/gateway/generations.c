@@ -70,6 +70,12 @@ static bool unload(struct cla_app *app)
     return app->jobs == 0;
 }
 
+static void add_counts(struct cla_app *app, struct cla_app_counts *sum)
+{
+    if (app->ops->counts != NULL)
+        app->ops->counts(app, sum);
+}
+
 static void leave(struct cla_app *app)
 {
     if (app->ops->leave != NULL)
@@ -83,6 +89,7 @@ static void let_go(struct cla_worker *worker, struct cla_app *app)
 {
     cla_timer_stop(&worker->loop->timers, &app->drain);
     cla_list_remove(&app->link);
+    add_counts(app, &worker->gone);
     leave(app);
     worker->events->left(worker->arg, app->adoption);
 }
@@ -267,6 +274,15 @@ uint64_t cla_generations_memory(const struct cla_worker *worker)
         bytes += app_at(link)->ops->memory(app_at(link));
     }
     return bytes;
+}
+
+void cla_generations_counts(const struct cla_worker *worker, struct cla_app_counts *sum)
+{
+    *sum = worker->gone;
+    add_counts(worker->env.app, sum);
+    CLA_LIST_EACH (link, &worker->older) {
+        add_counts(app_at(link), sum);
+    }
 }
 
 void cla_generations_leave(struct cla_worker *worker)

@@ -59,6 +59,9 @@ unsigned cla_generations_abandon(struct cla_worker *worker);
 /* Bytes that scripts use. */
 uint64_t cla_generations_memory(const struct cla_worker *worker);
 
+/* What they have counted, and those before them. */
+void cla_generations_counts(const struct cla_worker *worker, struct cla_app_counts *sum);
+
 /* The thread runs none of them any more. */
 void cla_generations_leave(struct cla_worker *worker);
 

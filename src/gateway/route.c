@@ -196,7 +196,7 @@ static bool is_loopback_name(struct cla_slice name)
 
 /* On a loopback bind, a page from elsewhere may have its own name point here (DNS rebinding): its
  * requests carry that name. */
-static bool host_allowed(struct cla_slice host, const struct cla_route_rules *rules)
+static inline bool host_allowed(struct cla_slice host, const struct cla_route_rules *rules)
 {
     struct cla_slice name = host_name(host);
 
@@ -209,6 +209,11 @@ static bool host_allowed(struct cla_slice host, const struct cla_route_rules *ru
             return true;
     }
     return false;
+}
+
+bool cla_route_host_allowed(struct cla_slice host, const struct cla_route_rules *rules)
+{
+    return host_allowed(host, rules);
 }
 
 /* False for pages of other sites that are not listed. A private network is for those that are

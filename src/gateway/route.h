@@ -65,4 +65,8 @@ struct cla_route_rules {
 void cla_route_find(struct cla_route *route, const struct cla_http_head *head,
                     const struct cla_route_rules *rules, bool loopback, struct cla_buf *name);
 
+/* True if 'host' is a loopback name, or listed in the rules: for requests to a loopback address.
+ * Else a web page could have its own name point here. */
+bool cla_route_host_allowed(struct cla_slice host, const struct cla_route_rules *rules);
+
 #endif

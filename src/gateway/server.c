@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "gateway/generations.h"
+#include "gateway/server_operator.h"
 #include "gateway/worker_survey.h"
 
 /* How much longer than they should workers may take to end. */
@@ -64,7 +65,7 @@ static void on_arrival(void *arg, const struct cla_arrival *arrival)
 
 static const struct cla_entrance_events entrance_events = {count, on_arrival};
 
-static void post_all(struct cla_server *server, const struct cla_message *message)
+void cla_server_post_all(struct cla_server *server, const struct cla_message *message)
 {
     for (unsigned i = 0; i < server->worker_count; i++) {
         if (cla_mailbox_post(&server->workers[i].outbox, message) != 0)
@@ -92,7 +93,7 @@ static void expect_end(struct cla_server *server, uint64_t ns)
     cla_timer_start(&server->loop.timers, &server->overdue, cla_clock_add(due, OVERDUE_MARGIN_NS));
 }
 
-static void drain(struct cla_server *server)
+void cla_server_drain(struct cla_server *server)
 {
     server->draining = true;
     cla_reload_stop(&server->reload);
@@ -101,14 +102,14 @@ static void drain(struct cla_server *server)
         cla_clock_add(cla_clock_add(server->drain_timeout_ns, server->shutdown_grace_ns),
                       2 * OVERDUE_MARGIN_NS));
     cla_entrance_close(&server->entrance);
-    post_all(server, &(struct cla_message){.kind = CLA_MESSAGE_DRAIN});
+    cla_server_post_all(server, &(struct cla_message){.kind = CLA_MESSAGE_DRAIN});
     expect_end(server, cla_clock_add(server->drain_timeout_ns, server->shutdown_grace_ns));
 }
 
 /* Without waiting for anything. */
 static void stop(struct cla_server *server)
 {
-    post_all(server, &(struct cla_message){.kind = CLA_MESSAGE_STOP});
+    cla_server_post_all(server, &(struct cla_message){.kind = CLA_MESSAGE_STOP});
     expect_end(server, 0);
 }
 
@@ -152,7 +153,7 @@ static void on_signal(uv_signal_t *handle, int signal)
     if (signal == SIGHUP)
         read_again(server);
     else if (!server->draining)
-        drain(server);
+        cla_server_drain(server);
     else if (signal == SIGINT)
         stop(server);
 }
@@ -163,6 +164,7 @@ static void take_answer(struct cla_server *server, struct cla_survey *survey, un
     survey->given++;
     cla_admin_surveyed(&server->admin, survey);
     cla_heartbeat_surveyed(&server->heartbeat, survey);
+    cla_ops_surveyed(&server->ops, survey);
     cla_survey_release(survey);
 }
 
@@ -252,92 +254,6 @@ static void on_left(void *arg, struct cla_adoption *adoption)
 
 static const struct cla_worker_events worker_events = {on_adopted, on_left};
 
-/* --- The operator. --- */
-
-static void ask(void *arg, struct cla_survey *survey)
-{
-    struct cla_server *server = arg;
-    const struct cla_message message = {.kind = CLA_MESSAGE_SURVEY, .survey = survey};
-
-    for (unsigned i = 0; i < server->worker_count; i++) {
-        if (server->workers[i].ended) { /* it has nothing any more */
-            survey->answers[i].given = true;
-            survey->given++;
-            continue;
-        }
-        cla_survey_hold(survey);
-        if (cla_mailbox_post(&server->workers[i].outbox, &message) != 0)
-            cla_survey_release(survey);
-    }
-}
-
-static void on_drain_asked(void *arg)
-{
-    struct cla_server *server = arg;
-
-    if (!server->draining)
-        drain(server);
-}
-
-static uint64_t on_reload_asked(void *arg)
-{
-    struct cla_server *server = arg;
-
-    return cla_reload_request(&server->reload);
-}
-
-static void set_log_level(void *arg, enum cla_log_level level)
-{
-    struct cla_server *server = arg;
-
-    server->log->level = level;
-    post_all(server, &(struct cla_message){.kind = CLA_MESSAGE_LOG_LEVEL, .count = level});
-}
-
-static void describe(void *arg, struct cla_admin_status *status)
-{
-    struct cla_server *server = arg;
-
-    status->version = CLA_VERSION;
-    status->pid = (int)getpid();
-    status->uptime_ms = (cla_loop_now_ns(&server->loop) - server->began_ns) / CLA_NS_PER_MS;
-    status->draining = server->draining;
-    status->generation = server->reload.current;
-    status->reloads = server->reload.done;
-    status->reloads_failed = server->reload.failed;
-    status->reload_error = server->reload.error.n > 0 ? server->reload.error.p : NULL;
-    status->log_level = cla_log_level_name(server->log->level);
-    status->addresses = server->addresses;
-    status->address_count = server->entrance.count;
-}
-
-static bool tell_stuck(void *arg, unsigned worker, struct cla_admin_stuck *stuck)
-{
-    struct cla_server *server = arg;
-    const struct cla_server_host *host = server->host;
-
-    stuck->worker = worker;
-    return host->stuck != NULL && host->stuck(host->arg, server->workers[worker].thread, stuck);
-}
-
-static const struct cla_admin_events admin_events = {ask,           on_drain_asked, on_reload_asked,
-                                                     set_log_level, describe,       tell_stuck};
-
-/* Returns 0, or -CLA_E* with 'error'. */
-static int open_admin(struct cla_server *server, const struct cla_config *config,
-                      struct cla_config_error *error)
-{
-    server->addresses = cla_mem_zalloc(server->entrance.count * sizeof *server->addresses);
-    if (server->addresses == NULL) {
-        snprintf(error->text, sizeof error->text, "%s", cla_error_text(-CLA_ENOMEM));
-        return -CLA_ENOMEM;
-    }
-    for (size_t i = 0; i < server->entrance.count; i++)
-        server->addresses[i] = server->entrance.gates[i].listener.address;
-    return cla_admin_open(&server->admin, &server->loop, config->admin, server->worker_count,
-                          server->log, &admin_events, server, error);
-}
-
 static void worker_main(void *arg)
 {
     struct cla_server_worker *self = arg;
@@ -360,6 +276,13 @@ static void watch_signal(struct cla_server *server, uv_signal_t *handle, int sig
     uv_signal_init(&server->loop.uv, handle);
     handle->data = server;
     uv_signal_start(handle, on_signal, signal);
+}
+
+static void watch_signals(struct cla_server *server)
+{
+    watch_signal(server, &server->on_term, SIGTERM);
+    watch_signal(server, &server->on_int, SIGINT);
+    watch_signal(server, &server->on_hup, SIGHUP);
 }
 
 static void look_outside(void *outside)
@@ -433,19 +356,21 @@ static int open_workers(struct cla_server *server, const struct cla_server_seat 
 }
 
 /* Last: from here on the apps are the server's. */
-static int open_reload(struct cla_server *server, const struct cla_config *config)
+static int open_reload(struct cla_server *server, const struct cla_config *config,
+                       struct cla_config_error *error)
 {
     struct cla_app **apps = cla_mem_zalloc(server->worker_count * sizeof *apps);
     int rc;
 
-    if (apps == NULL)
-        return -CLA_ENOMEM;
-    for (unsigned i = 0; i < server->worker_count; i++)
+    for (unsigned i = 0; apps != NULL && i < server->worker_count; i++)
         apps[i] = server->workers[i].worker.env.app;
-    rc = cla_reload_open(&server->reload, &server->loop, server->host->loader, apps,
-                         server->worker_count, (unsigned)config->max_generations, server->log,
-                         &reload_events, server);
+    rc = apps == NULL ? -CLA_ENOMEM
+                      : cla_reload_open(&server->reload, &server->loop, server->host->loader, apps,
+                                        server->worker_count, (unsigned)config->max_generations,
+                                        server->log, &reload_events, server);
     cla_mem_free(apps);
+    if (rc != 0)
+        snprintf(error->text, sizeof error->text, "%s", cla_error_text(rc));
     return rc;
 }
 
@@ -476,27 +401,23 @@ int cla_server_open(struct cla_server *server, const struct cla_server_seat *sea
                            &entrance_events, server, error);
     if (rc != 0)
         goto close_workers;
-    rc = open_admin(server, config, error);
+    rc = cla_server_open_operator(server, config, error);
+    if (rc == 0)
+        rc = open_reload(server, config, error);
     if (rc != 0)
-        goto close_entrance;
-    rc = open_reload(server, config);
-    if (rc != 0)
-        goto close_admin;
+        goto close_operator;
     server->began_ns = cla_loop_now_ns(&server->loop);
-    watch_signal(server, &server->on_term, SIGTERM);
-    watch_signal(server, &server->on_int, SIGINT);
-    watch_signal(server, &server->on_hup, SIGHUP);
+    watch_signals(server);
     return 0;
-close_admin:
-    snprintf(error->text, sizeof error->text, "%s", cla_error_text(rc));
-    cla_admin_close(&server->admin);
-close_entrance:
+close_operator:
+    cla_server_close_operator(server);
     cla_entrance_close(&server->entrance);
     uv_run(&server->loop.uv, UV_RUN_NOWAIT); /* runs the last callbacks of the listeners */
     cla_entrance_fini(&server->entrance);
     cla_mem_free(server->addresses);
 close_workers:
     close_workers(server);
+    cla_ops_fini(&server->ops);
     cla_mailbox_close(&server->inbox);
     cla_loop_fini(&server->loop);
     return rc;
@@ -533,8 +454,8 @@ static void tell_start(struct cla_server *server)
     service->serving.address = server->addresses[0];
     service->serving.addresses = server->entrance.count;
     tell_ready(server);
-    cla_heartbeat_start(&server->heartbeat, service, &server->loop, server->worker_count, ask,
-                        server);
+    cla_heartbeat_start(&server->heartbeat, service, &server->loop, server->worker_count,
+                        cla_server_ask, server);
 }
 
 int cla_server_run(struct cla_server *server)
@@ -547,7 +468,7 @@ int cla_server_run(struct cla_server *server)
                      "cannot start thread %u of %u: set 'workers' lower, or raise the limit of "
                      "processes (ulimit -u)",
                      started + 1, server->worker_count);
-        drain(server);
+        cla_server_drain(server);
     } else {
         tell_start(server);
     }
@@ -565,7 +486,7 @@ int cla_server_run(struct cla_server *server)
 void cla_server_fini(struct cla_server *server)
 {
     cla_entrance_close(&server->entrance);
-    cla_admin_close(&server->admin);
+    cla_server_close_operator(server);
     cla_mailbox_close(&server->inbox);
     uv_close((uv_handle_t *)&server->on_term, NULL);
     uv_close((uv_handle_t *)&server->on_int, NULL);
@@ -574,6 +495,7 @@ void cla_server_fini(struct cla_server *server)
     cla_reload_fini(&server->reload);
     uv_run(&server->loop.uv, UV_RUN_NOWAIT); /* runs the last callbacks of the listeners */
     cla_entrance_fini(&server->entrance);
+    cla_ops_fini(&server->ops);
     cla_mem_free(server->addresses);
     cla_loop_fini(&server->loop);
 }

@@ -13,6 +13,7 @@
 #include "gateway/admin.h"
 #include "gateway/entrance.h"
 #include "gateway/heartbeat.h"
+#include "gateway/ops.h"
 #include "gateway/reload.h"
 #include "gateway/worker.h"
 
@@ -48,6 +49,7 @@ struct cla_server {
     struct cla_entrance entrance;
     struct cla_mailbox inbox; /* from the workers */
     struct cla_admin admin;   /* the operator's requests */
+    struct cla_ops ops;       /* of orchestrators and Prometheus */
     struct cla_reload reload;
     const struct cla_server_host *host;
     struct cla_heartbeat heartbeat;

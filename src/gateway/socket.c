@@ -104,6 +104,7 @@ static void end(struct cla_socket *socket, enum cla_cancel_kind kind, unsigned c
     if (socket->state != CLA_SOCKET_OPEN)
         return;
     socket->state = CLA_SOCKET_OVER;
+    socket->worker->websockets--;
     socket->ending = false;
     socket->clean = clean;
     note_end(socket, kind, code, reason);

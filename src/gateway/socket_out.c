@@ -54,6 +54,7 @@ int cla_socket_send(struct cla_socket *socket, enum cla_ws_kind kind, struct cla
 
 void cla_socket_slow(struct cla_socket *socket, const char *why)
 {
+    socket->worker->slow_consumers += socket->state == CLA_SOCKET_OPEN;
     cla_socket_close(socket, CLA_WS_TRY_LATER, cla_slice_str(why), CLA_CANCEL_SLOW_CONSUMER);
 }
 

@@ -229,6 +229,7 @@ void cla_socket_admit(struct cla_socket *socket)
     }
     conn = take_connection(socket);
     socket->state = CLA_SOCKET_OPEN;
+    socket->worker->websockets++;
     socket->conn = conn;
     (void)cla_socket_hold(socket); /* without memory for the answer the connection ends at once */
     cla_conn_switch(conn, socket, cla_buf_slice(&socket->fields));

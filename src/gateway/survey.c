@@ -24,7 +24,9 @@ void cla_survey_release(struct cla_survey *survey)
 {
     if (atomic_fetch_sub_explicit(&survey->refs, 1, memory_order_acq_rel) > 1)
         return;
-    for (unsigned i = 0; i < survey->count; i++)
+    for (unsigned i = 0; i < survey->count; i++) {
         cla_buf_fini(&survey->answers[i].texts);
+        cla_mem_free(survey->answers[i].metrics);
+    }
     cla_mem_free(survey);
 }

@@ -9,19 +9,27 @@
 #include <stdatomic.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
+
+struct cla_metrics_sample;
+
+/* How long the workers have to answer. One whose script computes does at the end of a slice. */
+#define CLA_SURVEY_NS (250 * CLA_NS_PER_MS)
 
 enum cla_survey_kind {
-    CLA_SURVEY_COUNT, /* connections, calls, memory */
-    CLA_SURVEY_CALLS, /* and what each call is at */
-    CLA_SURVEY_KILL,  /* cancels one call (killed) */
+    CLA_SURVEY_COUNT,   /* connections, calls, memory */
+    CLA_SURVEY_CALLS,   /* and what each call is at */
+    CLA_SURVEY_KILL,    /* cancels one call (killed) */
+    CLA_SURVEY_METRICS, /* and all that is counted */
 };
 
 struct cla_survey_answer {
     bool given; /* the control thread's: the message has come */
     unsigned connections, calls;
     uint64_t vm_bytes;
-    bool found;           /* KILL */
-    struct cla_buf texts; /* CALLS: objects of rpc/admin.h with commas between them */
+    bool found;                         /* KILL */
+    struct cla_metrics_sample *metrics; /* METRICS; owned; NULL: it was out of memory */
+    struct cla_buf texts;               /* CALLS: objects of rpc/admin.h with commas between them */
 };
 
 struct cla_survey {

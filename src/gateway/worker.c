@@ -242,6 +242,7 @@ static bool turn(void *arg)
     worker->read_began_ns = 0;
     lose_more(worker);
     flush_all(worker);
+    cla_counts_settle(&worker->counts);
     worker->wall_ns = 0;
     cla_generations_tidy(worker);
     if (worker->log_buf.n > 0)
@@ -529,6 +530,15 @@ void cla_worker_seat(struct cla_worker *worker, struct cla_app *app)
     enter(worker, app);
 }
 
+int cla_worker_count_calls(struct cla_worker *worker, struct cla_counts_names *names)
+{
+    int rc = cla_counts_init(&worker->counts, names, worker->loop);
+
+    if (rc == 0)
+        worker->env.counts = &worker->counts;
+    return rc;
+}
+
 void cla_worker_fini(struct cla_worker *worker)
 {
     CLA_PRE(cla_list_empty(&worker->conns) && cla_list_empty(&worker->exchanges));
@@ -536,6 +546,7 @@ void cla_worker_fini(struct cla_worker *worker)
     (void)cla_exchange_pool_trim(worker, 0, worker->exchange_pooled);
     drop_pools(worker, 0, 0);
     cla_topics_fini(&worker->topics);
+    cla_counts_fini(&worker->counts);
     worker->env.log->pending = NULL;
     cla_buf_fini(&worker->log_buf);
 }

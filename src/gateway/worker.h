@@ -6,6 +6,7 @@
 
 #include "gateway/config.h"
 #include "gateway/conn.h"
+#include "gateway/counts.h"
 #include "gateway/mailbox.h"
 #include "gateway/topics.h"
 #include "gateway/trim.h"
@@ -58,7 +59,11 @@ struct cla_worker {
     uint64_t wall_ns;             /* wall-clock time of this turn; 0: not yet read */
     struct cla_timer drain_timer; /* ends the drain, then the shutdown's grace */
     struct cla_trim trim;
-    unsigned conn_count;  /* not yet freed */
+    unsigned conn_count;        /* not yet freed */
+    unsigned websockets;        /* open */
+    uint64_t slow_consumers;    /* clients closed because they did not read */
+    struct cla_counts counts;   /* of ended calls; zeroed if nobody asks */
+    struct cla_app_counts gone; /* of generations that are gone */
     atomic_uint admitted; /* connections handed over and not yet gone; the control thread reads */
     unsigned json_depth, batch_items;
     unsigned calls_per_connection; /* of a WebSocket */
@@ -87,6 +92,9 @@ void cla_worker_enter(struct cla_worker *worker);
 
 /* Makes 'app' the current one, on the worker's thread. */
 void cla_worker_seat(struct cla_worker *worker, struct cla_app *app);
+
+/* Has ended calls counted. Before its thread runs. Returns 0 or -CLA_ENOMEM. */
+int cla_worker_count_calls(struct cla_worker *worker, struct cla_counts_names *names);
 
 /* Counts a connection that is about to be handed over. Control thread. */
 void cla_worker_expect(struct cla_worker *worker, const struct cla_arrival *arrival);

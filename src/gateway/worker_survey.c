@@ -1,6 +1,7 @@
 #include "gateway/worker_survey.h"
 
 #include "gateway/generations.h"
+#include "gateway/metrics.h"
 #include "rpc/admin.h"
 
 static const char *const phases[] = {
@@ -58,9 +59,29 @@ static void tell_calls(struct cla_worker *worker, unsigned at, struct cla_survey
     }
 }
 
+static void tell_metrics(struct cla_worker *worker, struct cla_survey_answer *answer)
+{
+    struct cla_metrics_sample *sample;
+
+    cla_counts_settle(&worker->counts);
+    sample = cla_metrics_sample_new(&worker->counts);
+    answer->metrics = sample;
+    if (sample == NULL)
+        return;
+    cla_generations_counts(worker, &sample->app);
+    sample->topics = worker->topics.counters;
+    sample->slow_consumers = worker->slow_consumers;
+    sample->generation = worker->env.app->generation;
+    sample->vm_bytes = answer->vm_bytes;
+    sample->connections = answer->connections;
+    sample->websockets = worker->websockets;
+    sample->calls = answer->calls;
+}
+
 void cla_worker_survey(struct cla_worker *worker, struct cla_survey *survey, unsigned at)
 {
     struct cla_survey_answer *answer = &survey->answers[at];
+
     answer->connections = cla_worker_connections(worker);
     answer->calls = worker->env.in_flight;
     answer->vm_bytes = cla_generations_memory(worker);
@@ -68,4 +89,6 @@ void cla_worker_survey(struct cla_worker *worker, struct cla_survey *survey, uns
         tell_calls(worker, at, answer);
     else if (survey->kind == CLA_SURVEY_KILL)
         answer->found = cla_worker_kill(worker, survey->call, survey->now);
+    else if (survey->kind == CLA_SURVEY_METRICS)
+        tell_metrics(worker, answer);
 }

@@ -17,6 +17,7 @@ static const char no_items[] =
 
 const struct cla_rpc_protocol cla_connect_protocol = {
     .name = "connect",
+    .family = CLA_RPC_CONNECT,
     .status_of_code = true,
     .reply_begin = nothing,
     .reply_end = nothing,
@@ -34,6 +35,7 @@ static int empty_for_null(struct cla_buf *buf, struct cla_slice id)
 
 const struct cla_rpc_protocol cla_connect_client_protocol = {
     .name = "connect",
+    .family = CLA_RPC_CONNECT,
     .status_of_code = true,
     .reply_begin = nothing,
     .reply_end = empty_for_null,

@@ -65,6 +65,7 @@ static int connect_error(struct cla_buf *buf, struct cla_slice id,
 
 const struct cla_rpc_protocol cla_connect_stream_protocol = {
     .name = "connect",
+    .family = CLA_RPC_CONNECT,
     .reply_begin = nothing,
     .reply_end = nothing,
     .error = connect_error,
@@ -145,6 +146,7 @@ static int sse_error(struct cla_buf *buf, struct cla_slice id, const struct cla_
 
 const struct cla_rpc_protocol cla_sse_protocol = {
     .name = "sse",
+    .family = CLA_RPC_SSE,
     .reply_begin = nothing,
     .reply_end = nothing,
     .error = sse_error,

@@ -201,6 +201,7 @@ static int part(struct cla_buf *buf, struct cla_slice id, struct cla_slice value
 
 const struct cla_rpc_protocol cla_frame_v0_1_protocol = {
     .name = CLA_FRAME_V0_1,
+    .family = CLA_RPC_FRAME_V0_1,
     .raw = true,
     .reply_begin = reply_begin,
     .reply_end = reply_end,
@@ -211,6 +212,7 @@ const struct cla_rpc_protocol cla_frame_v0_1_protocol = {
 
 const struct cla_rpc_protocol cla_frame_v1_protocol = {
     .name = CLA_FRAME_V1,
+    .family = CLA_RPC_FRAME_V1,
     .raw = true,
     .reply_begin = reply_begin,
     .reply_end = reply_end,

@@ -127,6 +127,7 @@ static int progress(struct cla_buf *buf, struct cla_slice token, struct cla_slic
 
 const struct cla_rpc_protocol cla_jsonrpc_protocol = {
     .name = "jsonrpc",
+    .family = CLA_RPC_JSONRPC,
     .status_of_code = false,
     .reply_begin = cla_jsonrpc_reply_begin,
     .reply_end = cla_jsonrpc_reply_end,
@@ -138,6 +139,7 @@ const struct cla_rpc_protocol cla_jsonrpc_protocol = {
 
 const struct cla_rpc_protocol cla_jsonrpc_http_protocol = {
     .name = "jsonrpc",
+    .family = CLA_RPC_JSONRPC,
     .status_of_code = false,
     .reply_begin = cla_jsonrpc_reply_begin,
     .reply_end = cla_jsonrpc_reply_end,

@@ -15,8 +15,25 @@ struct cla_rpc_error {
     struct cla_slice data;    /* valid JSON text of the script's data, or empty */
 };
 
+/* X(symbol, name): what protocols are called, whatever variant of them. */
+#define CLA_RPC_FAMILIES(X)                \
+    X(JSONRPC, "jsonrpc")                  \
+    X(FRAME_V1, "cancela.v1")              \
+    X(FRAME_V0_1, "websocket.io-rpc-v0.1") \
+    X(CONNECT, "connect")                  \
+    X(SSE, "sse")                          \
+    X(PLAIN, "http")
+
+enum cla_rpc_family {
+#define X(symbol, name) CLA_RPC_##symbol,
+    CLA_RPC_FAMILIES(X)
+#undef X
+        CLA_RPC_FAMILY_COUNT
+};
+
 struct cla_rpc_protocol {
-    const char *name;    /* for logs and call.protocol */
+    const char *name; /* of its family: for logs and call.protocol */
+    enum cla_rpc_family family;
     bool status_of_code; /* over HTTP an error has its code's status; false: always 200 */
     bool raw;            /* payloads of text and of bytes stand as they are; false: in JSON */
 

@@ -54,6 +54,8 @@ void cla_interrupt_poll(lua_State *L)
     else
         cla_interrupt_expire(task);
     scope = cla_scope_to_raise(task);
-    if (scope != NULL)
-        cla_scope_raise(L, scope);
+    if (scope == NULL)
+        return;
+    sched->counters.cuts++;
+    cla_scope_raise(L, scope);
 }

@@ -44,7 +44,7 @@ struct cla_sched_ops {
     X(late_errors, "errors of subtasks whose group was ending already")            \
     X(ignored_cancels, "calls that returned a value after they were cancelled")    \
     X(slices, "slices of code that computes")                                      \
-    X(cuts, "Cancels raised into code that computed")                              \
+    X(cuts, "Cancels raised in code that computes")                                \
     X(holds, "calls cancelled because they computed too long without an await")    \
     X(given_up, "tasks given up because clean-up outlived its grace")
 

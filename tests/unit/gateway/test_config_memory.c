@@ -26,7 +26,7 @@ static void init_fails_as_a_whole(void **state)
             cla_config_fini(&config);
         assert_int_equal(mem_fault.live, 0);
     } while (mem_fault.failed);
-    assert_int_equal(n, 3); /* the defaults of 'listen' and 'admin' */
+    assert_int_equal(n, 4); /* the defaults of 'listen', 'admin' and 'metrics_listen' */
 }
 
 /* Sets 'name' with each allocation failing in turn, until none does. */

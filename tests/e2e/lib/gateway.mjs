@@ -1,12 +1,14 @@
 // Starts the gateway, waits for lines of its log, and stops it.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 export const binary =
   process.env.CANCELA_BIN ?? fileURLToPath(new URL('../../../build/dev/cancela', import.meta.url));
-export const appPath = (name) => fileURLToPath(new URL(`../apps/${name}`, import.meta.url));
+const apps = fileURLToPath(new URL('../apps/', import.meta.url));
+export const appPath = (name) => resolve(apps, name);
 
 const SANITIZER = /(ERROR|WARNING): \w*Sanitizer|runtime error:|CHECK failed/;
 const PATIENCE_MS = 10_000;
@@ -114,7 +116,7 @@ class Gateway {
   }
 }
 
-// Runs tests/e2e/apps/APP on a free port, or where 'flags' say; resolves when it listens.
+// Runs tests/e2e/apps/APP, or APP itself if it is a whole path, on a free port, or where 'flags' say; resolves when it listens.
 export async function start(app, flags = [], options = {}) {
   const listen = flags.includes('--listen') ? [] : ['--listen', '127.0.0.1:0'];
   const gateway = new Gateway(spawnBinary(['run', appPath(app), ...listen, ...flags], options));

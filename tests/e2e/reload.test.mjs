@@ -244,21 +244,31 @@ describe('across a reload', () => {
     assert.equal(peer.texts.find(({ method }) => method === 'news').params.version, 'one');
   });
 
-  test('messages that wait for a slow subscriber all come, in order', async (t) => {
-    const gateway = await serve(t, ONE, ['--out-bytes', '4KiB']);
-    const slow = await connect(t, gateway);
-    await slow.call('subscribe', { topic: 'news' });
-    slow.ws.pause();
-    const total = 60, data = 'x'.repeat(2000);
-    for (let n = 0; n < total; n++) {
-      if (n % 20 === 10) await gateway.reload(appText(`v${n}`));
-      await call(gateway, 'publish', { topic: 'news', data: { n, data } });
-    }
-    slow.ws.resume();
-    const news = () => slow.texts.filter(({ method }) => method === 'news').map(({ params }) => params.data.n);
-    assert.ok(await until(() => news().at(-1) === total - 1, 10_000), `${news()}`);
-    assert.deepEqual(news(), news().toSorted((a, b) => a - b));
-  });
+  for (const slow of ['drop', 'suspend']) {
+    test(`what waits for a slow subscriber of a topic with slow = "${slow}" comes, in order`, async (t) => {
+      const topics = `topics = { news = { slow = "${slow}", queue = "8MiB" } }`;
+      const flood = `app.procedures.flood = function(params)
+        for n = 1, params.n do cancela.publish("news", { n = n, version = version, pad = ("x"):rep(100000) }) end
+      end`;
+      const gateway = await serve(t, appText('one', { before: flood, fields: topics }), ['--out-bytes', '4KiB']);
+      const reader = await connect(t, gateway);
+      await reader.call('subscribe', { topic: 'news' });
+      reader.ws.pause();
+      const old = call(gateway, 'flood', { n: 100 });
+      if (slow === 'drop') await old;
+      await gateway.reload(appText('two', { before: flood, fields: topics }));
+      const fresh = call(gateway, 'flood', { n: 1 });
+      if (slow === 'drop') await fresh;
+      reader.ws.resume();
+      assert.equal((await old).error, undefined);
+      assert.equal((await fresh).error, undefined);
+      const news = (version) => reader.texts.filter(({ params }) => params?.version === version).map(({ params }) => params.n);
+      assert.ok(await until(() => news('two').length === 1 && news('one').includes(100), 10_000));
+      assert.deepEqual(news('one'), news('one').toSorted((a, b) => a - b));
+      if (slow === 'suspend') assert.equal(news('one').length, 100);
+      await gone(gateway, 1);
+    });
+  }
 
   test('a file goes on being sent', async (t) => {
     const gateway = await serve(t, ONE);

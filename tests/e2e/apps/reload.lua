@@ -5,9 +5,19 @@ local log, shared = cancela.log, cancela.shared
 local version = "VERSION"
 local mine = 0 -- this generation's own
 
--- Waits until somebody has called "put" with that name.
+local function there(path)
+    local file = path:find "^/" and io.open(path)
+    return file and file:close()
+end
+
+-- Waits until somebody has called "put" with that name, or made that file.
 local function wait(name)
-    while not shared.get(name) do cancela.sleep(0.003) end
+    while not shared.get(name) and not there(name) do cancela.sleep(0.003) end
+end
+
+-- The same without awaiting.
+local function block(path) -- luacheck: ignore
+    while not there(path) do end
 end
 
 local function told(call)
@@ -102,6 +112,7 @@ local app = {
     end,
 }
 
+log.info("loads " .. version)
 -- BEFORE
 
 for name, value in pairs { --[[ FIELDS ]] } do app[name] = value end

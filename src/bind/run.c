@@ -514,6 +514,9 @@ static void leave_thread(struct cla_app *app)
 
     cla_client_let_go(script);
     cla_watchdog_forget(&script->vm->sched);
+    script->last_log = *script->log; /* finalizers run on another thread */
+    script->last_log.pending = NULL;
+    script->log = script->vm->sched.log = &script->last_log;
 }
 
 static void free_app(struct cla_app *app)

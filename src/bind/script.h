@@ -62,7 +62,7 @@ struct cla_script {
     struct cla_vm *vm;
     bool owns_vm; /* false: an app under test, in the VM of its spec */
     struct cla_log *log;
-    struct cla_log last_log; /* for finalizers, when no thread runs it any more */
+    struct cla_log last_log;                 /* for finalizers, when no thread runs it any more */
     struct cla_store *store;                 /* that all workers share; not its own */
     struct cla_watchdog *watchdog;           /* of the thread that runs it; NULL: none */
     struct cla_script_procedure *procedures; /* in the order of their names */

@@ -69,8 +69,8 @@ static void ignore_signals(void)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
 }
 
-static int load(void *arg, uint64_t number, uint64_t previous, struct cla_app **out,
-                struct cla_buf *error);
+static int load(void *arg, uint64_t number, uint64_t previous, enum cla_log_level level,
+                struct cla_app **out, struct cla_buf *error);
 
 static int serve(struct crew *crew, const struct cla_config *config, struct cla_log *log)
 {
@@ -104,8 +104,8 @@ static int serve(struct crew *crew, const struct cla_config *config, struct cla_
 
 /* A struct cla_server_loader's: on whatever thread, so nothing of a worker's is touched, but for
  * the clock of a loop. */
-static int load(void *arg, uint64_t number, uint64_t previous, struct cla_app **out,
-                struct cla_buf *error)
+static int load(void *arg, uint64_t number, uint64_t previous, enum cla_log_level level,
+                struct cla_app **out, struct cla_buf *error)
 {
     struct crew *crew = arg;
     const struct cla_options *options = crew->options;
@@ -114,6 +114,7 @@ static int load(void *arg, uint64_t number, uint64_t previous, struct cla_app **
     struct cla_script *script;
     int rc;
 
+    crew->log.level = level;
     of.generation = number;
     of.previous = previous;
     rc = cla_script_new(&script, &of);
@@ -158,7 +159,7 @@ static int add_member(struct crew *crew, const struct cla_log *log)
         return CLA_EXIT_FAILED;
     *seat = (struct cla_server_seat){.loop = &member->loop, .log = &member->log};
     crew->count++;
-    rc = load(crew, 1, 0, &seat->app, &error);
+    rc = load(crew, 1, 0, log->level, &seat->app, &error);
     if (rc != 0)
         fprintf(stderr, "cancela: %.*s\n", (int)error.n, error.p);
     cla_buf_fini(&error);

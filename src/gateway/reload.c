@@ -13,6 +13,7 @@ struct cla_generation {
     struct cla_link link;
     struct cla_reload *reload;
     uint64_t number, previous, began_ns;
+    enum cla_log_level level; /* when loading began */
     uv_work_t load;
     int rc;               /* of loading */
     struct cla_buf error; /* likewise */
@@ -108,8 +109,8 @@ static void load_apps(uv_work_t *work)
     const struct cla_server_loader *loader = g->reload->loader;
 
     for (; g->rc == 0 && g->apps < g->count; g->apps++)
-        g->rc = loader->load(loader->arg, g->number, g->previous, &g->seats[g->apps].adoption.app,
-                             &g->error);
+        g->rc = loader->load(loader->arg, g->number, g->previous, g->level,
+                             &g->seats[g->apps].adoption.app, &g->error);
 }
 
 static void tell_end(struct cla_reload *reload, struct cla_reload_outcome *outcome)
@@ -173,6 +174,7 @@ static void begin(struct cla_reload *reload)
     reload->next = g;
     reload->works++;
     g->began_ns = cla_loop_now_ns(reload->loop);
+    g->level = reload->log->level;
     g->load.data = g;
     (void)uv_queue_work(&reload->loop->uv, &g->load, load_apps, on_loaded);
 }

@@ -6,8 +6,11 @@
  * On close: fini() waits for the pool. */
 #include "gateway/reload.h"
 
+#include <stdatomic.h>
+
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/mem_trim.h"
 
 struct cla_generation {
     struct cla_link link;
@@ -18,7 +21,8 @@ struct cla_generation {
     int rc;               /* of loading */
     struct cla_buf error; /* likewise */
     unsigned count, adopted;
-    unsigned apps; /* not yet freed */
+    unsigned apps;       /* not yet freed, as the control thread knows … */
+    atomic_uint unfreed; /* … and as the pool does */
     struct cla_generation_seat {
         struct cla_adoption adoption;
         uv_work_t close;
@@ -37,6 +41,7 @@ static struct cla_generation *new_generation(struct cla_reload *reload, uint64_t
     g->number = number;
     g->previous = reload->current;
     g->count = reload->workers;
+    atomic_init(&g->unfreed, g->count);
     for (unsigned i = 0; i < g->count; i++) {
         struct cla_adoption *adoption = &g->seats[i].adoption;
 
@@ -70,9 +75,14 @@ static void begin_if_asked(struct cla_reload *reload);
 
 /* --- Freeing. --- */
 
+/* What is freed lies amid what lives: without a trimming the process would keep most of it. */
 static void close_app(uv_work_t *work)
 {
-    free_app(work->data);
+    struct cla_adoption *adoption = work->data;
+
+    free_app(adoption);
+    if (atomic_fetch_sub(&adoption->of->unfreed, 1) == 1)
+        cla_mem_trim();
 }
 
 static void on_app_closed(uv_work_t *work, int status)

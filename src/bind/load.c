@@ -47,11 +47,15 @@ static void on_hook(lua_State *L, lua_Debug *ar);
 /* Where it is stopped l_describe() says: to luaL_error() a function is its caller in a hook. */
 static void check_deadline(lua_State *L, struct load *load)
 {
-    if (cla_clock_monotonic_ns() <= load->deadline_ns)
+    const atomic_bool *stop = load->options->stop;
+    bool stopped = stop != NULL && atomic_load_explicit(stop, memory_order_relaxed);
+
+    if (!stopped && cla_clock_monotonic_ns() <= load->deadline_ns)
         return;
     load->late = true;
     lua_sethook(L, on_hook, LUA_MASKCOUNT, 1); /* a loop around pcall ends too */
-    lua_pushliteral(L, "the script took too long to load (load_timeout)");
+    lua_pushstring(L, stopped ? "loading was stopped"
+                              : "the script took too long to load (load_timeout)");
     lua_error(L);
 }
 

@@ -1,4 +1,5 @@
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -41,6 +42,7 @@ struct crew {
     struct cla_log log; /* of what scripts say while they load */
     struct cla_watchdog *watchdog;
     size_t procedures; /* of the app */
+    atomic_bool stop;  /* no script is to be loaded any more */
     bool served;       /* the apps are the server's */
 };
 
@@ -72,9 +74,17 @@ static void ignore_signals(void)
 static int load(void *arg, uint64_t number, uint64_t previous, enum cla_log_level level,
                 struct cla_app **out, struct cla_buf *error);
 
+/* Likewise; on the control thread. */
+static void stop_loading(void *arg)
+{
+    struct crew *crew = arg;
+
+    atomic_store_explicit(&crew->stop, true, memory_order_relaxed);
+}
+
 static int serve(struct crew *crew, const struct cla_config *config, struct cla_log *log)
 {
-    const struct cla_server_loader loader = {load, crew};
+    const struct cla_server_loader loader = {load, stop_loading, crew};
     struct cla_server server;
     struct cla_config_error error;
     unsigned abandoned;
@@ -115,6 +125,7 @@ static int load(void *arg, uint64_t number, uint64_t previous, enum cla_log_leve
     int rc;
 
     crew->log.level = level;
+    of.stop = &crew->stop;
     of.generation = number;
     of.previous = previous;
     rc = cla_script_new(&script, &of);

@@ -161,12 +161,12 @@ static void on_loaded(uv_work_t *work, int status)
 
     (void)status;
     reload->works--;
+    if (reload->stopping)
+        return; /* fini() frees it */
     if (g->rc != 0) {
         fail_to_load(reload, g);
         return;
     }
-    if (reload->stopping)
-        return; /* fini() frees it */
     for (unsigned i = 0; i < g->count; i++)
         reload->events->adopt(reload->arg, &g->seats[i].adoption);
 }
@@ -302,6 +302,8 @@ void cla_reload_stop(struct cla_reload *reload)
 
     reload->stopping = true;
     reload->asked = false;
+    if (reload->loader != NULL)
+        reload->loader->stop(reload->loader->arg);
     if (reload->next != NULL)
         tell_end(reload, &outcome);
     if (!waits)

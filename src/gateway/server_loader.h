@@ -14,6 +14,8 @@ struct cla_server_loader {
      * thread, but one at a time. */
     int (*load)(void *arg, uint64_t number, uint64_t previous, enum cla_log_level level,
                 struct cla_app **out, struct cla_buf *error);
+    /* A load under way, and any later one, is to fail soon. Any thread. */
+    void (*stop)(void *arg);
     void *arg;
 };
 

@@ -36,7 +36,7 @@ static struct {
     unsigned older_calls, sockets;
     uint64_t oldest;
 } outcomes[OUTCOMES_MAX];
-static unsigned outcome_n;
+static unsigned outcome_n, stops;
 
 static void free_app(struct cla_app *app)
 {
@@ -65,7 +65,13 @@ static int load(void *arg, uint64_t number, uint64_t before, enum cla_log_level 
     return 0;
 }
 
-static const struct cla_server_loader loader = {load, NULL};
+static void stop_loading(void *arg)
+{
+    stops++;
+    atomic_store(&held, 0);
+}
+
+static const struct cla_server_loader loader = {load, stop_loading, NULL};
 
 static void on_adopt(void *arg, struct cla_adoption *adoption)
 {
@@ -108,7 +114,7 @@ static int set_up(void **state)
     atomic_store(&freed, 0);
     atomic_store(&fail_at, 0);
     atomic_store(&held, 0);
-    adoption_n = outcome_n = 0;
+    adoption_n = outcome_n = stops = 0;
     assert_int_equal(cla_loop_init(&loop), 0);
     return open_with(&loader, 3);
 }
@@ -275,15 +281,16 @@ static void a_shutdown_tells_all_who_wait_and_nothing_is_taken_up(void **state)
     (void)cla_reload_request(&reload);
     (void)cla_reload_request(&reload);
     cla_reload_stop(&reload);
+    assert_int_equal(stops, 1);
     assert_int_equal(outcome_n, 2);
     for (unsigned i = 0; i < 2; i++) {
         assert_int_equal(outcomes[i].ticket, i + 1);
         assert_string_equal(outcomes[i].error, "the server is shutting down");
     }
     assert_int_equal(cla_reload_request(&reload), 0);
-    atomic_store(&held, 0);
     settle();
     assert_int_equal(adoption_n, 0);
+    assert_int_equal(outcome_n, 2);
 }
 
 static void a_shutdown_while_workers_take_it_up_frees_what_they_have(void **state)

@@ -6,16 +6,26 @@
 #include <malloc.h>
 #endif
 
+/* A sanitizer's allocator stands in for glibc's, which these calls would set up, unused: and on
+ * several threads at a time it cannot be. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define HEAP_IS_GLIBCS 0
+#elif defined(__GLIBC__)
+#define HEAP_IS_GLIBCS 1
+#else
+#define HEAP_IS_GLIBCS 0
+#endif
+
 void cla_mem_trim(void)
 {
-#ifdef __GLIBC__
+#if HEAP_IS_GLIBCS
     malloc_trim(0); /* every arena, and pages amid what is in use too */
 #endif
 }
 
 void cla_mem_share_heap(void)
 {
-#ifdef __GLIBC__
+#if HEAP_IS_GLIBCS
     mallopt(M_ARENA_MAX, 1);
 #endif
 }

@@ -160,7 +160,7 @@ static int l_log(lua_State *L)
     if (!lua_isnil(L, 2))
         add_fields(L, line);
     cla_log_line(log, level, "%.*s", (int)line->n, line->n > 0 ? line->p : "");
-    cla_buf_fini(line); /* not left to its finalizer: while the VM is closed there are none */
+    cla_buf_fini(line); /* as the VM is closed, it gets no __gc any more */
     return 0;
 }
 

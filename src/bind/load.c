@@ -11,6 +11,7 @@
 
 #include <lauxlib.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -26,6 +27,7 @@ struct load {
     uint64_t deadline_ns;
     bool running;            /* the script's own code, as opposed to ours, is at work */
     bool declared;           /* and that is on_load: what the script declares was right */
+    bool late;               /* it was stopped */
     int line;                /* the last that ran */
     char source[LUA_IDSIZE]; /* and its file */
 };
@@ -44,12 +46,19 @@ static struct load *load_of(lua_State *L)
 
 static void on_hook(lua_State *L, lua_Debug *ar);
 
-static void check_deadline(lua_State *L, const struct load *load)
+/* Where it is stopped l_describe() says: to luaL_error() a function is its caller in a hook. */
+static void check_deadline(lua_State *L, struct load *load)
 {
-    if (cla_clock_monotonic_ns() <= load->deadline_ns)
+    const atomic_bool *stop = load->options->stop;
+    bool stopped = stop != NULL && atomic_load_explicit(stop, memory_order_relaxed);
+
+    if (!stopped && cla_clock_monotonic_ns() <= load->deadline_ns)
         return;
+    load->late = true;
     lua_sethook(L, on_hook, LUA_MASKCOUNT, 1); /* a loop around pcall ends too */
-    luaL_error(L, "the script took too long to load (load_timeout)");
+    lua_pushstring(L, stopped ? "loading was stopped"
+                              : "the script took too long to load (load_timeout)");
+    lua_error(L);
 }
 
 /* For functions written in C, which the hook does not reach. */
@@ -137,6 +146,14 @@ static void call_on_load(lua_State *L, struct load *load)
     call_script(L, load, 0);
 }
 
+/* Raises the text on top of the stack, which is to name the file. */
+static int raise_named(lua_State *L, const char *path)
+{
+    if (strstr(lua_tostring(L, -1), path) == NULL)
+        lua_pushfstring(L, "%s: %s", path, lua_tostring(L, -1));
+    return lua_error(L);
+}
+
 /* Runs in protected mode. Argument: the load. */
 static int l_load(lua_State *L)
 {
@@ -147,7 +164,7 @@ static int l_load(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &load_key);
     cla_files_note(L, load->path);
     if (luaL_loadfilex(L, load->path, "t") != LUA_OK)
-        return lua_error(L);
+        return raise_named(L, load->path);
     lua_pushstring(L, load->path);
     call_script(L, load, 1);
     normalise(L);
@@ -176,7 +193,7 @@ static int l_describe(lua_State *L)
 
     if (load == NULL)
         return 1;
-    own = load->running && (load->declared || has_position(text));
+    own = load->running && (load->declared || load->late || has_position(text));
     if (!has_position(text) && load->line > 0)
         text = lua_pushfstring(L, "%s:%d: %s", load->source, load->line, text);
     if (own)

@@ -486,10 +486,10 @@ static void leave_thread(struct cla_app *app)
     struct cla_script *script = script_of(app);
 
     cla_client_let_go(script);
-    script->last_log = (struct cla_log){
-        .fd = script->log->fd, .lock = script->log->lock, .level = script->log->level};
-    script->log = script->vm->sched.log = &script->last_log;
     cla_watchdog_forget(&script->vm->sched);
+    script->last_log = *script->log; /* finalizers run on another thread */
+    script->last_log.pending = NULL;
+    script->log = script->vm->sched.log = &script->last_log;
 }
 
 static void free_app(struct cla_app *app)

@@ -4,6 +4,8 @@
 #ifndef CLA_BIND_SCRIPT_H
 #define CLA_BIND_SCRIPT_H
 
+#include <stdatomic.h>
+
 #include "gateway/app.h"
 #include "gateway/bulletin.h"
 #include "gateway/call.h"
@@ -107,6 +109,7 @@ struct cla_script_options {
     struct cla_log *log;
     size_t vm_memory; /* bytes */
     uint64_t grace_ns, load_timeout_ns;
+    const atomic_bool *stop; /* true: loading is to end, at once; NULL: nobody asks for that */
     uint64_t hold_limit_ns, cpu_limit_ns; /* 0: none */
     unsigned json_depth, max_detached;
     bool expose_errors;

@@ -1,4 +1,5 @@
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -47,6 +48,7 @@ struct crew {
     struct cla_watch watch;     /* of the files that were read; until the server's loop has ended */
     struct cla_file_set *files; /* to note what is read in; NULL: that is not watched */
     size_t procedures;          /* of the app */
+    atomic_bool stop;           /* no script is to be loaded any more */
     bool served;                /* the apps are the server's */
 };
 
@@ -75,8 +77,16 @@ static void ignore_signals(void)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
 }
 
-static int load(void *arg, uint64_t number, uint64_t previous, struct cla_app **out,
-                struct cla_buf *error);
+static int load(void *arg, uint64_t number, uint64_t previous, enum cla_log_level level,
+                struct cla_app **out, struct cla_buf *error);
+
+/* Likewise; on the control thread. */
+static void stop_loading(void *arg)
+{
+    struct crew *crew = arg;
+
+    atomic_store_explicit(&crew->stop, true, memory_order_relaxed);
+}
 
 /* --- Watching. --- */
 
@@ -169,7 +179,7 @@ static bool tell_stuck(void *arg, uv_thread_t thread, struct cla_admin_stuck *st
 
 static int serve(struct crew *crew, const struct cla_config *config, struct cla_log *log)
 {
-    const struct cla_server_loader loader = {on_load_begins, on_loaded, load, crew, &crew->log};
+    const struct cla_server_loader loader = {load, stop_loading, on_load_begins, on_loaded, crew};
     const struct cla_server_host host = {crew->service, tell_stuck, crew, &loader};
     struct cla_server *server = &crew->server;
     struct cla_config_error error;
@@ -200,8 +210,8 @@ static int serve(struct crew *crew, const struct cla_config *config, struct cla_
 
 /* A struct cla_server_loader's: on whatever thread, so nothing of a worker's is touched, but for
  * the clock of a loop. */
-static int load(void *arg, uint64_t number, uint64_t previous, struct cla_app **out,
-                struct cla_buf *error)
+static int load(void *arg, uint64_t number, uint64_t previous, enum cla_log_level level,
+                struct cla_app **out, struct cla_buf *error)
 {
     struct crew *crew = arg;
     const struct cla_options *options = crew->options;
@@ -210,7 +220,9 @@ static int load(void *arg, uint64_t number, uint64_t previous, struct cla_app **
     struct cla_script *script;
     int rc;
 
+    crew->log.level = level;
     of.files = crew->files;
+    of.stop = &crew->stop;
     of.generation = number;
     of.previous = previous;
     rc = cla_script_new(&script, &of);
@@ -256,7 +268,7 @@ static int add_member(struct crew *crew, const struct cla_log *log)
         return CLA_EXIT_FAILED;
     *seat = (struct cla_server_seat){.loop = &member->loop, .log = &member->log};
     crew->count++;
-    rc = load(crew, 1, 0, &seat->app, &error);
+    rc = load(crew, 1, 0, log->level, &seat->app, &error);
     if (rc != 0)
         fprintf(stderr, "cancela: %.*s\n", (int)error.n, error.p);
     cla_buf_fini(&error);

@@ -177,6 +177,7 @@ enum cla_app_stage {
     CLA_APP_CURRENT,   /* new calls are its */
     CLA_APP_RETIRED,   /* another is current; what it has begun goes on */
     CLA_APP_CANCELLED, /* and was cancelled: reload_drain is over */
+    CLA_APP_ABANDONED, /* what was left has been given up: on_unload does not run */
 };
 
 struct cla_app {

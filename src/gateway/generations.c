@@ -41,13 +41,19 @@ static void cancel_calls(struct cla_worker *worker, const struct cla_app *app)
     }
 }
 
+static unsigned abandon(struct cla_app *app)
+{
+    app->stage = CLA_APP_ABANDONED;
+    return app->ops->abandon(app);
+}
+
 static void on_drain(struct cla_timer *timer)
 {
     struct cla_app *app = CLA_CONTAINER(timer, struct cla_app, drain);
     struct cla_worker *worker = app->worker;
 
-    if (app->stage == CLA_APP_CANCELLED) {
-        (void)app->ops->abandon(app);
+    if (app->stage != CLA_APP_RETIRED) {
+        (void)abandon(app);
         return;
     }
     app->stage = CLA_APP_CANCELLED;
@@ -65,7 +71,7 @@ static void on_drain(struct cla_timer *timer)
 /* True if nothing of it is left: its last job is on_unload. */
 static bool unload(struct cla_app *app)
 {
-    if (app->jobs == 0 && app->ops->unload != NULL)
+    if (app->jobs == 0 && app->stage != CLA_APP_ABANDONED && app->ops->unload != NULL)
         app->ops->unload(app);
     return app->jobs == 0;
 }
@@ -256,11 +262,10 @@ void cla_generations_stop_jobs(struct cla_worker *worker, uint64_t grace_ns)
 
 unsigned cla_generations_abandon(struct cla_worker *worker)
 {
-    struct cla_app *current = worker->env.app;
-    unsigned abandoned = current->ops->abandon(current);
+    unsigned abandoned = abandon(worker->env.app);
 
     CLA_LIST_EACH (link, &worker->older) {
-        abandoned += app_at(link)->ops->abandon(app_at(link));
+        abandoned += abandon(app_at(link));
     }
     return abandoned;
 }

@@ -6,18 +6,23 @@
  * On close: fini() waits for the pool. */
 #include "gateway/reload.h"
 
+#include <stdatomic.h>
+
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/mem_trim.h"
 
 struct cla_generation {
     struct cla_link link;
     struct cla_reload *reload;
     uint64_t number, previous, began_ns;
+    enum cla_log_level level; /* when loading began */
     uv_work_t load;
     int rc;               /* of loading */
     struct cla_buf error; /* likewise */
     unsigned count, adopted;
-    unsigned apps; /* not yet freed */
+    unsigned apps;       /* not yet freed, as the control thread knows … */
+    atomic_uint unfreed; /* … and as the pool does */
     struct cla_generation_seat {
         struct cla_adoption adoption;
         uv_work_t close;
@@ -36,6 +41,7 @@ static struct cla_generation *new_generation(struct cla_reload *reload, uint64_t
     g->number = number;
     g->previous = reload->current;
     g->count = reload->workers;
+    atomic_init(&g->unfreed, g->count);
     for (unsigned i = 0; i < g->count; i++) {
         struct cla_adoption *adoption = &g->seats[i].adoption;
 
@@ -69,9 +75,14 @@ static void begin_if_asked(struct cla_reload *reload);
 
 /* --- Freeing. --- */
 
+/* What is freed lies amid what lives: without a trimming the process would keep most of it. */
 static void close_app(uv_work_t *work)
 {
-    free_app(work->data);
+    struct cla_adoption *adoption = work->data;
+
+    free_app(adoption);
+    if (atomic_fetch_sub(&adoption->of->unfreed, 1) == 1)
+        cla_mem_trim();
 }
 
 static void on_app_closed(uv_work_t *work, int status)
@@ -108,8 +119,8 @@ static void load_apps(uv_work_t *work)
     const struct cla_server_loader *loader = g->reload->loader;
 
     for (; g->rc == 0 && g->apps < g->count; g->apps++)
-        g->rc = loader->load(loader->arg, g->number, g->previous, &g->seats[g->apps].adoption.app,
-                             &g->error);
+        g->rc = loader->load(loader->arg, g->number, g->previous, g->level,
+                             &g->seats[g->apps].adoption.app, &g->error);
 }
 
 static void tell_end(struct cla_reload *reload, struct cla_reload_outcome *outcome)
@@ -150,14 +161,14 @@ static void on_loaded(uv_work_t *work, int status)
 
     (void)status;
     reload->works--;
-    if (reload->loader->ended != NULL && !reload->stopping)
+    if (reload->stopping)
+        return; /* fini() frees it */
+    if (reload->loader->ended != NULL)
         reload->loader->ended(reload->loader->arg, g->rc == 0);
     if (g->rc != 0) {
         fail_to_load(reload, g);
         return;
     }
-    if (reload->stopping)
-        return; /* fini() frees it */
     for (unsigned i = 0; i < g->count; i++)
         reload->events->adopt(reload->arg, &g->seats[i].adoption);
 }
@@ -177,9 +188,8 @@ static void begin(struct cla_reload *reload)
     reload->events->begins(reload->arg);
     if (reload->loader->begins != NULL)
         reload->loader->begins(reload->loader->arg);
-    if (reload->loader->log != NULL)
-        reload->loader->log->level = reload->log->level;
     g->began_ns = cla_loop_now_ns(reload->loop);
+    g->level = reload->log->level;
     g->load.data = g;
     (void)uv_queue_work(&reload->loop->uv, &g->load, load_apps, on_loaded);
 }
@@ -297,6 +307,8 @@ void cla_reload_stop(struct cla_reload *reload)
 
     reload->stopping = true;
     reload->asked = false;
+    if (reload->loader != NULL)
+        reload->loader->stop(reload->loader->arg);
     if (reload->next != NULL)
         tell_end(reload, &outcome);
     if (!waits)

@@ -380,7 +380,6 @@ static enum cla_wait_cancel cancel_hold(struct cla_task *task)
 static cla_wait_cancel_fn *hold(struct cla_task *task)
 {
     struct cla_call *call = task->owner;
-
     bool waits;
 
     call->writer.on_room = on_room;

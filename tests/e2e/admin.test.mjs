@@ -166,7 +166,7 @@ describe('cancela status', () => {
     assert.equal(status.workers.length, 2);
     assert.ok(status.workers.every((worker) => worker.answers && worker.vm_bytes > 10_000 && worker.calls === 0));
     const { stdout } = await ask(gateway, 'status');
-    assert.match(stdout, /^version \S+\npid \d+\nuptime \S+\ngeneration 1\ndraining no\nlog_level info\nlisten \S+\n/);
+    assert.match(stdout, /^version \S+\npid \d+\nuptime \S+\ngeneration 1\nreloads 0\nreloads_failed 0\ndraining no\nlog_level info\nlisten \S+\n/);
     assert.match(stdout, /^worker 1: \d+ connections, 0 calls, scripts use [\d.]+ MiB$/m);
   });
 });

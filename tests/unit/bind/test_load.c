@@ -316,6 +316,25 @@ static void script_that_never_ends_is_stopped(void **state)
     }
 }
 
+static void load_ends_when_it_is_to_stop(void **state)
+{
+    struct fixture *f = *state;
+    const atomic_bool stop = true;
+
+    f->options.stop = &stop;
+    assert_int_equal(load(f, "local function f() while true do end end\nf()"), -CLA_ESCRIPT);
+    assert_error(f, "app.lua:1: loading was stopped\nstack traceback:");
+    assert_non_null(strstr(error_of(f), "app.lua:2: in main chunk"));
+}
+
+static void binary_chunk_is_named(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(load(f, "\x1bLua"), -CLA_ESCRIPT);
+    assert_non_null(strstr(error_of(f), "app.lua: attempt to load a binary chunk"));
+}
+
 static void coroutine_made_while_loading_runs_later(void **state)
 {
     struct fixture *f = *state;
@@ -370,6 +389,8 @@ int main(void)
         TEST(modules_beside_the_script_are_found),
         TEST(mistake_in_a_module_is_named_with_its_file),
         TEST(script_that_never_ends_is_stopped),
+        TEST(load_ends_when_it_is_to_stop),
+        TEST(binary_chunk_is_named),
         TEST(coroutine_made_while_loading_runs_later),
         TEST(failing_memory_is_an_error),
     };

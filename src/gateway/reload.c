@@ -273,31 +273,33 @@ void cla_reload_adopted(struct cla_reload *reload, struct cla_adoption *adoption
 
 /* --- Life. --- */
 
-int cla_reload_open(struct cla_reload *reload, struct cla_loop *loop,
-                    const struct cla_server_loader *loader, struct cla_app *const *apps,
-                    unsigned workers, unsigned most, struct cla_log *log,
-                    const struct cla_reload_events *events, void *arg)
+int cla_reload_open(struct cla_reload *reload, const struct cla_reload_setup *setup)
 {
     struct cla_generation *g;
 
-    *reload = (struct cla_reload){.loop = loop,
-                                  .log = log,
-                                  .loader = loader,
-                                  .events = events,
-                                  .arg = arg,
-                                  .workers = workers,
-                                  .most = most};
+    *reload = (struct cla_reload){.loop = setup->loop,
+                                  .log = setup->log,
+                                  .loader = setup->loader,
+                                  .events = setup->events,
+                                  .arg = setup->arg,
+                                  .workers = setup->workers,
+                                  .most = setup->most};
     cla_list_init(&reload->generations);
     g = new_generation(reload, 1);
     if (g == NULL)
         return -CLA_ENOMEM;
-    for (unsigned i = 0; i < workers; i++) {
-        g->seats[i].adoption.app = apps[i];
-        apps[i]->adoption = &g->seats[i].adoption;
-    }
-    g->apps = g->adopted = workers;
+    g->apps = g->adopted = setup->workers;
     reload->current = 1;
     return 0;
+}
+
+void cla_reload_own(struct cla_reload *reload, unsigned worker, struct cla_app *app)
+{
+    struct cla_generation *g = CLA_CONTAINER(reload->generations.next, struct cla_generation, link);
+    struct cla_adoption *adoption = &g->seats[worker].adoption;
+
+    adoption->app = app;
+    app->adoption = adoption;
 }
 
 void cla_reload_stop(struct cla_reload *reload)

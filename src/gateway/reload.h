@@ -36,6 +36,17 @@ struct cla_reload_events {
     void (*ended)(void *arg, const struct cla_reload_outcome *outcome);
 };
 
+/* For cla_reload_open(). */
+struct cla_reload_setup {
+    struct cla_loop *loop;
+    struct cla_log *log;
+    const struct cla_server_loader *loader; /* NULL: nothing can be loaded */
+    unsigned workers;
+    unsigned most; /* generations at a time */
+    const struct cla_reload_events *events;
+    void *arg;
+};
+
 struct cla_reload {
     struct cla_loop *loop;
     struct cla_log *log;
@@ -56,12 +67,11 @@ struct cla_reload {
     uint64_t error_wall_ns; /* when that was */
 };
 
-/* Sets up for 'workers' workers, whose apps of generation 1 are 'apps': they are its own from now
- * on. 'loader' may be NULL: then nothing can be loaded. Returns 0 or -CLA_ENOMEM. */
-int cla_reload_open(struct cla_reload *reload, struct cla_loop *loop,
-                    const struct cla_server_loader *loader, struct cla_app *const *apps,
-                    unsigned workers, unsigned most, struct cla_log *log,
-                    const struct cla_reload_events *events, void *arg);
+/* Sets up for some workers, which have no apps yet. Returns 0 or -CLA_ENOMEM. */
+int cla_reload_open(struct cla_reload *reload, const struct cla_reload_setup *setup);
+
+/* A worker runs 'app', of generation 1, which is the reload's own from now on. */
+void cla_reload_own(struct cla_reload *reload, unsigned worker, struct cla_app *app);
 
 /* Asks for a reload. Returns the ticket of the one that will have begun after this, whose end
  * 'ended' tells; 0: the server shuts down, or is out of memory. */

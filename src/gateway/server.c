@@ -359,16 +359,19 @@ static int open_workers(struct cla_server *server, const struct cla_server_seat 
 static int open_reload(struct cla_server *server, const struct cla_config *config,
                        struct cla_config_error *error)
 {
-    struct cla_app **apps = cla_mem_zalloc(server->worker_count * sizeof *apps);
-    int rc;
+    const struct cla_reload_setup setup = {
+        .loop = &server->loop,
+        .log = server->log,
+        .loader = server->host->loader,
+        .workers = server->worker_count,
+        .most = (unsigned)config->max_generations,
+        .events = &reload_events,
+        .arg = server,
+    };
+    int rc = cla_reload_open(&server->reload, &setup);
 
-    for (unsigned i = 0; apps != NULL && i < server->worker_count; i++)
-        apps[i] = server->workers[i].worker.env.app;
-    rc = apps == NULL ? -CLA_ENOMEM
-                      : cla_reload_open(&server->reload, &server->loop, server->host->loader, apps,
-                                        server->worker_count, (unsigned)config->max_generations,
-                                        server->log, &reload_events, server);
-    cla_mem_free(apps);
+    for (unsigned i = 0; rc == 0 && i < server->worker_count; i++)
+        cla_reload_own(&server->reload, i, server->workers[i].worker.env.app);
     if (rc != 0)
         snprintf(error->text, sizeof error->text, "%s", cla_error_text(rc));
     return rc;

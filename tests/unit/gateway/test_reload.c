@@ -113,15 +113,26 @@ static void on_ended(void *arg, const struct cla_reload_outcome *outcome)
 
 static const struct cla_reload_events events = {on_begins, on_adopt, on_ended};
 
+static struct cla_reload_setup setup_with(const struct cla_server_loader *with, unsigned most)
+{
+    return (struct cla_reload_setup){.loop = &loop,
+                                     .log = &quiet,
+                                     .loader = with,
+                                     .workers = WORKERS,
+                                     .most = most,
+                                     .events = &events};
+}
+
 static int open_with(const struct cla_server_loader *with, unsigned most)
 {
-    struct cla_app *first[WORKERS];
+    const struct cla_reload_setup setup = setup_with(with, most);
+    int rc = cla_reload_open(&reload, &setup);
 
-    for (unsigned i = 0; i < WORKERS; i++) {
+    for (unsigned i = 0; rc == 0 && i < WORKERS; i++) {
         apps[i] = (struct cla_app){.ops = &ops, .generation = 1};
-        first[i] = &apps[i];
+        cla_reload_own(&reload, i, &apps[i]);
     }
-    return cla_reload_open(&reload, &loop, with, first, WORKERS, most, &quiet, &events, NULL);
+    return rc;
 }
 
 static int set_up(void **state)
@@ -393,13 +404,11 @@ static void a_failure_without_memory_for_its_text_is_told(void **state)
 
 static void opening_without_memory_fails(void **state)
 {
+    const struct cla_reload_setup setup = setup_with(&loader, 3);
     struct cla_reload other;
-    struct cla_app *first[WORKERS] = {&apps[0], &apps[1]};
 
     mem_fault_after(0);
-    assert_int_equal(
-        cla_reload_open(&other, &loop, &loader, first, WORKERS, 3, &quiet, &events, NULL),
-        -CLA_ENOMEM);
+    assert_int_equal(cla_reload_open(&other, &setup), -CLA_ENOMEM);
     mem_fault_off();
 }
 

@@ -277,7 +277,8 @@ static void answer_reload(struct cla_admin_conn *conn, const struct cla_reload_o
     const struct cla_admin_reload reload = {.generation = outcome->generation,
                                             .took_ms = outcome->took_ns / CLA_NS_PER_MS,
                                             .older_calls = outcome->older_calls,
-                                            .sockets = outcome->sockets};
+                                            .sockets = outcome->sockets,
+                                            .stall_us = outcome->stall_ns / 1000};
     struct cla_slice id = cla_buf_slice(&conn->id);
     struct cla_buf result = {0};
     int rc;

@@ -157,6 +157,7 @@ void cla_generations_begin(struct cla_worker *worker)
 void cla_generations_adopt(struct cla_worker *worker, struct cla_adoption *adoption)
 {
     struct cla_app *old = worker->env.app, *app = adoption->app;
+    uint64_t began_ns = cla_clock_monotonic_ns();
 
     count_older(worker, adoption);
     app->adoption = adoption;
@@ -166,6 +167,7 @@ void cla_generations_adopt(struct cla_worker *worker, struct cla_adoption *adopt
     retire(worker, old);
     renew_sockets(worker, adoption);
     cla_generations_begin(worker);
+    adoption->stall_ns = cla_clock_monotonic_ns() - began_ns;
     worker->events->adopted(worker->arg, adoption);
 }
 
@@ -294,6 +296,7 @@ void cla_generations_leave(struct cla_worker *worker)
 {
     leave(worker->env.app);
     CLA_LIST_EACH (link, &worker->older) {
+        cla_timer_stop(&worker->loop->timers, &app_at(link)->drain);
         leave(app_at(link));
     }
 }

@@ -26,6 +26,7 @@ struct cla_adoption {
     unsigned older_calls; /* in flight when it was adopted, of older generations … */
     uint64_t oldest;      /* … the oldest of which is this */
     unsigned sockets;     /* WebSockets that went on */
+    uint64_t stall_ns;    /* for which the worker did nothing else */
 };
 
 /* The adoption's app is current from now on; tells so. */

@@ -227,6 +227,8 @@ static void add_up(const struct cla_generation *g, struct cla_reload_outcome *ou
             outcome->oldest = adoption->oldest;
         outcome->older_calls += adoption->older_calls;
         outcome->sockets += adoption->sockets;
+        if (adoption->stall_ns > outcome->stall_ns)
+            outcome->stall_ns = adoption->stall_ns;
     }
 }
 

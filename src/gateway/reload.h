@@ -27,6 +27,7 @@ struct cla_reload_outcome {
     unsigned older_calls; /* still in flight, of older generations … */
     uint64_t oldest;      /* … the oldest of which is this */
     unsigned sockets;     /* WebSockets that were kept */
+    uint64_t stall_ns;    /* the longest for which a worker did nothing else than take it up */
 };
 
 struct cla_reload_events {

@@ -247,8 +247,9 @@ int cla_admin_write_status(struct cla_buf *buf, const struct cla_admin_status *s
 
 int cla_admin_write_reload(struct cla_buf *buf, const struct cla_admin_reload *reload)
 {
-    return cla_buf_printf(
-        buf,
-        "{\"generation\":%" PRIu64 ",\"took_ms\":%" PRIu64 ",\"older_calls\":%u,\"websockets\":%u}",
-        reload->generation, reload->took_ms, reload->older_calls, reload->sockets);
+    return cla_buf_printf(buf,
+                          "{\"generation\":%" PRIu64 ",\"took_ms\":%" PRIu64
+                          ",\"older_calls\":%u,\"websockets\":%u,\"stall_us\":%" PRIu64 "}",
+                          reload->generation, reload->took_ms, reload->older_calls, reload->sockets,
+                          reload->stall_us);
 }

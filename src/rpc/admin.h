@@ -91,6 +91,7 @@ struct cla_admin_reload {
     uint64_t generation, took_ms;
     unsigned older_calls; /* in flight */
     unsigned sockets;     /* WebSockets that were kept */
+    uint64_t stall_us;    /* the longest for which a worker did nothing else than take it up */
 };
 
 /* Appends it as an object. Returns 0 or -CLA_ENOMEM (something may have been appended). */

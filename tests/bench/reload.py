@@ -64,18 +64,21 @@ def rss_kib(pid):
 
 
 def reload_on(path, pid, seconds):
-    """In a process of its own: how long each reload took, in ms, and the memory after 20 of them."""
+    """In a process of its own: how long each reload took, in ms, and how long the worker, in us; and the memory after
+    20 of them."""
     operator = socket.socket(socket.AF_UNIX)
     operator.connect(path)
     answers, end = operator.makefile(), time.monotonic() + seconds
-    took, warm = [], 0
+    took, stalls, warm = [], [], 0
     while time.monotonic() < end:
         operator.sendall(b'{"jsonrpc":"2.0","id":1,"method":"reload"}\n')
-        took.append(json.loads(answers.readline())["result"]["took_ms"])
+        result = json.loads(answers.readline())["result"]
+        took.append(result["took_ms"])
+        stalls.append(result["stall_us"])
         if len(took) == 20:
             warm = rss_kib(pid)
         time.sleep(0.05)
-    return took, warm
+    return took, sorted(stalls), warm
 
 
 def probe(port, seconds):
@@ -122,9 +125,10 @@ def main():
             with multiprocessing.Pool(1) as reloader:
                 reloads = reloader.apply_async(reload_on, (gateway.admin, gateway.child.pid, seconds))
                 stormy = report("with reloads", probe(gateway.port, seconds))
-                took, warm = reloads.get()
+                took, stalls, warm = reloads.get()
             time.sleep(0.5)
-            print(f"{len(took)} reloads of {args.procedures} procedures, {sum(took) / len(took):.1f} ms each; p99 with / without "
+            print(f"{len(took)} reloads of {args.procedures} procedures, {sum(took) / len(took):.1f} ms each, of which "
+                  f"the worker {stalls[len(stalls) // 2]} us, at most {stalls[-1]}; p99 with / without "
                   f"{stormy / calm:.2f}; RSS after 20 reloads {warm} KiB, at the end {rss_kib(gateway.child.pid)} KiB")
         finally:
             gateway.stop()

@@ -204,7 +204,6 @@ static void fini_crew(struct crew *crew)
             seat->app->ops->free(seat->app);
         cla_loop_fini(seat->loop);
     }
-    cla_run_watch_fini(&crew->watch);
     cla_mem_free(crew->members);
     cla_mem_free(crew->seats);
 }
@@ -239,12 +238,14 @@ static int load_and_serve_watched(struct crew *crew, unsigned count, struct cla_
         fputs("cancela: cannot start a thread: raise the limit of processes (ulimit -u)\n", stderr);
         return CLA_EXIT_FAILED;
     }
+    cla_run_watch_init(&crew->watch, &crew->server, crew->options->config.watch);
     cla_run_watch_note(&crew->watch);
     while (rc == 0 && crew->count < count)
         rc = add_member(crew, log);
     crew->service->serving.procedures = crew->procedures;
     if (rc == 0)
         rc = serve(crew, &crew->options->config, log);
+    cla_run_watch_fini(&crew->watch);
     cla_watchdog_stop(crew->watchdog);
     return rc;
 }
@@ -268,7 +269,6 @@ static int load_and_serve(const struct cla_options *options, struct cla_service 
     };
     int rc = CLA_EXIT_FAILED;
 
-    cla_run_watch_init(&crew.watch, &crew.server, options->config.watch);
     if (count == 1)
         cla_mem_share_heap(); /* the control thread does little */
     if (crew.members != NULL && crew.seats != NULL)

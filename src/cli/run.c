@@ -11,8 +11,8 @@
 #include "bind/script.h"
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "cli/run_watch.h"
 #include "gateway/server.h"
-#include "io/watch.h"
 #include "task/watchdog.h"
 
 static const char help[] =
@@ -45,11 +45,10 @@ struct crew {
     struct cla_service *service;
     struct cla_watchdog *watchdog;
     struct cla_server server;
-    struct cla_watch watch;     /* of the files that were read; until the server's loop has ended */
-    struct cla_file_set *files; /* to note what is read in; NULL: that is not watched */
-    size_t procedures;          /* of the app */
-    atomic_bool stop;           /* no script is to be loaded any more */
-    bool served;                /* the apps are the server's */
+    struct cla_run_watch watch;
+    size_t procedures; /* of the app */
+    atomic_bool stop;  /* no script is to be loaded any more */
+    bool served;       /* the apps are the server's */
 };
 
 static void log_listening(const struct cla_server *server, const struct crew *crew,
@@ -77,10 +76,12 @@ static void ignore_signals(void)
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
 }
 
+/* --- Serving. --- */
+
 static int load(void *arg, uint64_t number, uint64_t previous, enum cla_log_level level,
                 struct cla_app **out, struct cla_buf *error);
 
-/* Likewise; on the control thread. */
+/* A struct cla_server_loader's; on the control thread. */
 static void stop_loading(void *arg)
 {
     struct crew *crew = arg;
@@ -88,69 +89,11 @@ static void stop_loading(void *arg)
     atomic_store_explicit(&crew->stop, true, memory_order_relaxed);
 }
 
-/* --- Watching. --- */
-
-static void log_change(struct cla_log *log, const char *path)
-{
-    struct cla_buf line = {0};
-
-    if (!cla_log_wants(log, CLA_LOG_INFO))
-        return;
-    cla_log_begin(log, &line, CLA_LOG_INFO);
-    (void)cla_buf_add(&line, CLA_LIT(" changed"));
-    cla_log_value(&line, "file", cla_slice_str(path));
-    cla_log_end(&line);
-    cla_log_flush(log, &line);
-    cla_buf_fini(&line);
-}
-
-static void on_change(void *arg, const char *path)
+static void on_load_begins(void *arg)
 {
     struct crew *crew = arg;
 
-    log_change(crew->server.log, path);
-    cla_server_reload(&crew->server);
-}
-
-/* From here on what is read is noted, if it is to be watched. */
-static void note_files(struct crew *crew)
-{
-    if (crew->options->config.watch && cla_file_set_new(&crew->files) != 0)
-        fputs("cancela: out of memory: what the script reads is not watched\n", stderr);
-}
-
-/* What a load that failed has read is watched, too: it may be mended. */
-static void watch_files(struct crew *crew, bool loaded)
-{
-    if (crew->files == NULL)
-        return;
-    if (loaded)
-        cla_watch_set(&crew->watch, crew->files);
-    else
-        cla_watch_add(&crew->watch, crew->files);
-    cla_file_set_put(crew->files);
-    crew->files = NULL;
-}
-
-static int run_watched(struct crew *crew, struct cla_log *log)
-{
-    int rc;
-
-    if (!crew->options->config.watch)
-        return cla_server_run(&crew->server);
-    if (cla_watch_open(&crew->watch, &crew->server.loop, log, on_change, crew) != 0)
-        return -CLA_EIO;
-    watch_files(crew, true);
-    rc = cla_server_run(&crew->server);
-    cla_watch_close(&crew->watch);
-    return rc;
-}
-
-/* --- Serving. --- */
-
-static void on_load_begins(void *arg)
-{
-    note_files(arg);
+    cla_run_watch_note(&crew->watch);
 }
 
 static void on_loaded(void *arg, bool loaded)
@@ -159,7 +102,7 @@ static void on_loaded(void *arg, bool loaded)
 
     if (loaded)
         crew->service->serving.procedures = crew->procedures;
-    watch_files(crew, loaded);
+    cla_run_watch_loaded(&crew->watch, loaded);
 }
 
 static bool tell_stuck(void *arg, uv_thread_t thread, struct cla_admin_stuck *stuck)
@@ -175,6 +118,17 @@ static bool tell_stuck(void *arg, uv_thread_t thread, struct cla_admin_stuck *st
     snprintf(stuck->procedure, sizeof stuck->procedure, "%s", answer.name);
     snprintf(stuck->where, sizeof stuck->where, "%s", answer.where);
     return true;
+}
+
+static int run_watched(struct crew *crew, struct cla_log *log)
+{
+    int rc = cla_run_watch_open(&crew->watch, log);
+
+    if (rc != 0)
+        return rc;
+    rc = cla_server_run(&crew->server);
+    cla_run_watch_close(&crew->watch);
+    return rc;
 }
 
 static int serve(struct crew *crew, const struct cla_config *config, struct cla_log *log)
@@ -221,7 +175,7 @@ static int load(void *arg, uint64_t number, uint64_t previous, enum cla_log_leve
     int rc;
 
     crew->log.level = level;
-    of.files = crew->files;
+    of.files = crew->watch.files;
     of.stop = &crew->stop;
     of.generation = number;
     of.previous = previous;
@@ -250,7 +204,6 @@ static void fini_crew(struct crew *crew)
             seat->app->ops->free(seat->app);
         cla_loop_fini(seat->loop);
     }
-    cla_file_set_put(crew->files);
     cla_mem_free(crew->members);
     cla_mem_free(crew->seats);
 }
@@ -285,12 +238,14 @@ static int load_and_serve_watched(struct crew *crew, unsigned count, struct cla_
         fputs("cancela: cannot start a thread: raise the limit of processes (ulimit -u)\n", stderr);
         return CLA_EXIT_FAILED;
     }
-    note_files(crew);
+    cla_run_watch_init(&crew->watch, &crew->server, crew->options->config.watch);
+    cla_run_watch_note(&crew->watch);
     while (rc == 0 && crew->count < count)
         rc = add_member(crew, log);
     crew->service->serving.procedures = crew->procedures;
     if (rc == 0)
         rc = serve(crew, &crew->options->config, log);
+    cla_run_watch_fini(&crew->watch);
     cla_watchdog_stop(crew->watchdog);
     return rc;
 }

@@ -102,17 +102,19 @@ static void let_go(struct cla_worker *worker, struct cla_app *app)
 
 /* --- The beginning of one. --- */
 
-static void count_older(struct cla_worker *worker, struct cla_adoption *adoption)
+/* Of the generations that were here before. */
+static void count_calls(struct cla_worker *worker)
 {
+    worker->env.app->adoption->calls = 0;
+    CLA_LIST_EACH (link, &worker->older) {
+        app_at(link)->adoption->calls = 0;
+    }
     CLA_LIST_EACH (link, &worker->exchanges) {
         struct cla_exchange *exchange = CLA_CONTAINER(link, struct cla_exchange, link);
 
         CLA_LIST_EACH (call, &exchange->calls) {
-            uint64_t generation = exchange->request.app->generation;
-
             (void)call;
-            if (adoption->older_calls++ == 0 || generation < adoption->oldest)
-                adoption->oldest = generation;
+            exchange->request.app->adoption->calls++;
         }
     }
 }
@@ -159,7 +161,7 @@ void cla_generations_adopt(struct cla_worker *worker, struct cla_adoption *adopt
     struct cla_app *old = worker->env.app, *app = adoption->app;
     uint64_t began_ns = cla_clock_monotonic_ns();
 
-    count_older(worker, adoption);
+    count_calls(worker);
     app->adoption = adoption;
     app->look_outside = old->look_outside;
     app->outside = old->outside;

@@ -23,10 +23,9 @@ struct cla_adoption {
     struct cla_app *app;
     struct cla_generation *of; /* the control thread's */
     unsigned worker;
-    unsigned older_calls; /* in flight when it was adopted, of older generations … */
-    uint64_t oldest;      /* … the oldest of which is this */
-    unsigned sockets;     /* WebSockets that went on */
-    uint64_t stall_ns;    /* for which the worker did nothing else */
+    unsigned calls;    /* of the app, in flight when a later one was taken up last */
+    unsigned sockets;  /* WebSockets that went on */
+    uint64_t stall_ns; /* for which the worker did nothing else */
 };
 
 /* The adoption's app is current from now on; tells so. */

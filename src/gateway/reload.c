@@ -106,6 +106,7 @@ void cla_reload_left(struct cla_reload *reload, struct cla_adoption *adoption)
     struct cla_generation_seat *seat =
         CLA_CONTAINER(adoption, struct cla_generation_seat, adoption);
 
+    adoption->calls = 0;
     seat->close.data = adoption;
     reload->works++;
     (void)uv_queue_work(&reload->loop->uv, &seat->close, close_app, on_app_closed);
@@ -217,15 +218,29 @@ uint64_t cla_reload_request(struct cla_reload *reload)
 
 /* --- Taking up. --- */
 
+/* In flight when workers took up the current one, but for those of workers that have left it. */
+static unsigned calls_of(const struct cla_generation *g)
+{
+    unsigned calls = 0;
+
+    for (unsigned i = 0; i < g->count; i++)
+        calls += g->seats[i].adoption.calls;
+    return calls;
+}
+
+static const struct cla_generation *generation_at(const struct cla_link *link)
+{
+    return CLA_CONTAINER(link, struct cla_generation, link);
+}
+
 static void add_up(const struct cla_generation *g, struct cla_reload_outcome *outcome)
 {
+    CLA_LIST_EACH (link, &g->reload->generations) {
+        outcome->older_calls += calls_of(generation_at(link));
+    }
     for (unsigned i = 0; i < g->count; i++) {
         const struct cla_adoption *adoption = &g->seats[i].adoption;
 
-        if (adoption->older_calls > 0 &&
-            (outcome->older_calls == 0 || adoption->oldest < outcome->oldest))
-            outcome->oldest = adoption->oldest;
-        outcome->older_calls += adoption->older_calls;
         outcome->sockets += adoption->sockets;
         if (adoption->stall_ns > outcome->stall_ns)
             outcome->stall_ns = adoption->stall_ns;
@@ -237,22 +252,35 @@ static const char *plural(unsigned n)
     return n == 1 ? "" : "s";
 }
 
+/* "; 4 calls still on gens 1, 3 and 4" */
+static void add_calls(struct cla_buf *text, const struct cla_reload *reload, unsigned calls)
+{
+    unsigned count = 0, at = 0;
+
+    CLA_LIST_EACH (link, &reload->generations) {
+        count += calls_of(generation_at(link)) > 0;
+    }
+    (void)cla_buf_printf(text, "; %u call%s still on gen%s ", calls, plural(calls), plural(count));
+    CLA_LIST_EACH (link, &reload->generations) {
+        if (calls_of(generation_at(link)) == 0)
+            continue;
+        if (at++ > 0)
+            (void)cla_buf_add(text, at < count ? CLA_LIT(", ") : CLA_LIT(" and "));
+        (void)cla_buf_add_number(text, generation_at(link)->number);
+    }
+}
+
 static void log_done(const struct cla_reload *reload, const struct cla_reload_outcome *outcome)
 {
-    char calls[96] = "";
-    uint64_t last = reload->current - 1;
+    struct cla_buf calls = {0};
 
-    if (outcome->older_calls > 0 && outcome->oldest == last)
-        snprintf(calls, sizeof calls, "; %u call%s still on gen %llu", outcome->older_calls,
-                 plural(outcome->older_calls), (unsigned long long)last);
-    else if (outcome->older_calls > 0)
-        snprintf(calls, sizeof calls, "; %u call%s still on gens %llu to %llu",
-                 outcome->older_calls, plural(outcome->older_calls),
-                 (unsigned long long)outcome->oldest, (unsigned long long)last);
-    cla_log_line(reload->log, CLA_LOG_INFO, "reload gen %llu in %llu ms%s; %u WebSocket%s kept",
+    if (outcome->older_calls > 0)
+        add_calls(&calls, reload, outcome->older_calls);
+    cla_log_line(reload->log, CLA_LOG_INFO, "reload gen %llu in %llu ms%.*s; %u WebSocket%s kept",
                  (unsigned long long)reload->current,
-                 (unsigned long long)(outcome->took_ns / CLA_NS_PER_MS), calls, outcome->sockets,
-                 plural(outcome->sockets));
+                 (unsigned long long)(outcome->took_ns / CLA_NS_PER_MS), (int)calls.n,
+                 calls.n > 0 ? calls.p : "", outcome->sockets, plural(outcome->sockets));
+    cla_buf_fini(&calls);
 }
 
 void cla_reload_adopted(struct cla_reload *reload, struct cla_adoption *adoption)

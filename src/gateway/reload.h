@@ -24,8 +24,7 @@ struct cla_reload_outcome {
     const char *error;    /* NULL: it has been done; else a text of some lines */
     uint64_t generation;  /* that is current now */
     uint64_t took_ns;     /* from the beginning of loading until every worker had it */
-    unsigned older_calls; /* still in flight, of older generations … */
-    uint64_t oldest;      /* … the oldest of which is this */
+    unsigned older_calls; /* still in flight, of older generations */
     unsigned sockets;     /* WebSockets that were kept */
     uint64_t stall_ns;    /* the longest for which a worker did nothing else than take it up */
 };

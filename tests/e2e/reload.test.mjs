@@ -158,7 +158,7 @@ describe('cancela reload', () => {
     const { took_ms: took, stall_us: stall, ...rest } = await gateway.json('reload');
     assert.ok(took >= 0 && stall >= 0 && stall <= (took + 1) * 1000, `${took} ms, ${stall} us`);
     assert.deepEqual(rest, { generation: 3, older_calls: 2, websockets: 1 });
-    await gateway.log(/ INFO +reload gen 3 in \d+ ms; 2 calls still on gens 1 to 2; 1 WebSocket kept$/);
+    await gateway.log(/ INFO +reload gen 3 in \d+ ms; 2 calls still on gens 1 and 2; 1 WebSocket kept$/);
     const { calls } = await gateway.json('ps');
     assert.deepEqual(calls.map((each) => each.generation).sort(), [1, 2]);
     assert.match((await gateway.ask('ps')).stdout, / GEN\n(.* 1\n.* 2\n|.* 2\n.* 1\n)$/);
@@ -169,6 +169,29 @@ describe('cancela reload', () => {
     for (const generation of [1, 2]) await gone(gateway, generation);
     const status = await gateway.json('status');
     assert.deepEqual([status.generation, status.reloads, status.reloads_failed], [3, 2, 0]);
+  });
+
+  test('the log names the generations on which calls are, and no others', async (t) => {
+    const gateway = await serve(t, ONE, ['--max-generations', '5', '--workers', '2']);
+    const peers = await Promise.all(Array.from({ length: 2 }, () => connect(t, gateway)));
+    const held = [];
+    const begin = async (name, version, peer) => {
+      held.push(peer.call('hold', { name }, name));
+      await holds(gateway, name, version);
+    };
+    await begin('a', 'one', peers[0]);
+    await gateway.reload(TWO);
+    await gateway.reload(THREE);
+    await gateway.log(/ reload gen 3 in \d+ ms; 1 call still on gen 1; 2 WebSockets kept$/);
+    await begin('b', 'three', peers[1]);
+    await gateway.reload(appText('four'));
+    await gateway.log(/ reload gen 4 in \d+ ms; 2 calls still on gens 1 and 3; 2 WebSockets kept$/);
+    await begin('c', 'four', peers[0]);
+    await begin('d', 'four', peers[1]);
+    assert.equal((await gateway.reload(appText('five'))).older_calls, 4);
+    await gateway.log(/ reload gen 5 in \d+ ms; 4 calls still on gens 1, 3 and 4; 2 WebSockets kept$/);
+    for (const name of ['a', 'b', 'c', 'd']) await gateway.put(name);
+    assert.deepEqual((await Promise.all(held)).map(({ result }) => result.generation), [1, 3, 4, 4]);
   });
 
   test('SIGHUP does the same', async (t) => {

@@ -47,8 +47,7 @@ static void its_calls_keep_it_and_new_ones_are_the_current_ones(void **state)
     client_call(&c, "hold", 1);
     assert_int_equal(generations[0].app.base.pins, 1);
     adopt(1);
-    assert_int_equal(generations[1].adoption.older_calls, 1);
-    assert_int_equal(generations[1].adoption.oldest, 1);
+    assert_int_equal(generations[0].adoption.calls, 1);
     client_open(&d, &gate);
     client_call(&d, "hold", 2);
     assert_int_equal(generations[0].app.started, 1);
@@ -79,20 +78,34 @@ static void a_request_belongs_to_the_one_of_the_end_of_its_head(void **state)
     assert_true(generations[1].left);
 }
 
-static void calls_of_several_are_counted_with_the_oldest(void **state)
+/* How many the last adoption has counted on the first three. */
+static void require_calls(unsigned first, unsigned second, unsigned third)
 {
+    assert_int_equal(generations[0].adoption.calls, first);
+    assert_int_equal(generations[1].adoption.calls, second);
+    assert_int_equal(generations[2].adoption.calls, third);
+}
+
+static void calls_are_counted_by_their_generation(void **state)
+{
+    generations[1].slow_background = true; /* that keeps it, without a call */
     client_call(&c, "hold", 1);
     adopt(1);
     client_open(&d, &gate);
     client_call(&d, "hold", 2);
     adopt(2);
-    assert_int_equal(generations[2].adoption.older_calls, 2);
-    assert_int_equal(generations[2].adoption.oldest, 1);
+    require_calls(1, 1, 0);
+    answer(1);
+    client_require_result(&d, 2, "\"held\"");
+    client_call(&d, "hold", 3);
+    adopt(3);
+    require_calls(1, 0, 1);
     answer(0);
     assert_true(generations[0].left);
+    answer(2);
+    assert_true(generations[2].left);
     assert_false(generations[1].left);
-    answer(1);
-    assert_true(generations[1].left);
+    end_background(&generations[1]);
 }
 
 static void background_begins_when_that_of_all_others_is_over(void **state)
@@ -259,7 +272,7 @@ int main(void)
         TEST(one_that_nothing_refers_to_is_let_go_of_in_the_turn_that_it_is_retired),
         TEST(its_calls_keep_it_and_new_ones_are_the_current_ones),
         TEST(a_request_belongs_to_the_one_of_the_end_of_its_head),
-        TEST(calls_of_several_are_counted_with_the_oldest),
+        TEST(calls_are_counted_by_their_generation),
         TEST(background_begins_when_that_of_all_others_is_over),
         TEST(unload_is_last_and_may_take_its_time),
         TEST(case_84_what_outlasts_the_drain_is_cancelled_and_then_given_up),

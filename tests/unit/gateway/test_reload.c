@@ -8,6 +8,8 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "gateway/reload.h"
@@ -34,7 +36,6 @@ static struct {
     uint64_t ticket, generation;
     char error[64];
     unsigned older_calls, sockets;
-    uint64_t oldest;
 } outcomes[OUTCOMES_MAX];
 static unsigned outcome_n, stops, told, begun, ended[2];
 
@@ -104,7 +105,6 @@ static void on_ended(void *arg, const struct cla_reload_outcome *outcome)
     outcomes[outcome_n].ticket = outcome->ticket;
     outcomes[outcome_n].generation = outcome->generation;
     outcomes[outcome_n].older_calls = outcome->older_calls;
-    outcomes[outcome_n].oldest = outcome->oldest;
     outcomes[outcome_n].sockets = outcome->sockets;
     snprintf(outcomes[outcome_n].error, sizeof outcomes[0].error, "%s",
              outcome->error != NULL ? outcome->error : "");
@@ -200,8 +200,7 @@ static void it_loads_for_each_worker_and_ends_when_all_have_taken_it_up(void **s
     assert_int_equal(adoption_n, WORKERS);
     assert_int_equal(numbers[WORKERS], 2);
     assert_int_equal(previous[WORKERS], 1);
-    adoptions[0]->older_calls = 1;
-    adoptions[0]->oldest = 1;
+    apps[0].adoption->calls = 1;
     adoptions[1]->sockets = 3;
     cla_reload_adopted(&reload, adoptions[1]);
     assert_int_equal(outcome_n, 0);
@@ -211,7 +210,6 @@ static void it_loads_for_each_worker_and_ends_when_all_have_taken_it_up(void **s
     assert_int_equal(outcomes[0].ticket, 1);
     assert_int_equal(outcomes[0].generation, 2);
     assert_int_equal(outcomes[0].older_calls, 1);
-    assert_int_equal(outcomes[0].oldest, 1);
     assert_int_equal(outcomes[0].sockets, 3);
     assert_string_equal(outcomes[0].error, "");
     assert_int_equal(reload.done, 1);
@@ -219,6 +217,54 @@ static void it_loads_for_each_worker_and_ends_when_all_have_taken_it_up(void **s
     assert_int_equal(begun, 1);
     assert_int_equal(ended[true], 1);
     assert_int_equal(ended[false], 0);
+}
+
+/* Has the first worker count those calls on the first n generations; requires that the log line of
+ * the reload that ends with that holds 'text'. */
+static void require_line(const unsigned *calls, unsigned n, const char *text)
+{
+    struct cla_log told_log = {.level = CLA_LOG_INFO};
+    char line[256] = "";
+    int fds[2];
+
+    assert_int_equal(pipe(fds), 0);
+    told_log.fd = fds[1];
+    reload.log = &told_log;
+    assert_int_not_equal(cla_reload_request(&reload), 0);
+    settle();
+    for (unsigned i = 0; i < n; i++)
+        (i == 0 ? apps[0].adoption : adoptions[(i - 1) * WORKERS])->calls = calls[i];
+    take_up();
+    reload.log = &quiet;
+    assert_true(read(fds[0], line, sizeof line - 1) > 0);
+    if (strstr(line, text) == NULL)
+        fail_msg("no '%s' in %s", text, line);
+    close(fds[0]);
+    close(fds[1]);
+}
+
+static void the_log_names_the_generations_on_which_calls_are(void **state)
+{
+    static const unsigned none[3], first[] = {1}, gap[] = {1, 0, 2}, two[] = {0, 1, 1};
+    static const unsigned all[] = {2, 1, 1, 0, 4};
+
+    reload.most = 10;
+    require_line(none, 1, " ms; 0 WebSockets kept\n"); /* 2 */
+    require_line(first, 1, " ms; 1 call still on gen 1; 0 WebSockets kept\n");
+    require_line(gap, 3, " ms; 3 calls still on gens 1 and 3; 0 WebSockets kept\n");
+    require_line(two, 3, " ms; 2 calls still on gens 2 and 3; 0 WebSockets kept\n"); /* 5 */
+    require_line(all, 5, " ms; 8 calls still on gens 1, 2, 3 and 5; 0 WebSockets kept\n");
+}
+
+/* Another worker's calls keep the generation, and what this one had counted does not count. */
+static void calls_of_a_worker_that_has_left_the_generation_do_not_count(void **state)
+{
+    done(2);
+    apps[0].adoption->calls = 5;
+    apps[1].adoption->calls = 1;
+    cla_reload_left(&reload, apps[0].adoption);
+    done(3);
+    assert_int_equal(outcomes[1].older_calls, 1);
 }
 
 static void what_workers_have_left_is_freed(void **state)
@@ -418,6 +464,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(it_loads_for_each_worker_and_ends_when_all_have_taken_it_up),
+        TEST(the_log_names_the_generations_on_which_calls_are),
+        TEST(calls_of_a_worker_that_has_left_the_generation_do_not_count),
         TEST(what_workers_have_left_is_freed),
         TEST(requests_while_one_loads_are_one),
         TEST(with_the_most_generations_the_next_waits_for_the_end_of_one),

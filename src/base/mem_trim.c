@@ -23,9 +23,11 @@ void cla_mem_trim(void)
 #endif
 }
 
-void cla_mem_share_heap(void)
+void cla_mem_limit_heaps(unsigned most)
 {
 #if HEAP_IS_GLIBCS
-    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_ARENA_MAX, (int)most);
+#else
+    (void)most;
 #endif
 }

@@ -8,9 +8,9 @@
  * asked to (glibc). Takes about a millisecond for every 10 MiB. */
 void cla_mem_trim(void);
 
-/* Lets all threads share one heap, for a process in which only one of them allocates much: glibc
- * gives each thread a heap of its own, which grows by a system call for every page. Before there
- * are other threads. */
-void cla_mem_share_heap(void);
+/* Lets there be at most 'most' heaps, which threads that come later share: glibc gives each thread
+ * one of its own, up to eight for each processor, and each keeps what others' data lies amid.
+ * Before there are other threads. */
+void cla_mem_limit_heaps(unsigned most);
 
 #endif

@@ -269,8 +269,8 @@ static int load_and_serve(const struct cla_options *options, struct cla_service 
     };
     int rc = CLA_EXIT_FAILED;
 
-    if (count == 1)
-        cla_mem_share_heap(); /* the control thread does little */
+    /* Those that load scripts share the workers': what they leave would add up with each reload. */
+    cla_mem_limit_heaps(count == 1 ? 1 : count + 1);
     if (crew.members != NULL && crew.seats != NULL)
         rc = load_and_serve_watched(&crew, count, log);
     fini_crew(&crew);

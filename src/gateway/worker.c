@@ -19,8 +19,8 @@
  * would hold up other connections, and what a call needs would have left the processor's caches
  * when it comes to unwind. */
 #define LOST_CALLS 64
-/* Buffers larger than this are not kept. */
-#define KEEP_BYTES 65536
+/* Buffers larger than this are not kept: a burst of large ones would stay for ever. */
+#define KEEP_BYTES 4096
 /* Exchanges, buffers and parsers that are kept when memory is given back after a burst … */
 #define TRIM_EXCHANGES 32
 #define TRIM_BUFS 4

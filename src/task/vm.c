@@ -22,6 +22,11 @@
  * default one, a single step of its may sweep for 10 ms. */
 #define TRIM_NS (CLA_NS_PER_MS / 2)
 #define TRIM_STEP_MULTIPLIER 1
+#if defined(__SANITIZE_ADDRESS__)
+#define BLOCKS CLA_BLOCKS_LIBRARY
+#else
+#define BLOCKS CLA_BLOCKS_SLABS
+#endif
 
 static void *allocate(void *arg, void *block, size_t old, size_t bytes)
 {
@@ -65,6 +70,7 @@ int cla_vm_new(struct cla_vm **out, struct cla_loop *loop, struct cla_log *log, 
         return -CLA_ENOMEM;
     vm->cap = cap;
     vm->tight_above = cap / 5 * 4;
+    cla_blocks_init(&vm->blocks, BLOCKS);
     vm->L = lua_newstate(allocate, vm);
     if (vm->L == NULL)
         goto free_vm;
@@ -201,7 +207,7 @@ bool cla_vm_trim(struct cla_vm *vm)
     end_collecting(vm);
     lua_gc(vm->L, LUA_GCSETSTEPMUL, multiplier);
     if (vm->trimming == 0)
-        cla_blocks_fini(&vm->blocks);
+        cla_blocks_trim(&vm->blocks);
     return vm->trimming > 0;
 }
 

@@ -93,31 +93,30 @@ void cla_spans_give(struct cla_spans *spans, struct cla_span *span)
     chunk->free |= UINT32_C(1) << ((size_t)((char *)span - chunk->bytes) / CLA_SPAN_BYTES);
 }
 
-static void trim_chunk(struct cla_chunk *chunk)
+static void drop_pages(struct cla_chunk *chunk, uint32_t which)
 {
-    uint32_t idle = chunk->free & chunk->used;
-
-    if (chunk->free == ALL_FREE) {
-        free_chunk(chunk);
-        return;
-    }
     for (unsigned i = 0; i < CHUNK_SPANS; i++) {
-        if ((idle >> i & 1) != 0)
+        if ((which >> i & 1) != 0)
             (void)madvise(chunk->bytes + (size_t)i * CLA_SPAN_BYTES, CLA_SPAN_BYTES, MADV_DONTNEED);
     }
-    chunk->used &= ~idle;
+    chunk->used &= ~which;
 }
 
-void cla_spans_trim(struct cla_spans *spans)
+bool cla_spans_trim(struct cla_spans *spans)
 {
-    struct cla_link *link = spans->roomy.next;
-
-    while (link != &spans->roomy) {
+    CLA_LIST_EACH (link, &spans->roomy) {
         struct cla_chunk *chunk = CLA_CONTAINER(link, struct cla_chunk, link);
+        uint32_t idle = chunk->free & chunk->used;
 
-        link = link->next;
-        trim_chunk(chunk);
+        if (chunk->free == ALL_FREE)
+            free_chunk(chunk);
+        else if (idle != 0)
+            drop_pages(chunk, idle);
+        else
+            continue;
+        return true;
     }
+    return false;
 }
 
 void cla_spans_fini(struct cla_spans *spans)

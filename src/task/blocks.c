@@ -135,7 +135,7 @@ void *cla_blocks_resize(struct cla_blocks *blocks, void *block, size_t old, size
     return other;
 }
 
-void cla_blocks_trim(struct cla_blocks *blocks)
+bool cla_blocks_trim(struct cla_blocks *blocks)
 {
     for (unsigned kind = 0; kind < CLA_BLOCKS_KINDS; kind++) {
         struct cla_link *link = blocks->open[kind].next;
@@ -148,7 +148,7 @@ void cla_blocks_trim(struct cla_blocks *blocks)
                 give_slab(blocks, slab);
         }
     }
-    cla_spans_trim(&blocks->spans);
+    return cla_spans_trim(&blocks->spans);
 }
 
 void cla_blocks_fini(struct cla_blocks *blocks)

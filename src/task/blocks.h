@@ -37,8 +37,9 @@ void cla_blocks_init(struct cla_blocks *blocks, enum cla_blocks_source source);
  * the block, or NULL: 'bytes' is 0, or there is no memory, and 'block' is as it was. */
 void *cla_blocks_resize(struct cla_blocks *blocks, void *block, size_t old, size_t bytes);
 
-/* Gives memory that no block is in back to the system. */
-void cla_blocks_trim(struct cla_blocks *blocks);
+/* Gives some memory that no block is in back to the system, as cla_spans_trim(). Returns true if
+ * there may be more. */
+bool cla_blocks_trim(struct cla_blocks *blocks);
 
 /* Gives all memory back; no block of the C library may be left. */
 void cla_blocks_fini(struct cla_blocks *blocks);

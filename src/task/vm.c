@@ -187,27 +187,40 @@ static void begin_cycle(struct cla_vm *vm)
         lua_pop(vm->L, 1); /* no memory: then it is a long step */
 }
 
-bool cla_vm_trim(struct cla_vm *vm)
+static void begin_trimming(struct cla_vm *vm)
 {
-    uint64_t until_ns = cla_clock_monotonic_ns() + TRIM_NS;
+    cla_sched_trim(&vm->sched, TRIM_TASKS);
+    vm->trimming = TRIM_CYCLES + 1;
+    begin_cycle(vm);
+}
+
+/* Runs the cycles of a trimming that are left. */
+static void trim_objects(struct cla_vm *vm, uint64_t until_ns)
+{
     int multiplier = lua_gc(vm->L, LUA_GCSETSTEPMUL, TRIM_STEP_MULTIPLIER);
 
-    if (vm->trimming == 0) {
-        cla_sched_trim(&vm->sched, TRIM_TASKS);
-        vm->trimming = TRIM_CYCLES;
-        begin_cycle(vm);
-    }
     begin_collecting(vm);
-    do {
+    while (vm->trimming > 1 && cla_clock_monotonic_ns() < until_ns) {
         if (lua_gc(vm->L, LUA_GCSTEP, 0) == 0)
             continue;
         vm->trimming--;
         begin_cycle(vm);
-    } while (vm->trimming > 0 && cla_clock_monotonic_ns() < until_ns);
+    }
     end_collecting(vm);
     lua_gc(vm->L, LUA_GCSETSTEPMUL, multiplier);
+}
+
+bool cla_vm_trim(struct cla_vm *vm)
+{
+    uint64_t until_ns = cla_clock_monotonic_ns() + TRIM_NS;
+
     if (vm->trimming == 0)
-        cla_blocks_trim(&vm->blocks);
+        begin_trimming(vm);
+    trim_objects(vm, until_ns);
+    while (vm->trimming == 1 && cla_clock_monotonic_ns() < until_ns) {
+        if (!cla_blocks_trim(&vm->blocks))
+            vm->trimming = 0;
+    }
     return vm->trimming > 0;
 }
 

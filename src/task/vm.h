@@ -16,8 +16,7 @@ struct cla_vm {
     size_t tight_above; /* bytes at which the VM is 'tight' again; set after each relief */
     bool tight;         /* no new calls: memory is short even after a collection */
     uint64_t again_ns;  /* while tight: when to collect again, on the loop's clock */
-    unsigned
-        trimming; /* cycles of the collector that are left of a trimming; 0: none is going on */
+    unsigned trimming;  /* steps that are left of a trimming; 0: none is going on */
 };
 
 /* Makes a state with Lua's standard library, capped at 'cap' bytes. The clean-up of cancelled

@@ -45,6 +45,12 @@ static bool is_filled(const struct cla_span *span, int byte)
     return true;
 }
 
+static void trim(void)
+{
+    while (cla_spans_trim(&spans))
+        continue;
+}
+
 /* Pages of the span that hold memory. */
 static unsigned resident(const void *span)
 {
@@ -102,7 +108,7 @@ static void trimming_keeps_what_is_taken(void **state)
     }
     for (int i = 0; i < MANY; i += 2)
         cla_spans_give(&spans, taken[i]);
-    cla_spans_trim(&spans);
+    trim();
     for (int i = 0; i < MANY; i++) {
         if (i % 2 == 0)
             assert_int_equal(resident(taken[i]), 0);
@@ -124,7 +130,7 @@ static void trimming_unmaps_a_chunk_of_which_nothing_is_taken(void **state)
         taken[i] = cla_spans_take(&spans);
     for (int i = 0; i < MANY; i++)
         cla_spans_give(&spans, taken[i]);
-    cla_spans_trim(&spans);
+    trim();
     assert_int_equal(mincore(taken[0], 1, &page), -1); /* ENOMEM: there is nothing */
     assert_true(cla_list_empty(&spans.roomy));
     assert_true(cla_list_empty(&spans.full));

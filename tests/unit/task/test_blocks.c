@@ -41,6 +41,12 @@ static void give(void *block, size_t bytes)
     assert_null(cla_blocks_resize(&blocks, block, bytes, 0));
 }
 
+static void trim(void)
+{
+    while (cla_blocks_trim(&blocks))
+        continue;
+}
+
 /* Requires that the first n bytes of a block are 0, 1, 2, … */
 static void require_pattern(const unsigned char *p, size_t n)
 {
@@ -128,7 +134,7 @@ static void trimming_gives_all_back_that_no_block_is_in(void **state)
         for (size_t i = 0; i < MANY; i++)
             give(held[i], size_of(i));
         assert_false(holds_nothing()); /* kept for the next */
-        cla_blocks_trim(&blocks);
+        trim();
         assert_true(holds_nothing());
     }
 }
@@ -145,7 +151,7 @@ static void trimming_keeps_blocks_that_are_taken(void **state)
         if (i % 1000 != 7)
             give(held[i], 64);
     }
-    cla_blocks_trim(&blocks);
+    trim();
     for (size_t i = 7; i < MANY; i += 1000)
         assert_true(is_all(held[i], 64, i & 255));
     for (size_t i = 0; i < MANY; i++) {
@@ -180,11 +186,11 @@ static void any_order_keeps_what_was_written(void **state)
         if (n > 0)
             memset(held[at].p, (int)at, n);
         if (step % 5000 == 0)
-            cla_blocks_trim(&blocks);
+            trim();
     }
     for (size_t at = 0; at < 200; at++)
         (void)cla_blocks_resize(&blocks, held[at].p, held[at].n, 0);
-    cla_blocks_trim(&blocks);
+    trim();
     assert_true(holds_nothing());
 }
 

@@ -13,8 +13,6 @@
 /* A tight VM looks again whether calls that have ended gave memory back, but not before this many
  * times as long as the last look took. */
 #define COLLECT_SHARE 4
-/* Idle tasks that a trimming keeps. */
-#define TRIM_TASKS 32
 /* One cycle may have begun before the garbage was; the next runs finalizers; the last frees what
  * they belonged to. */
 #define TRIM_CYCLES 3
@@ -187,9 +185,10 @@ static void begin_cycle(struct cla_vm *vm)
         lua_pop(vm->L, 1); /* no memory: then it is a long step */
 }
 
+/* No idle task stays: the few would lie far apart, and each keep the slabs that it lies in. */
 static void begin_trimming(struct cla_vm *vm)
 {
-    cla_sched_trim(&vm->sched, TRIM_TASKS);
+    cla_sched_trim(&vm->sched, 0);
     vm->trimming = TRIM_CYCLES + 1;
     begin_cycle(vm);
 }

@@ -28,7 +28,7 @@ int cla_vm_new(struct cla_vm **out, struct cla_loop *loop, struct cla_log *log, 
  * (limit) the call that allocated most and makes the VM tight until memory is back. */
 void cla_vm_relieve(struct cla_vm *vm);
 
-/* Gives back what a burst of tasks has left: frees most idle tasks, then collects garbage for about
+/* Gives back what a burst of tasks has left: frees idle tasks, then collects garbage for about
  * half a millisecond. Returns true if there is more; the first call after it returned false begins
  * anew. Not while Lua runs. */
 bool cla_vm_trim(struct cla_vm *vm);

@@ -42,15 +42,24 @@ static lua_Integer length(const struct cla_link *list)
     return n;
 }
 
+static lua_Integer height(const struct cla_stack *stack)
+{
+    lua_Integer n = 0;
+
+    CLA_STACK_EACH (link, stack) {
+        n++;
+    }
+    return n;
+}
+
 /* inside(token) -> how many nodes of others are in its lists. */
 static int l_inside(lua_State *L)
 {
     const struct cla_scope *scope = cla_token_check(L, 1);
     const struct cla_token *token = &scope->token;
 
-    lua_pushinteger(L, length(&token->children) + length(&token->registrations) +
-                           length(&token->links) + length(&token->followers) +
-                           length(&scope->waiters));
+    lua_pushinteger(L, height(&token->children) + height(&token->registrations) +
+                           height(&token->links) + length(&scope->waiters));
     return 1;
 }
 

@@ -118,7 +118,7 @@ struct cla_sched {
     struct cla_link pool;      /* idle tasks, most recently used first */
     struct cla_link tasks;     /* all that are not idle */
     unsigned pooled;           /* idle tasks */
-    struct cla_link scopes;    /* closed ones kept to be used again: see cla_scope_enter() */
+    struct cla_stack scopes;   /* closed ones kept to be used again: see cla_scope_enter() */
     unsigned scopes_kept;
     const void *scope_type;   /* the metatable of scopes, by lua_topointer() */
     bool traced;              /* a traceback is remembered: see cla_task_traceback() */

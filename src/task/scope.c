@@ -129,7 +129,7 @@ void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_s
 /* A scope that is kept, in the registry under its ref; NULL: there is none. */
 static struct cla_scope *take_kept(struct cla_sched *sched)
 {
-    struct cla_link *link = cla_list_pop(&sched->scopes);
+    struct cla_stack_link *link = cla_stack_pop(&sched->scopes);
 
     if (link == NULL)
         return NULL;
@@ -152,7 +152,7 @@ static void give_back(lua_State *L, struct cla_scope *scope)
         let_be_collected(L, scope);
         return;
     }
-    cla_list_push_front(&sched->scopes, &scope->token.sibling);
+    cla_stack_push(&sched->scopes, &scope->token.sibling);
     sched->scopes_kept++;
 }
 
@@ -310,7 +310,7 @@ static void on_timer(struct cla_timer *timer)
  * for themselves: to their end, if the scope was cancelled. */
 static void let_go(struct cla_scope *scope)
 {
-    CLA_LIST_EACH (link, &scope->token.children) {
+    CLA_STACK_EACH (link, &scope->token.children) {
         struct cla_scope *inner = cla_scope_of(CLA_CONTAINER(link, struct cla_token, sibling));
 
         if (inner->loose || inner->outer != scope || inner->task == scope->task)
@@ -395,9 +395,12 @@ void cla_scope_close_root(struct cla_scope *scope)
  * reached before. */
 static void move_under(struct cla_scope *scope, struct cla_scope *outer)
 {
+    struct cla_link followers;
+
+    cla_list_init(&followers);
     scope->outer = outer;
-    if (cla_token_move(&scope->token, outer != NULL ? &outer->token : NULL))
-        cla_scope_deliver(scope, outer_grace_end(scope));
+    if (cla_token_move(&scope->token, outer != NULL ? &outer->token : NULL, &followers))
+        cla_scope_deliver(scope, &followers, outer_grace_end(scope));
 }
 
 /* What the scope's loose ones begin, and their timers, are that task's too. */

@@ -63,52 +63,56 @@ static void follow(struct cla_scope *follower, uint64_t grace_end_ns)
 }
 
 /* The second phase: of what was marked last first, as children come before parents. */
-static void deliver(struct cla_scope *scope, uint64_t grace_end_ns)
+static void deliver(struct cla_scope *scope, struct cla_link *followers, uint64_t grace_end_ns)
 {
     struct cla_token *token;
 
-    for (struct cla_link *link = scope->token.followers.prev; link != &scope->token.followers;
-         link = link->prev) {
-        struct cla_scope *follower = cla_scope_of(CLA_CONTAINER(link, struct cla_token, following));
+    for (struct cla_link *link = followers->prev; link != followers; link = link->prev) {
+        struct cla_scope *follower = cla_scope_of(cla_token_follower(link));
 
         follow(follower, grace_end_ns);
         fire_registrations(follower);
     }
     fire_registrations(scope);
-    while ((token = cla_token_take_follower(&scope->token)) != NULL)
+    while ((token = cla_token_take_follower(followers)) != NULL)
         wake_tasks(cla_scope_of(token), grace_end_ns);
     wake_tasks(scope, grace_end_ns);
 }
 
-static bool has_registrations(struct cla_scope *root)
+static bool registered_inside(struct cla_scope *root)
 {
     struct cla_token *token = NULL;
 
     while ((token = cla_token_next(&root->token, token)) != NULL) {
-        if (!cla_list_empty(&token->registrations))
-            return true;
-    }
-    CLA_LIST_EACH (link, &root->token.followers) {
-        if (has_registrations(cla_scope_of(CLA_CONTAINER(link, struct cla_token, following))))
+        if (!cla_stack_empty(&token->registrations))
             return true;
     }
     return false;
 }
 
+static bool has_registrations(struct cla_scope *scope, const struct cla_link *followers)
+{
+    CLA_LIST_EACH (link, followers) {
+        if (registered_inside(cla_scope_of(cla_token_follower(link))))
+            return true;
+    }
+    return registered_inside(scope);
+}
+
 /* Firing makes tasks; were garbage collected meanwhile, loose scopes would leave the tree that is
  * being walked. */
-void cla_scope_deliver(struct cla_scope *scope, uint64_t grace_end_ns)
+void cla_scope_deliver(struct cla_scope *scope, struct cla_link *followers, uint64_t grace_end_ns)
 {
     lua_State *L = scope->task->sched->L;
     bool running;
 
-    if (!has_registrations(scope)) {
-        deliver(scope, grace_end_ns);
+    if (!has_registrations(scope, followers)) {
+        deliver(scope, followers, grace_end_ns);
         return;
     }
     running = lua_gc(L, LUA_GCISRUNNING) != 0;
     lua_gc(L, LUA_GCSTOP);
-    deliver(scope, grace_end_ns);
+    deliver(scope, followers, grace_end_ns);
     if (running)
         lua_gc(L, LUA_GCRESTART);
 }
@@ -158,6 +162,7 @@ static void cancel_again(struct cla_scope *scope, enum cla_cancel_kind kind)
 bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct cla_slice message)
 {
     struct cla_task *task = scope->task;
+    struct cla_link followers;
     uint64_t now;
 
     if (!scope->open)
@@ -170,7 +175,8 @@ bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct
     now = cla_sched_now_ns(task->sched);
     scope->due = true;
     scope->grace_end_ns = cla_clock_add(now, task->sched->grace_ns);
-    if (cla_token_cancel(&scope->token, kind, now, message))
+    cla_list_init(&followers);
+    if (cla_token_cancel(&scope->token, kind, now, message, &followers))
         scope->reason = cla_reason_share(&scope->token.reason);
     else
         scope->reason = cla_reason_make(kind, now, message);
@@ -182,7 +188,7 @@ bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct
         cla_timer_start(cla_scope_timers(scope), &scope->timer, scope->grace_end_ns);
     if (!scope->lenient || client_gave_up(scope->reason.kind))
         tell(scope);
-    cla_scope_deliver(scope, scope->grace_end_ns);
+    cla_scope_deliver(scope, &followers, scope->grace_end_ns);
     return true;
 }
 

@@ -171,7 +171,6 @@ void cla_task_init(struct cla_task *task, struct cla_sched *sched)
     cla_list_init(&task->coros);
     cla_list_init(&task->collected);
     cla_list_init(&task->to_close);
-    cla_list_init(&task->made);
     cla_timer_init(&task->timer, on_timer);
 }
 
@@ -348,8 +347,8 @@ static void drop_registrations(struct cla_task *task)
 
     while ((r = cla_token_take(&task->root.token)) != NULL)
         task->sched->ops->drop(task->sched, r);
-    while (!cla_list_empty(&task->made)) {
-        r = CLA_CONTAINER(task->made.next, struct cla_registration, made);
+    while (!cla_stack_empty(&task->made)) {
+        r = CLA_CONTAINER(task->made.first, struct cla_registration, made);
         cla_registration_remove(r);
         task->sched->ops->drop(task->sched, r);
     }
@@ -365,7 +364,7 @@ static void drop_deadline(struct cla_task *task)
 void cla_task_adopt(struct cla_task *task, struct cla_registration *registration)
 {
     CLA_PRE(registration->token != NULL);
-    cla_list_push(&task->made, &registration->made);
+    cla_stack_push(&task->made, &registration->made);
 }
 
 static void finish(struct cla_task *task, enum cla_task_end end)

@@ -89,7 +89,7 @@ struct cla_task {
     unsigned children;               /* live child tasks */
     cla_wait_cancel_fn *wait_cancel; /* of the await under way */
     void *wait;                      /* its operation */
-    struct cla_link made;            /* registrations on tokens that outlive the body */
+    struct cla_stack made;           /* registrations on tokens that outlive the body */
     struct cla_timer timer;          /* for awaits that need one; only one await at a time */
     struct cla_scope *cancelled_by;  /* the await ended by this scope's cancellation; NULL: not */
     size_t charged;                  /* bytes allocated while it ran */

@@ -45,8 +45,6 @@ struct cla_reason {
     struct cla_text *message; /* owned reference, or NULL */
 };
 
-_Static_assert(CLA_CANCEL_KINDS <= 1 << 5, "a kind fits its field");
-
 /* The name scripts and logs see: "disconnect". */
 const char *cla_cancel_kind_name(enum cla_cancel_kind kind);
 

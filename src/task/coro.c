@@ -157,8 +157,8 @@ static void leave_scopes(struct cla_coro *coro, struct cla_task *task)
         coro->outermost = cla_scope_split(task, coro->base, coro->owner);
         return;
     }
-    while (s->outer != coro->base)
-        s = s->outer;
+    while (cla_scope_outer(s) != coro->base)
+        s = cla_scope_outer(s);
     cla_scope_close(s);
 }
 
@@ -302,7 +302,7 @@ static bool in_group(const struct cla_coro *coro)
 {
     if (coro->task == NULL)
         return false;
-    for (const struct cla_scope *s = coro->task->scope; s != coro->base; s = s->outer) {
+    for (const struct cla_scope *s = coro->task->scope; s != coro->base; s = cla_scope_outer(s)) {
         if (s->is_group)
             return true;
     }

@@ -20,7 +20,7 @@ static struct cla_scope *earliest_late(const struct cla_task *task, uint64_t now
 {
     struct cla_scope *earliest = NULL;
 
-    for (struct cla_scope *s = task->scope; s != NULL; s = s->outer) {
+    for (struct cla_scope *s = task->scope; s != NULL; s = cla_scope_outer(s)) {
         if (due_ns(s) <= now_ns && (earliest == NULL || due_ns(s) <= due_ns(earliest)))
             earliest = s;
         if (s->shield)

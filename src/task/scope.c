@@ -115,12 +115,11 @@ void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_s
     cla_reason_fini(&scope->token.reason);
     cla_reason_fini(&scope->reason);
     cla_token_init(&scope->token, outer != NULL ? &outer->token : NULL, deadline_ns);
-    scope->outer = outer;
     scope->task = task;
     scope->open = true;
     scope->due = scope->lenient = scope->grace_over = false;
     scope->shield = scope->is_shield = false;
-    scope->caught = scope->apart = false;
+    scope->caught = scope->apart = scope->alone = false;
     scope->raised = 0;
     scope->unwinding = outer != NULL && outer->task != task && cla_scope_is_unwinding(outer);
     task->scope = scope;
@@ -220,19 +219,12 @@ struct cla_scope *cla_scope_push_loose(lua_State *L, struct cla_scope *home,
     if (parent != NULL && !under) /* it is over, but says how it was */
         scope->token.reason = cla_reason_share(&parent->token.reason);
     scope->task = home->task;
-    scope->open = scope->loose = true;
+    scope->open = scope->loose = scope->alone = true;
     loose->dependent.end = close_loose;
     cla_scope_depend(home, &loose->dependent);
     if (!cla_token_cancelled(&scope->token))
         cla_scope_arm(scope);
     return scope;
-}
-
-struct cla_scope *cla_scope_around(const struct cla_scope *scope)
-{
-    if (scope->outer != NULL || !scope->loose || scope->token.parent == NULL)
-        return scope->outer;
-    return CLA_CONTAINER(scope->token.parent, struct cla_scope, token);
 }
 
 /* The end of grace of the nearest scope around 'scope' that is due; CLA_NEVER: none is. */
@@ -266,8 +258,7 @@ void cla_scope_clean_up(struct cla_scope *root)
             ? cla_reason_share(&root->token.reason)
             : cla_reason_make(CLA_CANCEL_TIMEOUT, now, CLA_LIT("the grace of clean-up is over"));
     root->grace_end_ns = end < cap ? end : cap;
-    root->due = root->unwinding = true;
-    root->outer = NULL;
+    root->due = root->unwinding = root->alone = true;
     cla_timer_start(cla_scope_timers(root), &root->timer, root->grace_end_ns);
 }
 
@@ -296,8 +287,7 @@ void cla_scope_inherit(struct cla_scope *root)
     CLA_PRE(root->open && cla_token_cancelled(&root->token));
     root->reason = cla_reason_share(&root->token.reason);
     root->grace_end_ns = inherited_grace_end(root);
-    root->due = root->unwinding = true;
-    root->outer = NULL;
+    root->due = root->unwinding = root->alone = true;
     cla_timer_start(cla_scope_timers(root), &root->timer, root->grace_end_ns);
 }
 
@@ -313,11 +303,11 @@ static void let_go(struct cla_scope *scope)
     CLA_STACK_EACH (link, &scope->token.children) {
         struct cla_scope *inner = cla_scope_of(CLA_CONTAINER(link, struct cla_token, sibling));
 
-        if (inner->loose || inner->outer != scope || inner->task == scope->task)
+        if (inner->alone || inner->task == scope->task)
             continue;
         if (cla_token_cancelled(&inner->token) && !inner->due)
             cla_scope_inherit(inner);
-        inner->outer = NULL;
+        inner->alone = true;
     }
 }
 
@@ -370,18 +360,27 @@ static void close_loose(struct cla_dependent *dependent)
     close_one(scope);
 }
 
+/* Closes the scopes from 'innermost' to 'outermost'. Returns the one around them, or NULL. */
+static struct cla_scope *close_chain(lua_State *L, struct cla_scope *innermost,
+                                     const struct cla_scope *outermost)
+{
+    struct cla_scope *next = innermost, *s;
+
+    do {
+        s = next;
+        next = cla_scope_outer(s);
+        close_one(s);
+        give_back(L, s);
+    } while (s != outermost);
+    return next;
+}
+
 void cla_scope_close(struct cla_scope *scope)
 {
     struct cla_task *task = scope->task;
 
     CLA_PRE(scope->open && scope != &task->root);
-    for (struct cla_scope *s = task->scope;; s = s->outer) {
-        close_one(s);
-        give_back(task->running, s);
-        if (s == scope)
-            break;
-    }
-    task->scope = scope->outer;
+    task->scope = close_chain(task->running, task->scope, scope);
 }
 
 void cla_scope_close_root(struct cla_scope *scope)
@@ -398,7 +397,7 @@ static void move_under(struct cla_scope *scope, struct cla_scope *outer)
     struct cla_link followers;
 
     cla_list_init(&followers);
-    scope->outer = outer;
+    scope->alone = false;
     if (cla_token_move(&scope->token, outer != NULL ? &outer->token : NULL, &followers))
         cla_scope_deliver(scope, &followers, outer_grace_end(scope));
 }
@@ -428,7 +427,7 @@ static void begin_grace(struct cla_scope *scope)
 
 void cla_scope_join(struct cla_scope *innermost, struct cla_scope *outermost, struct cla_task *task)
 {
-    for (struct cla_scope *s = innermost;; s = s->outer) {
+    for (struct cla_scope *s = innermost;; s = cla_scope_outer(s)) {
         give_to(s, task);
         s->apart = false;
         begin_grace(s);
@@ -436,7 +435,7 @@ void cla_scope_join(struct cla_scope *innermost, struct cla_scope *outermost, st
             break;
     }
     move_under(outermost, task->scope);
-    for (struct cla_scope *s = innermost; s != outermost->outer; s = s->outer)
+    for (struct cla_scope *s = innermost; s != task->scope; s = cla_scope_outer(s))
         cla_scope_cap_shield(s, outer_grace_end(s));
     task->scope = innermost;
 }
@@ -447,10 +446,10 @@ struct cla_scope *cla_scope_split(struct cla_task *task, struct cla_scope *base,
     struct cla_scope *s = task->scope;
 
     CLA_PRE(s != base);
-    for (;; s = s->outer) {
+    for (;; s = cla_scope_outer(s)) {
         give_to(s, owner);
         s->apart = true;
-        if (s->outer == base)
+        if (cla_scope_outer(s) == base)
             break;
     }
     task->scope = base;
@@ -460,12 +459,5 @@ struct cla_scope *cla_scope_split(struct cla_task *task, struct cla_scope *base,
 
 void cla_scope_close_split(struct cla_scope *innermost, const struct cla_scope *outermost)
 {
-    lua_State *L = innermost->task->running;
-
-    for (struct cla_scope *s = innermost;; s = s->outer) {
-        close_one(s);
-        give_back(L, s);
-        if (s == outermost)
-            break;
-    }
+    (void)close_chain(innermost->task->running, innermost, outermost);
 }

@@ -373,8 +373,8 @@ static void finish(struct cla_task *task, enum cla_task_end end)
     if (task->scope != &task->root) {
         struct cla_scope *outermost = task->scope;
 
-        while (outermost->outer != &task->root)
-            outermost = outermost->outer;
+        while (cla_scope_outer(outermost) != &task->root)
+            outermost = cla_scope_outer(outermost);
         if (task->children > 0)
             cla_scope_cancel(outermost, CLA_CANCEL_PARENT_FAILED, cla_slice(NULL, 0));
         cla_scope_close(outermost);

@@ -15,7 +15,8 @@
  * Each runs under a boot frame with lua_pcallk, so that an error closes its to-be-closed variables
  * at once, and these may await. A coroutine that was made in a call belongs to that call, to its
  * outermost task: it is closed when that ends. If it is collected before, it is closed then; its
- * finalizer keeps it for that. If it had not begun by then, it belongs to the call that begins it.
+ * finalizer keeps it for that, and it belongs to the task that closes it. If it had not begun by
+ * then, it belongs to the call that begins it.
  * One that was made while the script loads, or by a C module, is the VM's: it belongs to
  * sched->nobody, a task that never runs, and is dropped when it is collected.
  *
@@ -26,13 +27,14 @@
 #include "task/task.h"
 
 struct cla_coro {
-    struct cla_sched *sched; /* first: for cla_sched_of() */
-    lua_State *L;            /* it */
-    struct cla_task *owner;  /* what it belongs to */
-    struct cla_link link;    /* in owner->coros or owner->collected */
-    int ref;                 /* keeps it while in 'collected' */
-    bool closing;            /* resumed only to end */
-    bool orphan;             /* it had not begun when the call ended that made it */
+    struct cla_sched *sched;    /* first: for cla_sched_of() */
+    lua_State *L;               /* it */
+    struct cla_task *owner;     /* what it belongs to */
+    struct cla_stack_link link; /* in owner->coros */
+    struct cla_link collected;  /* in sched->collected, or in no list */
+    int ref;                    /* keeps it once it was collected */
+    bool closing;               /* resumed only to end */
+    bool orphan;                /* it had not begun when the call ended that made it */
     /* While active: */
     struct cla_task *task;  /* that runs it; NULL: it is not active */
     struct cla_coro *outer; /* that resumed it; NULL: the task's own coroutine did */

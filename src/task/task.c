@@ -168,9 +168,6 @@ void cla_task_init(struct cla_task *task, struct cla_sched *sched)
     *task = (struct cla_task){.sched = sched};
     cla_list_init(&task->link);
     cla_list_init(&task->all);
-    cla_list_init(&task->coros);
-    cla_list_init(&task->collected);
-    cla_list_init(&task->to_close);
     cla_timer_init(&task->timer, on_timer);
 }
 
@@ -470,7 +467,7 @@ void cla_task_resume(struct cla_task *task)
     if (task->state == CLA_TASK_SLICED)
         cla_preempt_arm(task);
     rc = run(task);
-    if (task->state != CLA_TASK_SLICED && !cla_list_empty(&sched->to_close))
+    if (task->state != CLA_TASK_SLICED && !cla_list_empty(&sched->collected))
         cla_coro_end_collected(sched);
     if (rc != LUA_YIELD) {
         finish(task, rc == LUA_OK ? CLA_TASK_RAN : CLA_TASK_BROKE);

@@ -93,18 +93,16 @@ struct cla_task {
     struct cla_timer timer;          /* for awaits that need one; only one await at a time */
     struct cla_scope *cancelled_by;  /* the await ended by this scope's cancellation; NULL: not */
     size_t charged;                  /* bytes allocated while it ran */
-    uint64_t computed_ns;      /* processor time since its last await or raise, as far as known */
-    uint64_t cpu_ns;           /* processor time of it and what is inside, as far as known */
-    struct cla_coro *coro;     /* the innermost of the script's that it has resumed; NULL */
-    struct cla_link coros;     /* the script's that were begun in it and are not over */
-    struct cla_link collected; /* of those, abandoned ones that are to be closed now */
-    struct cla_link to_close;  /* in sched->to_close while there are such */
-    struct cla_task *closer;   /* the child that closes them; NULL: none */
-    bool entered;              /* has run */
-    bool begun;                /* and so has its body */
-    bool nudged;               /* READY to look if its await is over: see cla_op_nudge() */
-    bool preemptible;          /* others may run between its slices */
-    bool manual;               /* see cla_scope_cancel() */
+    uint64_t computed_ns;    /* processor time since its last await or raise, as far as known */
+    uint64_t cpu_ns;         /* processor time of it and what is inside, as far as known */
+    struct cla_coro *coro;   /* the innermost of the script's that it has resumed; NULL */
+    struct cla_stack coros;  /* the script's that belong to it and are not over */
+    struct cla_task *closer; /* the child that closes abandoned ones; NULL: none */
+    bool entered;            /* has run */
+    bool begun;              /* and so has its body */
+    bool nudged;             /* READY to look if its await is over: see cla_op_nudge() */
+    bool preemptible;        /* others may run between its slices */
+    bool manual;             /* see cla_scope_cancel() */
 };
 
 /* Its root scope, which others change while the task is only looked at. */

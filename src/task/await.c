@@ -39,7 +39,7 @@ int cla_await_with(lua_State *L, struct cla_task *task, cla_wait_cancel_fn *canc
 {
     task->wait_cancel = cancel;
     task->wait = wait;
-    task->cancelled_by = NULL;
+    task->withdrawn = false;
     task->state = CLA_TASK_WAITING;
     return lua_yieldk(L, 0, context, k);
 }
@@ -53,12 +53,12 @@ int cla_await(lua_State *L, struct cla_task *task, cla_wait_cancel_fn *cancel, v
 struct cla_task *cla_await_end(lua_State *L)
 {
     struct cla_task *task = cla_task_on(L);
-    struct cla_scope *scope = task->cancelled_by;
 
     task->wait_cancel = NULL;
-    task->cancelled_by = NULL;
-    if (scope != NULL)
-        cla_scope_raise(L, scope);
+    if (task->withdrawn) {
+        task->withdrawn = false;
+        cla_scope_raise(L, task->cancelled_by);
+    }
     return task;
 }
 

@@ -88,7 +88,7 @@ static int held_k(lua_State *L, int status, lua_KContext context)
 
     (void)status;
     task->wait_cancel = NULL;
-    task->cancelled_by = NULL;
+    task->withdrawn = false;
     return boot_k(L, LUA_OK, context);
 }
 
@@ -146,7 +146,7 @@ static int begin_k(lua_State *L, int status, lua_KContext context)
 
     (void)status;
     task->wait_cancel = NULL;
-    task->cancelled_by = NULL;
+    task->withdrawn = false;
     return begin(L, task);
 }
 
@@ -269,7 +269,7 @@ void cla_task_start(struct cla_task *task, const struct cla_task_ops *ops, void 
     task->manual = false;
     task->preemptible = parent != NULL && parent->preemptible;
     task->entered = task->begun = false;
-    task->cancelled_by = NULL;
+    task->withdrawn = false;
     if (parent != NULL)
         parent->children++;
     cla_scope_open(&task->root, task, outer, deadline_ns);
@@ -548,6 +548,7 @@ void cla_task_interrupt(struct cla_task *task)
         return;
     if (task->wait_cancel(task) == CLA_WAIT_PENDING)
         return;
+    task->withdrawn = true;
     task->cancelled_by = scope;
     task->sched->counters.cancelled_waits++;
     task->state = CLA_TASK_READY;

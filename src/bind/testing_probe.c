@@ -32,22 +32,22 @@ static int l_cancel(lua_State *L)
     return 0;
 }
 
-static lua_Integer length(const struct cla_link *list)
-{
-    lua_Integer n = 0;
-
-    CLA_LIST_EACH (link, list) {
-        n++;
-    }
-    return n;
-}
-
 static lua_Integer height(const struct cla_stack *stack)
 {
     lua_Integer n = 0;
 
     CLA_STACK_EACH (link, stack) {
         n++;
+    }
+    return n;
+}
+
+static lua_Integer waiters(const struct cla_scope *scope)
+{
+    lua_Integer n = 0;
+
+    CLA_STACK_EACH (link, &scope->dependents) {
+        n += CLA_CONTAINER(link, struct cla_dependent, link)->waits;
     }
     return n;
 }
@@ -59,7 +59,7 @@ static int l_inside(lua_State *L)
     const struct cla_token *token = &scope->token;
 
     lua_pushinteger(L, height(&token->children) + height(&token->registrations) +
-                           height(&token->links) + length(&scope->waiters));
+                           height(&token->links) + waiters(scope));
     return 1;
 }
 

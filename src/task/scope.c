@@ -3,7 +3,6 @@
 #include <lauxlib.h>
 
 #include "task/coro.h"
-#include "task/op.h"
 #include "task/scope_cancel.h"
 #include "task/task.h"
 
@@ -75,8 +74,6 @@ void cla_scope_make(lua_State *L)
 
     scope->ref = LUA_NOREF;
     cla_timer_init(&scope->timer, on_timer);
-    cla_list_init(&scope->dependents);
-    cla_list_init(&scope->waiters);
     luaL_setmetatable(L, TYPE);
 }
 
@@ -192,7 +189,7 @@ void cla_scope_set_deadline(struct cla_scope *scope, uint64_t deadline_ns)
 
 void cla_scope_depend(struct cla_scope *scope, struct cla_dependent *dependent)
 {
-    cla_list_push(&scope->dependents, &dependent->link);
+    cla_stack_push(&scope->dependents, &dependent->link);
 }
 
 struct cla_scope *cla_scope_home(const struct cla_task *task)
@@ -313,9 +310,10 @@ static void let_go(struct cla_scope *scope)
 
 static void end_dependents(struct cla_scope *scope)
 {
-    struct cla_link *link;
+    struct cla_stack_link *link;
 
-    while ((link = cla_list_pop(&scope->dependents)) != NULL) {
+    cla_scope_end_waiters(scope);
+    while ((link = cla_stack_pop(&scope->dependents)) != NULL) {
         struct cla_dependent *dependent = CLA_CONTAINER(link, struct cla_dependent, link);
 
         dependent->end(dependent);
@@ -344,7 +342,6 @@ static void close_one(struct cla_scope *scope)
         count_late_deadline(scope);
     scope->open = false;
     end_dependents(scope);
-    cla_scope_wake_waiters(scope);
     cla_timer_stop(&sched->loop->timers, &scope->timer);
     let_go(scope);
     while ((r = cla_token_take(&scope->token)) != NULL)
@@ -356,7 +353,7 @@ static void close_loose(struct cla_dependent *dependent)
 {
     struct cla_scope *scope = &CLA_CONTAINER(dependent, struct loose, dependent)->scope;
 
-    cla_list_remove(&dependent->link);
+    cla_stack_remove(&dependent->link);
     close_one(scope);
 }
 
@@ -406,7 +403,7 @@ static void move_under(struct cla_scope *scope, struct cla_scope *outer)
 static void give_to(struct cla_scope *scope, struct cla_task *task)
 {
     scope->task = task;
-    CLA_LIST_EACH (link, &scope->dependents) {
+    CLA_STACK_EACH (link, &scope->dependents) {
         struct cla_dependent *dependent = CLA_CONTAINER(link, struct cla_dependent, link);
 
         if (dependent->end == close_loose)

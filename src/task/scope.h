@@ -41,10 +41,11 @@
 /* User values of a scope: its token object; of a loose one also the links, if it is linked. */
 enum { CLA_SCOPE_TOKEN = 1, CLA_SCOPE_LINKS = 2, CLA_SCOPE_VALUES = 2 };
 
-/* What ends with the scope that it was made in; embedded in its owner's struct. */
+/* What ends with a scope; embedded in its owner's struct. */
 struct cla_dependent {
-    struct cla_link link; /* in scope->dependents, or in no list */
+    struct cla_stack_link link; /* in scope->dependents, or in none */
     void (*end)(struct cla_dependent *dependent);
+    bool waits; /* for the scope's cancellation, which ends it too */
 };
 
 struct cla_scope {
@@ -55,9 +56,8 @@ struct cla_scope {
     uint64_t grace_end_ns;    /* when due */
     uint64_t raised;          /* sched->raises when its task raised it last; as 'caught' */
     const void *caught_as;    /* the error that is to be raised again; compared only */
-    struct cla_link dependents; /* end with it */
-    struct cla_link waiters;    /* operations that wait for its cancellation, or end */
-    int ref;                    /* keeps the userdata while open */
+    struct cla_stack dependents; /* end with it */
+    int ref;                     /* keeps the userdata while open */
     bool open : 1;
     bool due : 1;        /* cancelled itself, not by a scope around it */
     bool unwinding : 1;  /* its task raised it, or one around it, since it was opened */

@@ -2,7 +2,6 @@
  * ends. */
 #include "task/scope_cancel.h"
 
-#include "task/op.h"
 #include "task/task.h"
 
 /* How long code that outlives the grace has to run to its end before it is given up. */
@@ -30,12 +29,22 @@ void cla_scope_cap_shield(struct cla_scope *scope, uint64_t end_ns)
 }
 
 /* Before tasks are interrupted, so that who waits for this very cancellation gets to know of it. */
-void cla_scope_wake_waiters(struct cla_scope *scope)
+void cla_scope_end_waiters(struct cla_scope *scope)
 {
-    struct cla_op *op;
+    struct cla_stack waiters = {NULL};
+    struct cla_stack_link *first;
 
-    while ((op = cla_op_first(&scope->waiters)) != NULL)
-        cla_op_complete(op);
+    CLA_STACK_EACH (link, &scope->dependents) {
+        if (!CLA_CONTAINER(link, struct cla_dependent, link)->waits)
+            continue;
+        cla_stack_remove(link);
+        cla_stack_push(&waiters, link);
+    }
+    while ((first = cla_stack_pop(&waiters)) != NULL) { /* the end of one may withdraw others */
+        struct cla_dependent *waiter = CLA_CONTAINER(first, struct cla_dependent, link);
+
+        waiter->end(waiter);
+    }
 }
 
 static void wake_tasks(struct cla_scope *root, uint64_t grace_end_ns)
@@ -43,7 +52,7 @@ static void wake_tasks(struct cla_scope *root, uint64_t grace_end_ns)
     struct cla_token *token = NULL;
 
     while ((token = cla_token_next(&root->token, token)) != NULL)
-        cla_scope_wake_waiters(cla_scope_of(token));
+        cla_scope_end_waiters(cla_scope_of(token));
     while ((token = cla_token_next(&root->token, token)) != NULL) {
         struct cla_scope *scope = cla_scope_of(token);
 

@@ -19,7 +19,7 @@ void cla_scope_deliver(struct cla_scope *scope, struct cla_link *followers, uint
 /* A shield that was up when the cancel came lasts no longer than the grace of that cancel. */
 void cla_scope_cap_shield(struct cla_scope *scope, uint64_t end_ns);
 
-/* Completes the operations that wait for its cancellation, or end. */
-void cla_scope_wake_waiters(struct cla_scope *scope);
+/* Ends the dependents that wait for its cancellation, or end, in the order in which they came. */
+void cla_scope_end_waiters(struct cla_scope *scope);
 
 #endif

@@ -64,15 +64,12 @@ struct cla_task *cla_await_end(lua_State *L)
 
 static enum cla_wait_cancel cancel_sleep(struct cla_task *task)
 {
-    cla_timer_stop(&task->sched->loop->timers, &task->timer);
+    task->wakes_ns = CLA_NEVER;
     return CLA_WAIT_CANCELLED;
 }
 
 int cla_await_sleep(lua_State *L, struct cla_task *task, uint64_t duration_ns, lua_KFunction k)
 {
-    struct cla_sched *sched = task->sched;
-
-    cla_timer_start(&sched->loop->timers, &task->timer,
-                    cla_clock_add(cla_sched_now_ns(sched), duration_ns));
+    task->wakes_ns = cla_clock_add(cla_sched_now_ns(task->sched), duration_ns);
     return cla_await(L, task, cancel_sleep, NULL, k);
 }

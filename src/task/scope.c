@@ -174,8 +174,13 @@ struct cla_scope *cla_scope_enter(lua_State *L, struct cla_task *task, uint64_t 
 
 void cla_scope_arm(struct cla_scope *scope)
 {
-    if (!cla_timer_active(&scope->timer) && !scope->due && !scope->shield)
-        cla_timer_start(cla_scope_timers(scope), &scope->timer, scope->token.own_ns);
+    struct cla_timer *timer = &scope->timer;
+    uint64_t due_ns = cla_scope_acts_ns(scope);
+
+    if (scope == &scope->task->root && scope->task->wakes_ns < due_ns)
+        due_ns = scope->task->wakes_ns;
+    if (!cla_timer_active(timer) || timer->due_ns != due_ns)
+        cla_timer_start(cla_scope_timers(scope), timer, due_ns);
 }
 
 void cla_scope_set_deadline(struct cla_scope *scope, uint64_t deadline_ns)
@@ -184,7 +189,7 @@ void cla_scope_set_deadline(struct cla_scope *scope, uint64_t deadline_ns)
     if (scope->due || cla_token_cancelled(&scope->token))
         return;
     cla_token_set_deadline(&scope->token, deadline_ns);
-    cla_timer_start(cla_scope_timers(scope), &scope->timer, deadline_ns);
+    cla_scope_arm(scope);
 }
 
 void cla_scope_depend(struct cla_scope *scope, struct cla_dependent *dependent)
@@ -256,7 +261,7 @@ void cla_scope_clean_up(struct cla_scope *root)
             : cla_reason_make(CLA_CANCEL_TIMEOUT, now, CLA_LIT("the grace of clean-up is over"));
     root->grace_end_ns = end < cap ? end : cap;
     root->due = root->unwinding = root->alone = true;
-    cla_timer_start(cla_scope_timers(root), &root->timer, root->grace_end_ns);
+    cla_scope_arm(root);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -285,7 +290,7 @@ void cla_scope_inherit(struct cla_scope *root)
     root->reason = cla_reason_share(&root->token.reason);
     root->grace_end_ns = inherited_grace_end(root);
     root->due = root->unwinding = root->alone = true;
-    cla_timer_start(cla_scope_timers(root), &root->timer, root->grace_end_ns);
+    cla_scope_arm(root);
 }
 
 static void on_timer(struct cla_timer *timer)

@@ -51,7 +51,8 @@ struct cla_dependent {
 struct cla_scope {
     struct cla_token token;   /* first: what scripts see */
     struct cla_task *task;    /* whose awaits it cancels */
-    struct cla_timer timer;   /* of the deadline, then of the end of grace; or of a shield's end */
+    struct cla_timer timer;   /* of the deadline, then of the end of grace; or of a shield's end.
+                                   Of a root also that of what its task waits for */
     struct cla_reason reason; /* of being due; its token's may differ, if that was marked before */
     uint64_t grace_end_ns;    /* when due */
     uint64_t raised;          /* sched->raises when its task raised it last; as 'caught' */
@@ -113,7 +114,14 @@ void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_s
 /* Lets go of the closed scopes that are kept to be entered again, beyond 'keep'. */
 void cla_scope_trim(struct cla_sched *sched, unsigned keep);
 
-/* Starts the timer of the deadline, if there is one and it is not running. */
+/* When an open scope that is no shield acts by itself: its deadline, then the end of its grace. */
+static inline uint64_t cla_scope_acts_ns(const struct cla_scope *scope)
+{
+    return scope->due ? scope->grace_end_ns : scope->token.own_ns;
+}
+
+/* Sets the timer for when the scope acts, and for when the wait of its task is over if it is a root
+ * and that comes first. Not once the grace is over. */
 void cla_scope_arm(struct cla_scope *scope);
 
 /* Gives an open scope another deadline, earlier or later. No-op if it was cancelled. */

@@ -191,13 +191,13 @@ bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct
         scope->reason = cla_reason_make(kind, now, message);
     scope->lenient = is_lenient(scope, scope->reason.kind);
     task->sched->counters.cancelled[scope->reason.kind]++;
-    if (scope->loose || scope->apart)
-        cla_timer_stop(cla_scope_timers(scope), &scope->timer);
-    else
-        cla_timer_start(cla_scope_timers(scope), &scope->timer, scope->grace_end_ns);
     if (!scope->lenient || client_gave_up(scope->reason.kind))
         tell(scope);
     cla_scope_deliver(scope, &followers, scope->grace_end_ns);
+    if (scope->loose || scope->apart)
+        cla_timer_stop(cla_scope_timers(scope), &scope->timer);
+    else
+        cla_scope_arm(scope); /* now that it is known what its task still waits for */
     return true;
 }
 

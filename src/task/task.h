@@ -89,7 +89,7 @@ struct cla_task {
         void *wait;                     /* its operation */
         struct cla_scope *cancelled_by; /* if 'withdrawn': the scope whose cancellation did that */
     };
-    struct cla_timer timer;  /* for awaits that need one; only one await at a time */
+    uint64_t wakes_ns;       /* when the await is over by itself; CLA_NEVER: by something else */
     struct cla_coro *coro;   /* the innermost of the script's that it has resumed; NULL */
     struct cla_stack coros;  /* the script's that belong to it and are not over */
     struct cla_task *closer; /* the child that closes abandoned ones; NULL: none */

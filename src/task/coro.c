@@ -135,12 +135,11 @@ static inline void enter(struct cla_coro *coro, struct cla_task *task, lua_State
 {
     coro->yielded = false;
     coro->task = task;
-    coro->outer = task->coro;
+    coro->outer = cla_coro_innermost(task);
     coro->from = L;
     coro->base = task->scope;
     coro->unwinding = cla_scope_unwinding(task);
     coro->raises = task->sched->raises;
-    task->coro = coro;
     task->running = coro->L;
     if (coro->innermost != NULL) {
         cla_scope_join(coro->innermost, coro->outermost, task);
@@ -167,8 +166,7 @@ static inline void leave(struct cla_coro *coro)
 {
     struct cla_task *task = coro->task;
 
-    task->coro = coro->outer;
-    task->running = coro->outer != NULL ? coro->outer->L : task->L;
+    task->running = cla_coro_around(coro);
     coro->task = NULL;
     if (task->scope != coro->base)
         leave_scopes(coro, task);
@@ -276,8 +274,8 @@ int cla_coro_return_error(lua_State *L, int n)
 
 bool cla_coro_may_await(const struct cla_task *task)
 {
-    for (const struct cla_coro *coro = task->coro; coro != NULL; coro = coro->outer) {
-        lua_State *under = coro->outer != NULL ? coro->outer->L : task->L;
+    for (const struct cla_coro *coro = cla_coro_innermost(task); coro != NULL; coro = coro->outer) {
+        lua_State *under = cla_coro_around(coro);
 
         if (coro->from != under || !lua_isyieldable(under))
             return false;

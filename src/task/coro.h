@@ -8,8 +8,8 @@
  *                             over: returned, raised, closed or given up
  *
  * A task's own coroutine resumes coroutines of the script, which may resume others: those are
- * active, a chain from task->coro outwards. An await in the innermost yields through all of them to
- * the scheduler, and the task's resumption goes back inwards the same way: nobody in between
+ * active, a chain from task->running outwards. An await in the innermost yields through all of them
+ * to the scheduler, and the task's resumption goes back inwards the same way: nobody in between
  * notices. The two kinds of yield differ in the task's state: it is RUNNING when the script yields.
  *
  * Each runs under a boot frame with lua_pcallk, so that an error closes its to-be-closed variables
@@ -62,6 +62,19 @@ static inline struct cla_coro *cla_coro_of(lua_State *L)
     uintptr_t extra = *(uintptr_t *)lua_getextraspace(L);
 
     return (extra & CLA_SCHED_OF_CORO) != 0 ? (struct cla_coro *)(extra & ~CLA_SCHED_BITS) : NULL;
+}
+
+/* The innermost coroutine of a script that 'task' has resumed, or NULL. */
+static inline struct cla_coro *cla_coro_innermost(const struct cla_task *task)
+{
+    return cla_coro_of(task->running);
+}
+
+/* The state that resumed the active 'coro' as far as tasks know: of the coroutine around it, or the
+ * task's own. */
+static inline lua_State *cla_coro_around(const struct cla_coro *coro)
+{
+    return coro->outer != NULL ? coro->outer->L : coro->task->L;
 }
 
 /* Makes the VM's nobody and tables. For the VM's construction; may raise. */

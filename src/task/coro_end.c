@@ -74,12 +74,11 @@ void cla_coro_end_now(struct cla_task *task)
 {
     struct cla_coro *coro;
 
-    while ((coro = task->coro) != NULL) {
-        task->coro = coro->outer;
+    while ((coro = cla_coro_innermost(task)) != NULL) {
+        task->running = cla_coro_around(coro);
         coro->task = NULL;
         give_up(coro);
     }
-    task->running = task->L;
     hand_over(task);
     give_up_all(&task->coros);
 }

@@ -199,7 +199,7 @@ void cla_scope_depend(struct cla_scope *scope, struct cla_dependent *dependent)
 
 struct cla_scope *cla_scope_home(const struct cla_task *task)
 {
-    const struct cla_coro *coro = task->coro;
+    const struct cla_coro *coro = cla_coro_innermost(task);
 
     if (coro == NULL || task->scope != coro->base)
         return task->scope;

@@ -90,7 +90,6 @@ struct cla_task {
         struct cla_scope *cancelled_by; /* if 'withdrawn': the scope whose cancellation did that */
     };
     uint64_t wakes_ns;       /* when the await is over by itself; CLA_NEVER: by something else */
-    struct cla_coro *coro;   /* the innermost of the script's that it has resumed; NULL */
     struct cla_stack coros;  /* the script's that belong to it and are not over */
     struct cla_task *closer; /* the child that closes abandoned ones; NULL: none */
     struct cla_stack made;   /* registrations on tokens that outlive the body */

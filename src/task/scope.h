@@ -52,7 +52,7 @@ struct cla_scope {
     struct cla_token token;   /* first: what scripts see */
     struct cla_task *task;    /* whose awaits it cancels */
     struct cla_timer timer;   /* of the deadline, then of the end of grace; or of a shield's end.
-                                   Of a root also that of what its task waits for */
+                                 Of a root also that of a sleep of its task */
     struct cla_reason reason; /* of being due; its token's may differ, if that was marked before */
     uint64_t grace_end_ns;    /* when due */
     uint64_t raised;          /* sched->raises when its task raised it last; as 'caught' */

@@ -65,7 +65,7 @@ static bool is_cancelled(lua_State *L, const struct cla_task *task)
 
     if (scope == NULL || !scope->open)
         return false;
-    for (const struct cla_scope *s = &task->root; s != NULL; s = s->outer) {
+    for (const struct cla_scope *s = &task->root; s != NULL; s = cla_scope_outer(s)) {
         if (s == scope)
             return true;
     }

@@ -113,19 +113,23 @@ static int l_shield(lua_State *L)
 
 /* --- local _ <close> = defer(fn) --- */
 
-/* User values: what runs, nil once it was closed; where it was made. There is nothing else in it.
- */
+/* User values: what runs, nil once it was closed; and, if that is a coroutine of the script's,
+ * where it was made. There is nothing else in it. */
 enum { DEFER_FN = 1, DEFER_COROUTINE = 2 };
 
 static int l_defer(lua_State *L)
 {
+    bool in_coroutine = cla_coro_of(L) != NULL;
+
     cla_args_function(L, 1);
-    lua_newuserdatauv(L, 0, 2);
+    lua_newuserdatauv(L, 0, in_coroutine ? DEFER_COROUTINE : DEFER_FN);
     luaL_setmetatable(L, DEFER);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, DEFER_FN);
-    lua_pushthread(L);
-    lua_setiuservalue(L, -2, DEFER_COROUTINE);
+    if (in_coroutine) {
+        lua_pushthread(L);
+        lua_setiuservalue(L, -2, DEFER_COROUTINE);
+    }
     return 1;
 }
 

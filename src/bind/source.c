@@ -98,6 +98,11 @@ int cla_source_linked(lua_State *L)
 
 /* --- wait --- */
 
+struct wait {
+    struct cla_op op; /* first */
+    struct cla_dependent dependent;
+};
+
 static bool is_over(const struct cla_scope *scope)
 {
     return !scope->open || cla_token_cancelled(&scope->token);
@@ -109,9 +114,22 @@ static bool wait_begin(lua_State *L, struct cla_op *op, int at)
     return is_over(op->object);
 }
 
+static void wait_end(struct cla_dependent *dependent)
+{
+    cla_op_complete(&CLA_CONTAINER(dependent, struct wait, dependent)->op);
+}
+
 static void wait_enqueue(struct cla_op *op)
 {
-    cla_list_push(&((struct cla_scope *)op->object)->waiters, &op->link);
+    struct wait *wait = (struct wait *)op;
+
+    wait->dependent = (struct cla_dependent){.end = wait_end, .waits = true};
+    cla_scope_depend(op->object, &wait->dependent);
+}
+
+static void wait_withdraw(struct cla_op *op)
+{
+    cla_stack_remove(&((struct wait *)op)->dependent.link);
 }
 
 static int wait_push(lua_State *L, struct cla_op *op, int at)
@@ -126,12 +144,13 @@ static int wait_push(lua_State *L, struct cla_op *op, int at)
 static const struct cla_op_ops wait_ops = {
     .begin = wait_begin,
     .enqueue = wait_enqueue,
+    .withdraw = wait_withdraw,
     .push = wait_push,
 };
 
 int cla_source_wait_op(lua_State *L)
 {
-    (void)cla_op_push_new(L, &wait_ops, sizeof(struct cla_op), 1, cla_token_check(L, 1));
+    (void)cla_op_push_new(L, &wait_ops, sizeof(struct wait), 1, cla_token_check(L, 1));
     return 1;
 }
 

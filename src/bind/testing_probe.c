@@ -32,12 +32,22 @@ static int l_cancel(lua_State *L)
     return 0;
 }
 
-static lua_Integer length(const struct cla_link *list)
+static lua_Integer height(const struct cla_stack *stack)
 {
     lua_Integer n = 0;
 
-    CLA_LIST_EACH (link, list) {
+    CLA_STACK_EACH (link, stack) {
         n++;
+    }
+    return n;
+}
+
+static lua_Integer waiters(const struct cla_scope *scope)
+{
+    lua_Integer n = 0;
+
+    CLA_STACK_EACH (link, &scope->dependents) {
+        n += CLA_CONTAINER(link, struct cla_dependent, link)->waits;
     }
     return n;
 }
@@ -48,9 +58,8 @@ static int l_inside(lua_State *L)
     const struct cla_scope *scope = cla_token_check(L, 1);
     const struct cla_token *token = &scope->token;
 
-    lua_pushinteger(L, length(&token->children) + length(&token->registrations) +
-                           length(&token->links) + length(&token->followers) +
-                           length(&scope->waiters));
+    lua_pushinteger(L, height(&token->children) + height(&token->registrations) +
+                           height(&token->links) + waiters(scope));
     return 1;
 }
 

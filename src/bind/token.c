@@ -117,7 +117,7 @@ static struct registration *registration_of(struct cla_registration *node)
 
 static void unanchor(lua_State *L, struct registration *r)
 {
-    cla_list_remove(&r->dependent.link);
+    cla_stack_remove(&r->dependent.link);
     luaL_unref(L, LUA_REGISTRYINDEX, r->ref);
     r->ref = LUA_NOREF;
 }
@@ -240,7 +240,6 @@ static struct registration *push_registration(lua_State *L, struct cla_sched *sc
     struct registration *r = lua_newuserdatauv(L, sizeof *r, 2);
 
     *r = (struct registration){.sched = sched, .ref = LUA_NOREF, .dependent.end = end_registration};
-    cla_list_init(&r->dependent.link);
     luaL_setmetatable(L, REGISTRATION);
     lua_pushvalue(L, 2);
     lua_setiuservalue(L, -2, REGISTRATION_FN);

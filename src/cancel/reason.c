@@ -19,6 +19,8 @@ static const struct {
 #undef X
 };
 
+_Static_assert(CLA_CANCEL_KINDS <= 1 << 5, "a kind fits the field of a reason");
+
 const char *cla_cancel_kind_name(enum cla_cancel_kind kind)
 {
     CLA_PRE((unsigned)kind < CLA_CANCEL_KINDS);

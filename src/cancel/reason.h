@@ -37,10 +37,12 @@ enum cla_cancel_kind {
 
 struct cla_text; /* shared, immutable bytes */
 
+/* Most calls hold two of these for nothing: so the kind and the time share a word, which holds the
+ * nanoseconds of 18 years. */
 struct cla_reason {
-    enum cla_cancel_kind kind; /* NONE: not cancelled */
-    uint64_t at_ns;            /* monotonic, when it was decided */
-    struct cla_text *message;  /* owned reference, or NULL */
+    uint64_t kind : 5;        /* an enum cla_cancel_kind; NONE: not cancelled */
+    uint64_t at_ns : 59;      /* monotonic, when it was decided */
+    struct cla_text *message; /* owned reference, or NULL */
 };
 
 /* The name scripts and logs see: "disconnect". */

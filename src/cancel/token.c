@@ -4,15 +4,9 @@ void cla_token_init(struct cla_token *token, struct cla_token *parent, uint64_t 
 {
     *token =
         (struct cla_token){.parent = parent, .own_ns = deadline_ns, .deadline_ns = deadline_ns};
-    cla_list_init(&token->children);
-    cla_list_init(&token->sibling);
-    cla_list_init(&token->registrations);
-    cla_list_init(&token->links);
-    cla_list_init(&token->followers);
-    cla_list_init(&token->following);
     if (parent == NULL)
         return;
-    cla_list_push_front(&parent->children, &token->sibling);
+    cla_stack_push(&parent->children, &token->sibling);
     if (parent->deadline_ns < deadline_ns)
         token->deadline_ns = parent->deadline_ns;
     if (cla_token_cancelled(parent))
@@ -44,12 +38,13 @@ static void unlink_one(struct cla_token_link *link)
     while (*at != link)
         at = &(*at)->next;
     *at = link->next;
-    cla_list_remove(&link->of_source);
+    cla_stack_remove(&link->of_source);
+    cla_list_remove(&link->following);
 }
 
 static void unlink_all(struct cla_token *token)
 {
-    CLA_LIST_EACH (link, &token->links) {
+    CLA_STACK_EACH (link, &token->links) {
         unlink_one(CLA_CONTAINER(link, struct cla_token_link, of_source));
     }
     while (token->sources != NULL)
@@ -58,9 +53,9 @@ static void unlink_all(struct cla_token *token)
 
 void cla_token_link(struct cla_token *source, struct cla_token *target, struct cla_token_link *link)
 {
-    CLA_PRE(cla_list_empty(&target->children));
+    CLA_PRE(cla_stack_empty(&target->children));
     *link = (struct cla_token_link){.source = source, .target = target};
-    cla_list_init(&link->of_source);
+    cla_list_init(&link->following);
     target->deadline_ns = min_ns(target->deadline_ns, source->deadline_ns);
     if (cla_token_cancelled(target))
         return;
@@ -68,31 +63,28 @@ void cla_token_link(struct cla_token *source, struct cla_token *target, struct c
         target->reason = cla_reason_share(&source->reason);
         return;
     }
-    cla_list_push(&source->links, &link->of_source);
+    cla_stack_push(&source->links, &link->of_source);
     link->next = target->sources;
     target->sources = link;
 }
 
 void cla_token_end(struct cla_token *token)
 {
-    struct cla_link *link;
+    struct cla_stack_link *link;
 
     unlink_all(token);
-    cla_list_remove(&token->following);
-    while (cla_token_take_follower(token) != NULL)
-        continue;
-    while ((link = cla_list_pop(&token->children)) != NULL)
+    while ((link = cla_stack_pop(&token->children)) != NULL)
         CLA_CONTAINER(link, struct cla_token, sibling)->parent = NULL;
     while (cla_token_take(token) != NULL)
         continue;
-    cla_list_remove(&token->sibling);
+    cla_stack_remove(&token->sibling);
     token->parent = NULL;
 }
 
 static struct cla_token *first_leaf(struct cla_token *token)
 {
-    while (!cla_list_empty(&token->children))
-        token = CLA_CONTAINER(token->children.next, struct cla_token, sibling);
+    while (!cla_stack_empty(&token->children))
+        token = CLA_CONTAINER(token->children.first, struct cla_token, sibling);
     return token;
 }
 
@@ -102,24 +94,27 @@ struct cla_token *cla_token_next(struct cla_token *root, struct cla_token *last)
         return first_leaf(root);
     if (last == root)
         return NULL;
-    if (last->sibling.next != &last->parent->children)
+    if (last->sibling.next != NULL)
         return first_leaf(CLA_CONTAINER(last->sibling.next, struct cla_token, sibling));
     return last->parent;
 }
 
-/* Puts what is linked to 'token', if it is neither marked nor listed yet, at the end of 'list'. */
+/* Puts what is linked to 'token', if it is neither marked nor listed yet, at the end of 'list',
+ * what was linked last at the very end. */
 static void list_targets(const struct cla_token *token, struct cla_link *list)
 {
-    CLA_LIST_EACH (link, &token->links) {
+    struct cla_link *end = list->prev;
+
+    CLA_STACK_EACH (link, &token->links) {
         struct cla_token *target = CLA_CONTAINER(link, struct cla_token_link, of_source)->target;
 
-        if (!cla_token_cancelled(target) && cla_list_empty(&target->following))
-            cla_list_push(list, &target->following);
+        if (!cla_token_cancelled(target) && cla_list_empty(&target->sources->following))
+            cla_list_push_front(end, &target->sources->following);
     }
 }
 
-/* Marks the subtree of 'top', and puts what is linked to it behind the followers of 'root'. */
-static void mark(struct cla_token *root, struct cla_token *top, const struct cla_reason *reason)
+/* Marks the subtree of 'top', and puts what is linked to it at the end of 'followers'. */
+static void mark(struct cla_token *top, const struct cla_reason *reason, struct cla_link *followers)
 {
     struct cla_token *t = NULL;
 
@@ -127,16 +122,18 @@ static void mark(struct cla_token *root, struct cla_token *top, const struct cla
         if (cla_token_cancelled(t))
             continue;
         t->reason = cla_reason_share(reason);
-        list_targets(t, &root->followers);
+        list_targets(t, followers);
     }
 }
 
 /* The same for all that follows. */
-static void mark_all(struct cla_token *root, const struct cla_reason *reason)
+static void mark_all(struct cla_token *root, const struct cla_reason *reason,
+                     struct cla_link *followers)
 {
-    mark(root, root, reason);
-    for (struct cla_link *link = root->followers.next; link != &root->followers; link = link->next)
-        mark(root, CLA_CONTAINER(link, struct cla_token, following), reason); /* may add more */
+    CLA_PRE(cla_list_empty(followers));
+    mark(root, reason, followers);
+    for (struct cla_link *link = followers->next; link != followers; link = link->next)
+        mark(cla_token_follower(link), reason, followers); /* may add more */
 }
 
 /* Computes the deadlines of the subtree of 'top' again. Puts what is linked to those that have
@@ -162,7 +159,7 @@ static void refresh_all(struct cla_token *token)
     cla_list_init(&linked);
     refresh(token, &linked);
     while ((link = cla_list_pop(&linked)) != NULL)
-        refresh(CLA_CONTAINER(link, struct cla_token, following), &linked);
+        refresh(cla_token_follower(link), &linked);
 }
 
 void cla_token_set_deadline(struct cla_token *token, uint64_t deadline_ns)
@@ -171,31 +168,31 @@ void cla_token_set_deadline(struct cla_token *token, uint64_t deadline_ns)
     refresh_all(token);
 }
 
-bool cla_token_move(struct cla_token *token, struct cla_token *parent)
+bool cla_token_move(struct cla_token *token, struct cla_token *parent, struct cla_link *followers)
 {
-    cla_list_remove(&token->sibling);
+    cla_stack_remove(&token->sibling);
     token->parent = parent;
     if (parent != NULL)
-        cla_list_push_front(&parent->children, &token->sibling);
+        cla_stack_push(&parent->children, &token->sibling);
     refresh_all(token);
     if (parent == NULL || !cla_token_cancelled(parent) || cla_token_cancelled(token))
         return false;
-    mark_all(token, &parent->reason);
+    mark_all(token, &parent->reason, followers);
     return true;
 }
 
-struct cla_token *cla_token_take_follower(struct cla_token *token)
+struct cla_token *cla_token_take_follower(struct cla_link *followers)
 {
-    struct cla_link *last = token->followers.prev;
+    struct cla_link *last = followers->prev;
 
-    if (last == &token->followers)
+    if (last == followers)
         return NULL;
     cla_list_remove(last);
-    return CLA_CONTAINER(last, struct cla_token, following);
+    return cla_token_follower(last);
 }
 
 bool cla_token_cancel(struct cla_token *token, enum cla_cancel_kind kind, uint64_t now_ns,
-                      struct cla_slice message)
+                      struct cla_slice message, struct cla_link *followers)
 {
     struct cla_reason reason;
 
@@ -205,7 +202,7 @@ bool cla_token_cancel(struct cla_token *token, enum cla_cancel_kind kind, uint64
     if (now_ns >= token->deadline_ns)
         kind = CLA_CANCEL_TIMEOUT;
     reason = cla_reason_make(kind, now_ns, message);
-    mark_all(token, &reason);
+    mark_all(token, &reason, followers);
     cla_reason_fini(&reason);
     return true;
 }
@@ -223,10 +220,8 @@ int cla_token_register(struct cla_token *token, struct cla_registration *registr
 {
     if (token->registration_count >= CLA_TOKEN_REGISTRATIONS_MAX)
         return -CLA_ELIMIT;
-    registration->token = token;
-    cla_list_init(&registration->made);
-    cla_list_init(&registration->link);
-    cla_list_push_front(&token->registrations, &registration->link);
+    *registration = (struct cla_registration){.token = token};
+    cla_stack_push(&token->registrations, &registration->link);
     token->registration_count++;
     return 0;
 }
@@ -237,8 +232,8 @@ bool cla_registration_remove(struct cla_registration *registration)
         return false;
     registration->token->registration_count--;
     registration->token = NULL;
-    cla_list_remove(&registration->link);
-    cla_list_remove(&registration->made);
+    cla_stack_remove(&registration->link);
+    cla_stack_remove(&registration->made);
     return true;
 }
 
@@ -246,9 +241,9 @@ struct cla_registration *cla_token_take(struct cla_token *token)
 {
     struct cla_registration *registration;
 
-    if (cla_list_empty(&token->registrations))
+    if (cla_stack_empty(&token->registrations))
         return NULL;
-    registration = CLA_CONTAINER(token->registrations.next, struct cla_registration, link);
+    registration = CLA_CONTAINER(token->registrations.first, struct cla_registration, link);
     cla_registration_remove(registration);
     return registration;
 }

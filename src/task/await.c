@@ -39,7 +39,7 @@ int cla_await_with(lua_State *L, struct cla_task *task, cla_wait_cancel_fn *canc
 {
     task->wait_cancel = cancel;
     task->wait = wait;
-    task->cancelled_by = NULL;
+    task->withdrawn = false;
     task->state = CLA_TASK_WAITING;
     return lua_yieldk(L, 0, context, k);
 }
@@ -53,26 +53,23 @@ int cla_await(lua_State *L, struct cla_task *task, cla_wait_cancel_fn *cancel, v
 struct cla_task *cla_await_end(lua_State *L)
 {
     struct cla_task *task = cla_task_on(L);
-    struct cla_scope *scope = task->cancelled_by;
 
     task->wait_cancel = NULL;
-    task->cancelled_by = NULL;
-    if (scope != NULL)
-        cla_scope_raise(L, scope);
+    if (task->withdrawn) {
+        task->withdrawn = false;
+        cla_scope_raise(L, task->cancelled_by);
+    }
     return task;
 }
 
 static enum cla_wait_cancel cancel_sleep(struct cla_task *task)
 {
-    cla_timer_stop(&task->sched->loop->timers, &task->timer);
+    task->wakes_ns = CLA_NEVER;
     return CLA_WAIT_CANCELLED;
 }
 
 int cla_await_sleep(lua_State *L, struct cla_task *task, uint64_t duration_ns, lua_KFunction k)
 {
-    struct cla_sched *sched = task->sched;
-
-    cla_timer_start(&sched->loop->timers, &task->timer,
-                    cla_clock_add(cla_sched_now_ns(sched), duration_ns));
+    task->wakes_ns = cla_clock_add(cla_sched_now_ns(task->sched), duration_ns);
     return cla_await(L, task, cancel_sleep, NULL, k);
 }

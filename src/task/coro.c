@@ -23,7 +23,8 @@ static char traces_key; /* registry key: {coroutine -> traceback of the error th
 void cla_coro_forget(struct cla_coro *coro)
 {
     *(struct cla_sched **)lua_getextraspace(coro->L) = coro->sched;
-    cla_list_remove(&coro->link);
+    cla_stack_remove(&coro->link);
+    cla_list_remove(&coro->collected);
     luaL_unref(coro->sched->nobody->running, LUA_REGISTRYINDEX, coro->ref);
     coro->ref = LUA_NOREF;
     if (coro->innermost != NULL)
@@ -87,7 +88,7 @@ static struct cla_coro *prepare(lua_State *L, lua_State *co, struct cla_task *ow
         luaL_error(L, "stack overflow");
     coro = lua_newuserdatauv(L, sizeof *coro, 1);
     *coro = (struct cla_coro){.sched = owner->sched, .L = co, .owner = owner, .ref = LUA_NOREF};
-    cla_list_init(&coro->link);
+    cla_list_init(&coro->collected);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &meta_key);
     lua_setmetatable(L, -2);
     cla_coro_push(L, co);
@@ -97,7 +98,7 @@ static struct cla_coro *prepare(lua_State *L, lua_State *co, struct cla_task *ow
     lua_pushcclosure(L, boot, 2);
     lua_xmove(L, co, 1);
     lua_replace(co, 1);
-    cla_list_push_front(&owner->coros, &coro->link);
+    cla_stack_push(&owner->coros, &coro->link);
     *(uintptr_t *)lua_getextraspace(co) = (uintptr_t)coro | CLA_SCHED_OF_CORO;
     return coro;
 }
@@ -117,8 +118,8 @@ static void adopt(struct cla_coro *coro, struct cla_task *task)
 {
     coro->orphan = false;
     coro->owner = cla_task_top(task);
-    cla_list_remove(&coro->link);
-    cla_list_push_front(&coro->owner->coros, &coro->link);
+    cla_stack_remove(&coro->link);
+    cla_stack_push(&coro->owner->coros, &coro->link);
 }
 
 /* --- Resuming. --- */
@@ -134,12 +135,11 @@ static inline void enter(struct cla_coro *coro, struct cla_task *task, lua_State
 {
     coro->yielded = false;
     coro->task = task;
-    coro->outer = task->coro;
+    coro->outer = cla_coro_innermost(task);
     coro->from = L;
     coro->base = task->scope;
     coro->unwinding = cla_scope_unwinding(task);
     coro->raises = task->sched->raises;
-    task->coro = coro;
     task->running = coro->L;
     if (coro->innermost != NULL) {
         cla_scope_join(coro->innermost, coro->outermost, task);
@@ -157,8 +157,8 @@ static void leave_scopes(struct cla_coro *coro, struct cla_task *task)
         coro->outermost = cla_scope_split(task, coro->base, coro->owner);
         return;
     }
-    while (s->outer != coro->base)
-        s = s->outer;
+    while (cla_scope_outer(s) != coro->base)
+        s = cla_scope_outer(s);
     cla_scope_close(s);
 }
 
@@ -166,8 +166,7 @@ static inline void leave(struct cla_coro *coro)
 {
     struct cla_task *task = coro->task;
 
-    task->coro = coro->outer;
-    task->running = coro->outer != NULL ? coro->outer->L : task->L;
+    task->running = cla_coro_around(coro);
     coro->task = NULL;
     if (task->scope != coro->base)
         leave_scopes(coro, task);
@@ -275,8 +274,8 @@ int cla_coro_return_error(lua_State *L, int n)
 
 bool cla_coro_may_await(const struct cla_task *task)
 {
-    for (const struct cla_coro *coro = task->coro; coro != NULL; coro = coro->outer) {
-        lua_State *under = coro->outer != NULL ? coro->outer->L : task->L;
+    for (const struct cla_coro *coro = cla_coro_innermost(task); coro != NULL; coro = coro->outer) {
+        lua_State *under = cla_coro_around(coro);
 
         if (coro->from != under || !lua_isyieldable(under))
             return false;
@@ -302,7 +301,7 @@ static bool in_group(const struct cla_coro *coro)
 {
     if (coro->task == NULL)
         return false;
-    for (const struct cla_scope *s = coro->task->scope; s != coro->base; s = s->outer) {
+    for (const struct cla_scope *s = coro->task->scope; s != coro->base; s = cla_scope_outer(s)) {
         if (s->is_group)
             return true;
     }
@@ -432,10 +431,7 @@ static int l_collected(lua_State *L)
         cla_coro_forget(coro);
         return 0;
     }
-    cla_list_remove(&coro->link);
-    cla_list_push(&coro->owner->collected, &coro->link);
-    cla_list_remove(&coro->owner->to_close);
-    cla_list_push(&coro->sched->to_close, &coro->owner->to_close);
+    cla_list_push(&coro->sched->collected, &coro->collected);
     return 0;
 }
 
@@ -471,8 +467,8 @@ void cla_coro_setup(lua_State *L)
 
 void cla_coro_fini(struct cla_sched *sched)
 {
-    struct cla_link *link;
+    struct cla_stack_link *link;
 
-    while ((link = cla_list_pop(&sched->nobody->coros)) != NULL)
+    while ((link = cla_stack_pop(&sched->nobody->coros)) != NULL)
         cla_coro_forget(CLA_CONTAINER(link, struct cla_coro, link));
 }

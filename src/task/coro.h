@@ -8,14 +8,15 @@
  *                             over: returned, raised, closed or given up
  *
  * A task's own coroutine resumes coroutines of the script, which may resume others: those are
- * active, a chain from task->coro outwards. An await in the innermost yields through all of them to
- * the scheduler, and the task's resumption goes back inwards the same way: nobody in between
+ * active, a chain from task->running outwards. An await in the innermost yields through all of them
+ * to the scheduler, and the task's resumption goes back inwards the same way: nobody in between
  * notices. The two kinds of yield differ in the task's state: it is RUNNING when the script yields.
  *
  * Each runs under a boot frame with lua_pcallk, so that an error closes its to-be-closed variables
  * at once, and these may await. A coroutine that was made in a call belongs to that call, to its
  * outermost task: it is closed when that ends. If it is collected before, it is closed then; its
- * finalizer keeps it for that. If it had not begun by then, it belongs to the call that begins it.
+ * finalizer keeps it for that, and it belongs to the task that closes it. If it had not begun by
+ * then, it belongs to the call that begins it.
  * One that was made while the script loads, or by a C module, is the VM's: it belongs to
  * sched->nobody, a task that never runs, and is dropped when it is collected.
  *
@@ -26,13 +27,14 @@
 #include "task/task.h"
 
 struct cla_coro {
-    struct cla_sched *sched; /* first: for cla_sched_of() */
-    lua_State *L;            /* it */
-    struct cla_task *owner;  /* what it belongs to */
-    struct cla_link link;    /* in owner->coros or owner->collected */
-    int ref;                 /* keeps it while in 'collected' */
-    bool closing;            /* resumed only to end */
-    bool orphan;             /* it had not begun when the call ended that made it */
+    struct cla_sched *sched;    /* first: for cla_sched_of() */
+    lua_State *L;               /* it */
+    struct cla_task *owner;     /* what it belongs to */
+    struct cla_stack_link link; /* in owner->coros */
+    struct cla_link collected;  /* in sched->collected, or in no list */
+    int ref;                    /* keeps it once it was collected */
+    bool closing;               /* resumed only to end */
+    bool orphan;                /* it had not begun when the call ended that made it */
     /* While active: */
     struct cla_task *task;  /* that runs it; NULL: it is not active */
     struct cla_coro *outer; /* that resumed it; NULL: the task's own coroutine did */
@@ -60,6 +62,19 @@ static inline struct cla_coro *cla_coro_of(lua_State *L)
     uintptr_t extra = *(uintptr_t *)lua_getextraspace(L);
 
     return (extra & CLA_SCHED_OF_CORO) != 0 ? (struct cla_coro *)(extra & ~CLA_SCHED_BITS) : NULL;
+}
+
+/* The innermost coroutine of a script that 'task' has resumed, or NULL. */
+static inline struct cla_coro *cla_coro_innermost(const struct cla_task *task)
+{
+    return cla_coro_of(task->running);
+}
+
+/* The state that resumed the active 'coro' as far as tasks know: of the coroutine around it, or the
+ * task's own. */
+static inline lua_State *cla_coro_around(const struct cla_coro *coro)
+{
+    return coro->outer != NULL ? coro->outer->L : coro->task->L;
 }
 
 /* Makes the VM's nobody and tables. For the VM's construction; may raise. */

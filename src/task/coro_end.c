@@ -27,34 +27,35 @@ static void give_up(struct cla_coro *coro)
 }
 
 /* But for those in use: a subtask may run one while others of its call are given up. */
-static void give_up_all(struct cla_link *coros)
+static void give_up_all(struct cla_stack *coros)
 {
-    struct cla_link in_use, *link;
+    struct cla_stack in_use = {NULL};
+    struct cla_stack_link *link;
 
-    cla_list_init(&in_use);
-    while ((link = cla_list_pop(coros)) != NULL) {
+    while ((link = cla_stack_pop(coros)) != NULL) {
         struct cla_coro *coro = CLA_CONTAINER(link, struct cla_coro, link);
 
         if (coro->task != NULL)
-            cla_list_push(&in_use, link);
+            cla_stack_push(&in_use, link);
         else
             give_up(coro);
     }
-    cla_list_move(coros, &in_use);
+    while ((link = cla_stack_pop(&in_use)) != NULL)
+        cla_stack_push(coros, link);
 }
 
 static void give_to(struct cla_coro *coro, struct cla_task *owner)
 {
     coro->owner = owner;
-    cla_list_remove(&coro->link);
-    cla_list_push_front(&owner->coros, &coro->link);
+    cla_stack_remove(&coro->link);
+    cla_stack_push(&owner->coros, &coro->link);
 }
 
 /* What has not begun belongs to the task that begins it, if any does; what is active elsewhere
  * belongs from now on to the task that runs it. */
 static void hand_over(struct cla_task *task)
 {
-    CLA_LIST_EACH (link, &task->coros) {
+    CLA_STACK_EACH (link, &task->coros) {
         struct cla_coro *coro = CLA_CONTAINER(link, struct cla_coro, link);
         struct cla_task *runs = coro->task;
 
@@ -73,31 +74,35 @@ void cla_coro_end_now(struct cla_task *task)
 {
     struct cla_coro *coro;
 
-    while ((coro = task->coro) != NULL) {
-        task->coro = coro->outer;
+    while ((coro = cla_coro_innermost(task)) != NULL) {
+        task->running = cla_coro_around(coro);
         coro->task = NULL;
         give_up(coro);
     }
-    task->running = task->L;
     hand_over(task);
-    give_up_all(&task->collected);
     give_up_all(&task->coros);
 }
 
-/* The next to close, or NULL. */
-static struct cla_coro *next_of(struct cla_task *owner)
+/* The first that is not in use, or NULL. */
+static struct cla_coro *first_of(const struct cla_task *owner)
 {
-    if (!cla_list_empty(&owner->collected))
-        return CLA_CONTAINER(owner->collected.next, struct cla_coro, link);
-    if (owner->state != CLA_TASK_ENDED)
-        return NULL;
-    CLA_LIST_EACH (link, &owner->coros) {
+    CLA_STACK_EACH (link, &owner->coros) {
         struct cla_coro *coro = CLA_CONTAINER(link, struct cla_coro, link);
 
         if (coro->task == NULL)
             return coro;
     }
     return NULL;
+}
+
+/* The next to close: what was collected, then, if the owner has ended, all that it has left; NULL:
+ * there is none. */
+static struct cla_coro *next_of(const struct cla_task *closer)
+{
+    const struct cla_task *owner = closer->owner;
+    struct cla_coro *coro = first_of(closer);
+
+    return coro == NULL && owner->state == CLA_TASK_ENDED ? first_of(owner) : coro;
 }
 
 /* Stack of the closing task: the coroutine, then an error, or the results of close(). */
@@ -117,17 +122,18 @@ static void note_closed(lua_State *L, struct cla_task *owner, bool failed)
 
 static int close_next_k(lua_State *L, int status, lua_KContext context);
 
-static int close_each(lua_State *L, struct cla_task *owner)
+static int close_each(lua_State *L, struct cla_task *closer)
 {
+    struct cla_task *owner = closer->owner;
     struct cla_coro *coro;
     int status;
 
-    while ((coro = next_of(owner)) != NULL) {
+    while ((coro = next_of(closer)) != NULL) {
         lua_settop(L, 0);
         cla_coro_push(L, coro->L);
         lua_pushcfunction(L, cla_coro_close);
         lua_pushvalue(L, 1);
-        status = lua_pcallk(L, 1, LUA_MULTRET, 0, (lua_KContext)owner, close_next_k);
+        status = lua_pcallk(L, 1, LUA_MULTRET, 0, (lua_KContext)closer, close_next_k);
         note_closed(L, owner, status != LUA_OK);
     }
     owner->closer = NULL;
@@ -136,10 +142,10 @@ static int close_each(lua_State *L, struct cla_task *owner)
 
 static int close_next_k(lua_State *L, int status, lua_KContext context)
 {
-    struct cla_task *owner = (struct cla_task *)context;
+    struct cla_task *closer = (struct cla_task *)context;
 
-    note_closed(L, owner, status != LUA_YIELD);
-    return close_each(L, owner);
+    note_closed(L, closer->owner, status != LUA_YIELD);
+    return close_each(L, closer);
 }
 
 static int l_close_each(lua_State *L)
@@ -150,7 +156,7 @@ static int l_close_each(lua_State *L)
 static int close_enter(struct cla_task *task, lua_State *L)
 {
     lua_pushcfunction(L, l_close_each);
-    lua_pushlightuserdata(L, task->owner);
+    lua_pushlightuserdata(L, task);
     return 1;
 }
 
@@ -167,7 +173,7 @@ static void close_end(struct cla_task *task, enum cla_task_end end)
     if (owner->closer != task)
         return; /* done */
     owner->closer = NULL;
-    give_up_all(&owner->collected);
+    give_up_all(&task->coros);
     if (owner->state == CLA_TASK_ENDED) {
         hand_over(owner);
         give_up_all(&owner->coros);
@@ -181,37 +187,42 @@ static const struct cla_task_ops close_ops = {
     .is_cleanup = true,
 };
 
-static void start_closer(struct cla_task *owner)
+/* The task that closes what 'owner' has abandoned; NULL: out of memory. */
+static struct cla_task *closer_of(struct cla_task *owner)
 {
-    struct cla_task *task;
+    struct cla_task *task = owner->closer;
 
-    if (owner->closer != NULL || next_of(owner) == NULL)
-        return;
+    if (task != NULL)
+        return task;
     task = cla_task_get(owner->sched);
-    if (task == NULL) {
-        give_up_all(&owner->collected);
-        if (owner->state == CLA_TASK_ENDED)
-            give_up_all(&owner->coros);
-        return;
-    }
+    if (task == NULL)
+        return NULL;
     owner->closer = task;
     cla_task_start(task, &close_ops, owner, &owner->root, owner, CLA_NEVER);
     cla_scope_clean_up(&task->root);
+    return task;
 }
 
 void cla_coro_end_all(struct cla_task *task)
 {
-    cla_list_remove(&task->to_close);
-    if (cla_list_empty(&task->coros) && cla_list_empty(&task->collected))
+    if (cla_stack_empty(&task->coros))
         return;
     hand_over(task);
-    start_closer(task);
+    if (first_of(task) != NULL && closer_of(task) == NULL)
+        give_up_all(&task->coros);
 }
 
+/* From the last on, so that the closer finds the first first. */
 void cla_coro_end_collected(struct cla_sched *sched)
 {
-    struct cla_link *link;
+    while (!cla_list_empty(&sched->collected)) {
+        struct cla_coro *coro = CLA_CONTAINER(sched->collected.prev, struct cla_coro, collected);
+        struct cla_task *closer = closer_of(coro->owner);
 
-    while ((link = cla_list_pop(&sched->to_close)) != NULL)
-        start_closer(CLA_CONTAINER(link, struct cla_task, to_close));
+        cla_list_remove(&coro->collected);
+        if (closer != NULL)
+            give_to(coro, closer);
+        else
+            give_up(coro);
+    }
 }

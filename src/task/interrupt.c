@@ -2,17 +2,15 @@
 
 #include "task/preempt.h"
 
-/* When the scope's timer is due; for a root, whose timer the first await starts, the deadline. */
+/* When the scope acts. The timer of a root is started by awaits, and is theirs too. */
 static uint64_t due_ns(const struct cla_scope *scope)
 {
     if (scope->grace_over)
         return CLA_NEVER; /* its timer has a running task given up: that is not for the task to do
                            */
-    if (cla_timer_active(&scope->timer))
-        return scope->timer.due_ns;
-    if (scope == &scope->task->root && !cla_token_cancelled(&scope->token))
-        return scope->token.deadline_ns;
-    return CLA_NEVER;
+    if (scope == &scope->task->root && scope->task->state != CLA_TASK_ENDED)
+        return cla_scope_acts_ns(scope);
+    return cla_timer_active(&scope->timer) ? scope->timer.due_ns : CLA_NEVER;
 }
 
 /* Of the scopes in sight that are late the earliest, the outermost of several; NULL: none is. */
@@ -20,7 +18,7 @@ static struct cla_scope *earliest_late(const struct cla_task *task, uint64_t now
 {
     struct cla_scope *earliest = NULL;
 
-    for (struct cla_scope *s = task->scope; s != NULL; s = s->outer) {
+    for (struct cla_scope *s = task->scope; s != NULL; s = cla_scope_outer(s)) {
         if (due_ns(s) <= now_ns && (earliest == NULL || due_ns(s) <= due_ns(earliest)))
             earliest = s;
         if (s->shield)

@@ -30,9 +30,8 @@ void cla_sched_init(struct cla_sched *sched, lua_State *L, struct cla_loop *loop
     cla_list_init(&sched->computing);
     cla_list_init(&sched->preempt.watched.link);
     cla_list_init(&sched->pool);
-    cla_list_init(&sched->scopes);
     cla_list_init(&sched->tasks);
-    cla_list_init(&sched->to_close);
+    cla_list_init(&sched->collected);
     *(struct cla_sched **)lua_getextraspace(L) = sched;
 }
 

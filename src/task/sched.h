@@ -118,18 +118,18 @@ struct cla_sched {
     struct cla_link pool;      /* idle tasks, most recently used first */
     struct cla_link tasks;     /* all that are not idle */
     unsigned pooled;           /* idle tasks */
-    struct cla_link scopes;    /* closed ones kept to be used again: see cla_scope_enter() */
+    struct cla_stack scopes;   /* closed ones kept to be used again: see cla_scope_enter() */
     unsigned scopes_kept;
-    const void *scope_type;   /* the metatable of scopes, by lua_topointer() */
-    bool traced;              /* a traceback is remembered: see cla_task_traceback() */
-    unsigned live;            /* tasks that are not idle */
-    uint64_t serial;          /* tasks ever begun */
-    uint64_t raises;          /* Cancels ever raised */
-    struct cla_task *current; /* the one running; NULL: none */
-    struct cla_task *nobody;  /* has what no task has: see task/coro.h */
-    struct cla_link to_close; /* tasks whose abandoned coroutines were collected */
-    unsigned resets;          /* coroutines being reset, one inside the other */
-    uint64_t grace_ns;        /* clean-up of a cancelled scope may await this long */
+    const void *scope_type;    /* the metatable of scopes, by lua_topointer() */
+    bool traced;               /* a traceback is remembered: see cla_task_traceback() */
+    unsigned live;             /* tasks that are not idle */
+    uint64_t serial;           /* tasks ever begun */
+    uint64_t raises;           /* Cancels ever raised */
+    struct cla_task *current;  /* the one running; NULL: none */
+    struct cla_task *nobody;   /* has what no task has: see task/coro.h */
+    struct cla_link collected; /* coroutines that were abandoned and are to be closed now */
+    unsigned resets;           /* coroutines being reset, one inside the other */
+    uint64_t grace_ns;         /* clean-up of a cancelled scope may await this long */
     struct cla_preempt preempt;
     const size_t *memory; /* bytes the VM has allocated, to charge tasks */
     bool loading;         /* a task runs what else runs while a script loads: it is no task then */

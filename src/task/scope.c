@@ -3,7 +3,6 @@
 #include <lauxlib.h>
 
 #include "task/coro.h"
-#include "task/op.h"
 #include "task/scope_cancel.h"
 #include "task/task.h"
 
@@ -75,8 +74,6 @@ void cla_scope_make(lua_State *L)
 
     scope->ref = LUA_NOREF;
     cla_timer_init(&scope->timer, on_timer);
-    cla_list_init(&scope->dependents);
-    cla_list_init(&scope->waiters);
     luaL_setmetatable(L, TYPE);
 }
 
@@ -115,12 +112,11 @@ void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_s
     cla_reason_fini(&scope->token.reason);
     cla_reason_fini(&scope->reason);
     cla_token_init(&scope->token, outer != NULL ? &outer->token : NULL, deadline_ns);
-    scope->outer = outer;
     scope->task = task;
     scope->open = true;
     scope->due = scope->lenient = scope->grace_over = false;
     scope->shield = scope->is_shield = false;
-    scope->caught = scope->apart = false;
+    scope->caught = scope->apart = scope->alone = false;
     scope->raised = 0;
     scope->unwinding = outer != NULL && outer->task != task && cla_scope_is_unwinding(outer);
     task->scope = scope;
@@ -129,7 +125,7 @@ void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_s
 /* A scope that is kept, in the registry under its ref; NULL: there is none. */
 static struct cla_scope *take_kept(struct cla_sched *sched)
 {
-    struct cla_link *link = cla_list_pop(&sched->scopes);
+    struct cla_stack_link *link = cla_stack_pop(&sched->scopes);
 
     if (link == NULL)
         return NULL;
@@ -152,7 +148,7 @@ static void give_back(lua_State *L, struct cla_scope *scope)
         let_be_collected(L, scope);
         return;
     }
-    cla_list_push_front(&sched->scopes, &scope->token.sibling);
+    cla_stack_push(&sched->scopes, &scope->token.sibling);
     sched->scopes_kept++;
 }
 
@@ -178,8 +174,13 @@ struct cla_scope *cla_scope_enter(lua_State *L, struct cla_task *task, uint64_t 
 
 void cla_scope_arm(struct cla_scope *scope)
 {
-    if (!cla_timer_active(&scope->timer) && !scope->due && !scope->shield)
-        cla_timer_start(cla_scope_timers(scope), &scope->timer, scope->token.own_ns);
+    struct cla_timer *timer = &scope->timer;
+    uint64_t due_ns = cla_scope_acts_ns(scope);
+
+    if (scope == &scope->task->root && scope->task->wakes_ns < due_ns)
+        due_ns = scope->task->wakes_ns;
+    if (!cla_timer_active(timer) || timer->due_ns != due_ns)
+        cla_timer_start(cla_scope_timers(scope), timer, due_ns);
 }
 
 void cla_scope_set_deadline(struct cla_scope *scope, uint64_t deadline_ns)
@@ -188,17 +189,17 @@ void cla_scope_set_deadline(struct cla_scope *scope, uint64_t deadline_ns)
     if (scope->due || cla_token_cancelled(&scope->token))
         return;
     cla_token_set_deadline(&scope->token, deadline_ns);
-    cla_timer_start(cla_scope_timers(scope), &scope->timer, deadline_ns);
+    cla_scope_arm(scope);
 }
 
 void cla_scope_depend(struct cla_scope *scope, struct cla_dependent *dependent)
 {
-    cla_list_push(&scope->dependents, &dependent->link);
+    cla_stack_push(&scope->dependents, &dependent->link);
 }
 
 struct cla_scope *cla_scope_home(const struct cla_task *task)
 {
-    const struct cla_coro *coro = task->coro;
+    const struct cla_coro *coro = cla_coro_innermost(task);
 
     if (coro == NULL || task->scope != coro->base)
         return task->scope;
@@ -220,19 +221,12 @@ struct cla_scope *cla_scope_push_loose(lua_State *L, struct cla_scope *home,
     if (parent != NULL && !under) /* it is over, but says how it was */
         scope->token.reason = cla_reason_share(&parent->token.reason);
     scope->task = home->task;
-    scope->open = scope->loose = true;
+    scope->open = scope->loose = scope->alone = true;
     loose->dependent.end = close_loose;
     cla_scope_depend(home, &loose->dependent);
     if (!cla_token_cancelled(&scope->token))
         cla_scope_arm(scope);
     return scope;
-}
-
-struct cla_scope *cla_scope_around(const struct cla_scope *scope)
-{
-    if (scope->outer != NULL || !scope->loose || scope->token.parent == NULL)
-        return scope->outer;
-    return CLA_CONTAINER(scope->token.parent, struct cla_scope, token);
 }
 
 /* The end of grace of the nearest scope around 'scope' that is due; CLA_NEVER: none is. */
@@ -266,9 +260,8 @@ void cla_scope_clean_up(struct cla_scope *root)
             ? cla_reason_share(&root->token.reason)
             : cla_reason_make(CLA_CANCEL_TIMEOUT, now, CLA_LIT("the grace of clean-up is over"));
     root->grace_end_ns = end < cap ? end : cap;
-    root->due = root->unwinding = true;
-    root->outer = NULL;
-    cla_timer_start(cla_scope_timers(root), &root->timer, root->grace_end_ns);
+    root->due = root->unwinding = root->alone = true;
+    cla_scope_arm(root);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -296,9 +289,8 @@ void cla_scope_inherit(struct cla_scope *root)
     CLA_PRE(root->open && cla_token_cancelled(&root->token));
     root->reason = cla_reason_share(&root->token.reason);
     root->grace_end_ns = inherited_grace_end(root);
-    root->due = root->unwinding = true;
-    root->outer = NULL;
-    cla_timer_start(cla_scope_timers(root), &root->timer, root->grace_end_ns);
+    root->due = root->unwinding = root->alone = true;
+    cla_scope_arm(root);
 }
 
 static void on_timer(struct cla_timer *timer)
@@ -310,22 +302,23 @@ static void on_timer(struct cla_timer *timer)
  * for themselves: to their end, if the scope was cancelled. */
 static void let_go(struct cla_scope *scope)
 {
-    CLA_LIST_EACH (link, &scope->token.children) {
+    CLA_STACK_EACH (link, &scope->token.children) {
         struct cla_scope *inner = cla_scope_of(CLA_CONTAINER(link, struct cla_token, sibling));
 
-        if (inner->loose || inner->outer != scope || inner->task == scope->task)
+        if (inner->alone || inner->task == scope->task)
             continue;
         if (cla_token_cancelled(&inner->token) && !inner->due)
             cla_scope_inherit(inner);
-        inner->outer = NULL;
+        inner->alone = true;
     }
 }
 
 static void end_dependents(struct cla_scope *scope)
 {
-    struct cla_link *link;
+    struct cla_stack_link *link;
 
-    while ((link = cla_list_pop(&scope->dependents)) != NULL) {
+    cla_scope_end_waiters(scope);
+    while ((link = cla_stack_pop(&scope->dependents)) != NULL) {
         struct cla_dependent *dependent = CLA_CONTAINER(link, struct cla_dependent, link);
 
         dependent->end(dependent);
@@ -354,7 +347,6 @@ static void close_one(struct cla_scope *scope)
         count_late_deadline(scope);
     scope->open = false;
     end_dependents(scope);
-    cla_scope_wake_waiters(scope);
     cla_timer_stop(&sched->loop->timers, &scope->timer);
     let_go(scope);
     while ((r = cla_token_take(&scope->token)) != NULL)
@@ -366,8 +358,23 @@ static void close_loose(struct cla_dependent *dependent)
 {
     struct cla_scope *scope = &CLA_CONTAINER(dependent, struct loose, dependent)->scope;
 
-    cla_list_remove(&dependent->link);
+    cla_stack_remove(&dependent->link);
     close_one(scope);
+}
+
+/* Closes the scopes from 'innermost' to 'outermost'. Returns the one around them, or NULL. */
+static struct cla_scope *close_chain(lua_State *L, struct cla_scope *innermost,
+                                     const struct cla_scope *outermost)
+{
+    struct cla_scope *next = innermost, *s;
+
+    do {
+        s = next;
+        next = cla_scope_outer(s);
+        close_one(s);
+        give_back(L, s);
+    } while (s != outermost);
+    return next;
 }
 
 void cla_scope_close(struct cla_scope *scope)
@@ -375,13 +382,7 @@ void cla_scope_close(struct cla_scope *scope)
     struct cla_task *task = scope->task;
 
     CLA_PRE(scope->open && scope != &task->root);
-    for (struct cla_scope *s = task->scope;; s = s->outer) {
-        close_one(s);
-        give_back(task->running, s);
-        if (s == scope)
-            break;
-    }
-    task->scope = scope->outer;
+    task->scope = close_chain(task->running, task->scope, scope);
 }
 
 void cla_scope_close_root(struct cla_scope *scope)
@@ -395,16 +396,19 @@ void cla_scope_close_root(struct cla_scope *scope)
  * reached before. */
 static void move_under(struct cla_scope *scope, struct cla_scope *outer)
 {
-    scope->outer = outer;
-    if (cla_token_move(&scope->token, outer != NULL ? &outer->token : NULL))
-        cla_scope_deliver(scope, outer_grace_end(scope));
+    struct cla_link followers;
+
+    cla_list_init(&followers);
+    scope->alone = false;
+    if (cla_token_move(&scope->token, outer != NULL ? &outer->token : NULL, &followers))
+        cla_scope_deliver(scope, &followers, outer_grace_end(scope));
 }
 
 /* What the scope's loose ones begin, and their timers, are that task's too. */
 static void give_to(struct cla_scope *scope, struct cla_task *task)
 {
     scope->task = task;
-    CLA_LIST_EACH (link, &scope->dependents) {
+    CLA_STACK_EACH (link, &scope->dependents) {
         struct cla_dependent *dependent = CLA_CONTAINER(link, struct cla_dependent, link);
 
         if (dependent->end == close_loose)
@@ -425,7 +429,7 @@ static void begin_grace(struct cla_scope *scope)
 
 void cla_scope_join(struct cla_scope *innermost, struct cla_scope *outermost, struct cla_task *task)
 {
-    for (struct cla_scope *s = innermost;; s = s->outer) {
+    for (struct cla_scope *s = innermost;; s = cla_scope_outer(s)) {
         give_to(s, task);
         s->apart = false;
         begin_grace(s);
@@ -433,7 +437,7 @@ void cla_scope_join(struct cla_scope *innermost, struct cla_scope *outermost, st
             break;
     }
     move_under(outermost, task->scope);
-    for (struct cla_scope *s = innermost; s != outermost->outer; s = s->outer)
+    for (struct cla_scope *s = innermost; s != task->scope; s = cla_scope_outer(s))
         cla_scope_cap_shield(s, outer_grace_end(s));
     task->scope = innermost;
 }
@@ -444,10 +448,10 @@ struct cla_scope *cla_scope_split(struct cla_task *task, struct cla_scope *base,
     struct cla_scope *s = task->scope;
 
     CLA_PRE(s != base);
-    for (;; s = s->outer) {
+    for (;; s = cla_scope_outer(s)) {
         give_to(s, owner);
         s->apart = true;
-        if (s->outer == base)
+        if (cla_scope_outer(s) == base)
             break;
     }
     task->scope = base;
@@ -457,12 +461,5 @@ struct cla_scope *cla_scope_split(struct cla_task *task, struct cla_scope *base,
 
 void cla_scope_close_split(struct cla_scope *innermost, const struct cla_scope *outermost)
 {
-    lua_State *L = innermost->task->running;
-
-    for (struct cla_scope *s = innermost;; s = s->outer) {
-        close_one(s);
-        give_back(L, s);
-        if (s == outermost)
-            break;
-    }
+    (void)close_chain(innermost->task->running, innermost, outermost);
 }

@@ -41,39 +41,53 @@
 /* User values of a scope: its token object; of a loose one also the links, if it is linked. */
 enum { CLA_SCOPE_TOKEN = 1, CLA_SCOPE_LINKS = 2, CLA_SCOPE_VALUES = 2 };
 
-/* What ends with the scope that it was made in; embedded in its owner's struct. */
+/* What ends with a scope; embedded in its owner's struct. */
 struct cla_dependent {
-    struct cla_link link; /* in scope->dependents, or in no list */
+    struct cla_stack_link link; /* in scope->dependents, or in none */
     void (*end)(struct cla_dependent *dependent);
+    bool waits; /* for the scope's cancellation, which ends it too */
 };
 
 struct cla_scope {
     struct cla_token token;   /* first: what scripts see */
-    struct cla_scope *outer;  /* around it; of the parent task for the root of a child task */
     struct cla_task *task;    /* whose awaits it cancels */
-    struct cla_timer timer;   /* of the deadline, then of the end of grace; or of a shield's end */
+    struct cla_timer timer;   /* of the deadline, then of the end of grace; or of a shield's end.
+                                 Of a root also that of a sleep of its task */
     struct cla_reason reason; /* of being due; its token's may differ, if that was marked before */
     uint64_t grace_end_ns;    /* when due */
-    int ref;                  /* keeps the userdata while open */
-    bool open;
-    bool due;        /* cancelled itself, not by a scope around it */
-    bool unwinding;  /* its task raised it, or one around it, since it was opened */
-    bool lenient;    /* due, but it is left to the script, until grace ends: see cla_scope_cancel */
-    bool grace_over; /* clean-up may no longer await */
-    bool is_shield;  /* made to hide what is around it */
-    bool shield;     /* and still does */
-    bool caught;     /* a pcall returned its Cancel, or the error that took its place: awaits raise
-                        until that is raised again. Of a root also that of a scope around it, which
-                        other tasks are inside of, too */
-    bool exposed;    /* scripts may hold it, or have: not to be used again */
-    bool apart;      /* its coroutine is suspended: see above */
-    bool is_group;   /* subtasks are inside: its coroutine must not be suspended */
-    bool loose;      /* a token that the task made: cancels no awaits, and is in no chain */
-    const void *caught_as;      /* the error that is to be raised again; compared only */
-    uint64_t raised;            /* sched->raises when its task raised it last; as 'caught' */
-    struct cla_link dependents; /* end with it */
-    struct cla_link waiters;    /* operations that wait for its cancellation, or end */
+    uint64_t raised;          /* sched->raises when its task raised it last; as 'caught' */
+    const void *caught_as;    /* the error that is to be raised again; compared only */
+    struct cla_stack dependents; /* end with it */
+    int ref;                     /* keeps the userdata while open */
+    bool open : 1;
+    bool due : 1;        /* cancelled itself, not by a scope around it */
+    bool unwinding : 1;  /* its task raised it, or one around it, since it was opened */
+    bool lenient : 1;    /* due, but it is left to the script, until grace ends: see
+                            cla_scope_cancel */
+    bool grace_over : 1; /* clean-up may no longer await */
+    bool is_shield : 1;  /* made to hide what is around it */
+    bool shield : 1;     /* and still does */
+    bool caught : 1;     /* a pcall returned its Cancel, or the error that took its place: awaits
+                            raise until that is raised again. Of a root also that of a scope around
+                            it, which other tasks are inside of, too */
+    bool exposed : 1;    /* scripts may hold it, or have: not to be used again */
+    bool apart : 1;      /* its coroutine is suspended: see above */
+    bool is_group : 1;   /* subtasks are inside: its coroutine must not be suspended */
+    bool loose : 1;      /* a token that the task made: cancels no awaits, and is in no chain */
+    bool alone : 1;      /* no scope is around it, though its token is inside another */
 };
+
+/* The scope that a token belongs to: every one in the tree does. */
+static inline struct cla_scope *cla_scope_of(struct cla_token *token)
+{
+    return CLA_CONTAINER(token, struct cla_scope, token);
+}
+
+/* The scope around, of the parent task for the root of a child task; NULL: none. */
+static inline struct cla_scope *cla_scope_outer(const struct cla_scope *scope)
+{
+    return scope->alone || scope->token.parent == NULL ? NULL : cla_scope_of(scope->token.parent);
+}
 
 /* Creates the metatable. For the VM's construction; may raise. */
 void cla_scope_setup(lua_State *L);
@@ -100,7 +114,14 @@ void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_s
 /* Lets go of the closed scopes that are kept to be entered again, beyond 'keep'. */
 void cla_scope_trim(struct cla_sched *sched, unsigned keep);
 
-/* Starts the timer of the deadline, if there is one and it is not running. */
+/* When an open scope that is no shield acts by itself: its deadline, then the end of its grace. */
+static inline uint64_t cla_scope_acts_ns(const struct cla_scope *scope)
+{
+    return scope->due ? scope->grace_end_ns : scope->token.own_ns;
+}
+
+/* Sets the timer for when the scope acts, and for when the wait of its task is over if it is a root
+ * and that comes first. Not once the grace is over. */
 void cla_scope_arm(struct cla_scope *scope);
 
 /* Gives an open scope another deadline, earlier or later. No-op if it was cancelled. */
@@ -127,7 +148,11 @@ struct cla_scope *cla_scope_push_loose(lua_State *L, struct cla_scope *home,
                                        struct cla_scope *parent, uint64_t deadline_ns);
 
 /* The scope around, also of a loose one, which is in no chain; NULL: none. */
-struct cla_scope *cla_scope_around(const struct cla_scope *scope);
+static inline struct cla_scope *cla_scope_around(const struct cla_scope *scope)
+{
+    return scope->loose && scope->token.parent != NULL ? cla_scope_of(scope->token.parent)
+                                                       : cla_scope_outer(scope);
+}
 
 /* 'dependent' ends with the scope, unless it is taken out of the list before. */
 void cla_scope_depend(struct cla_scope *scope, struct cla_dependent *dependent);

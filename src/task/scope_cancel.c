@@ -2,7 +2,6 @@
  * ends. */
 #include "task/scope_cancel.h"
 
-#include "task/op.h"
 #include "task/task.h"
 
 /* How long code that outlives the grace has to run to its end before it is given up. */
@@ -30,12 +29,22 @@ void cla_scope_cap_shield(struct cla_scope *scope, uint64_t end_ns)
 }
 
 /* Before tasks are interrupted, so that who waits for this very cancellation gets to know of it. */
-void cla_scope_wake_waiters(struct cla_scope *scope)
+void cla_scope_end_waiters(struct cla_scope *scope)
 {
-    struct cla_op *op;
+    struct cla_stack waiters = {NULL};
+    struct cla_stack_link *first;
 
-    while ((op = cla_op_first(&scope->waiters)) != NULL)
-        cla_op_complete(op);
+    CLA_STACK_EACH (link, &scope->dependents) {
+        if (!CLA_CONTAINER(link, struct cla_dependent, link)->waits)
+            continue;
+        cla_stack_remove(link);
+        cla_stack_push(&waiters, link);
+    }
+    while ((first = cla_stack_pop(&waiters)) != NULL) { /* the end of one may withdraw others */
+        struct cla_dependent *waiter = CLA_CONTAINER(first, struct cla_dependent, link);
+
+        waiter->end(waiter);
+    }
 }
 
 static void wake_tasks(struct cla_scope *root, uint64_t grace_end_ns)
@@ -43,7 +52,7 @@ static void wake_tasks(struct cla_scope *root, uint64_t grace_end_ns)
     struct cla_token *token = NULL;
 
     while ((token = cla_token_next(&root->token, token)) != NULL)
-        cla_scope_wake_waiters(cla_scope_of(token));
+        cla_scope_end_waiters(cla_scope_of(token));
     while ((token = cla_token_next(&root->token, token)) != NULL) {
         struct cla_scope *scope = cla_scope_of(token);
 
@@ -63,52 +72,56 @@ static void follow(struct cla_scope *follower, uint64_t grace_end_ns)
 }
 
 /* The second phase: of what was marked last first, as children come before parents. */
-static void deliver(struct cla_scope *scope, uint64_t grace_end_ns)
+static void deliver(struct cla_scope *scope, struct cla_link *followers, uint64_t grace_end_ns)
 {
     struct cla_token *token;
 
-    for (struct cla_link *link = scope->token.followers.prev; link != &scope->token.followers;
-         link = link->prev) {
-        struct cla_scope *follower = cla_scope_of(CLA_CONTAINER(link, struct cla_token, following));
+    for (struct cla_link *link = followers->prev; link != followers; link = link->prev) {
+        struct cla_scope *follower = cla_scope_of(cla_token_follower(link));
 
         follow(follower, grace_end_ns);
         fire_registrations(follower);
     }
     fire_registrations(scope);
-    while ((token = cla_token_take_follower(&scope->token)) != NULL)
+    while ((token = cla_token_take_follower(followers)) != NULL)
         wake_tasks(cla_scope_of(token), grace_end_ns);
     wake_tasks(scope, grace_end_ns);
 }
 
-static bool has_registrations(struct cla_scope *root)
+static bool registered_inside(struct cla_scope *root)
 {
     struct cla_token *token = NULL;
 
     while ((token = cla_token_next(&root->token, token)) != NULL) {
-        if (!cla_list_empty(&token->registrations))
-            return true;
-    }
-    CLA_LIST_EACH (link, &root->token.followers) {
-        if (has_registrations(cla_scope_of(CLA_CONTAINER(link, struct cla_token, following))))
+        if (!cla_stack_empty(&token->registrations))
             return true;
     }
     return false;
 }
 
+static bool has_registrations(struct cla_scope *scope, const struct cla_link *followers)
+{
+    CLA_LIST_EACH (link, followers) {
+        if (registered_inside(cla_scope_of(cla_token_follower(link))))
+            return true;
+    }
+    return registered_inside(scope);
+}
+
 /* Firing makes tasks; were garbage collected meanwhile, loose scopes would leave the tree that is
  * being walked. */
-void cla_scope_deliver(struct cla_scope *scope, uint64_t grace_end_ns)
+void cla_scope_deliver(struct cla_scope *scope, struct cla_link *followers, uint64_t grace_end_ns)
 {
     lua_State *L = scope->task->sched->L;
     bool running;
 
-    if (!has_registrations(scope)) {
-        deliver(scope, grace_end_ns);
+    if (!has_registrations(scope, followers)) {
+        deliver(scope, followers, grace_end_ns);
         return;
     }
     running = lua_gc(L, LUA_GCISRUNNING) != 0;
     lua_gc(L, LUA_GCSTOP);
-    deliver(scope, grace_end_ns);
+    deliver(scope, followers, grace_end_ns);
     if (running)
         lua_gc(L, LUA_GCRESTART);
 }
@@ -158,6 +171,7 @@ static void cancel_again(struct cla_scope *scope, enum cla_cancel_kind kind)
 bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct cla_slice message)
 {
     struct cla_task *task = scope->task;
+    struct cla_link followers;
     uint64_t now;
 
     if (!scope->open)
@@ -170,19 +184,20 @@ bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct
     now = cla_sched_now_ns(task->sched);
     scope->due = true;
     scope->grace_end_ns = cla_clock_add(now, task->sched->grace_ns);
-    if (cla_token_cancel(&scope->token, kind, now, message))
+    cla_list_init(&followers);
+    if (cla_token_cancel(&scope->token, kind, now, message, &followers))
         scope->reason = cla_reason_share(&scope->token.reason);
     else
         scope->reason = cla_reason_make(kind, now, message);
     scope->lenient = is_lenient(scope, scope->reason.kind);
     task->sched->counters.cancelled[scope->reason.kind]++;
+    if (!scope->lenient || client_gave_up(scope->reason.kind))
+        tell(scope);
+    cla_scope_deliver(scope, &followers, scope->grace_end_ns);
     if (scope->loose || scope->apart)
         cla_timer_stop(cla_scope_timers(scope), &scope->timer);
     else
-        cla_timer_start(cla_scope_timers(scope), &scope->timer, scope->grace_end_ns);
-    if (!scope->lenient || client_gave_up(scope->reason.kind))
-        tell(scope);
-    cla_scope_deliver(scope, scope->grace_end_ns);
+        cla_scope_arm(scope); /* now that it is known what its task still waits for */
     return true;
 }
 

@@ -12,19 +12,14 @@ static inline struct cla_timers *cla_scope_timers(struct cla_scope *scope)
     return &scope->task->sched->loop->timers;
 }
 
-/* The scope that a token belongs to: every one in the tree does. */
-static inline struct cla_scope *cla_scope_of(struct cla_token *token)
-{
-    return CLA_CONTAINER(token, struct cla_scope, token);
-}
-
-/* The second phase of a cancel: 'scope', and what is inside it, was marked. */
-void cla_scope_deliver(struct cla_scope *scope, uint64_t grace_end_ns);
+/* The second phase of a cancel: 'scope', and what is inside it, was marked, and so were the
+ * 'followers' of its token, which it takes off the list. */
+void cla_scope_deliver(struct cla_scope *scope, struct cla_link *followers, uint64_t grace_end_ns);
 
 /* A shield that was up when the cancel came lasts no longer than the grace of that cancel. */
 void cla_scope_cap_shield(struct cla_scope *scope, uint64_t end_ns);
 
-/* Completes the operations that wait for its cancellation, or end. */
-void cla_scope_wake_waiters(struct cla_scope *scope);
+/* Ends the dependents that wait for its cancellation, or end, in the order in which they came. */
+void cla_scope_end_waiters(struct cla_scope *scope);
 
 #endif

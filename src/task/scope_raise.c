@@ -7,7 +7,8 @@
 
 bool cla_scope_is_unwinding(const struct cla_scope *scope)
 {
-    for (const struct cla_scope *s = scope; s != NULL && s->task == scope->task; s = s->outer) {
+    for (const struct cla_scope *s = scope; s != NULL && s->task == scope->task;
+         s = cla_scope_outer(s)) {
         if (s->shield)
             return false;
         if (s->unwinding)
@@ -28,7 +29,7 @@ static void forget_caught(struct cla_task *task, const struct cla_scope *scope)
 {
     bool reached = false;
 
-    for (struct cla_scope *s = task->scope; s != NULL && s->task == task; s = s->outer) {
+    for (struct cla_scope *s = task->scope; s != NULL && s->task == task; s = cla_scope_outer(s)) {
         s->caught = false;
         reached |= s == scope;
         if (s->shield && reached)
@@ -43,12 +44,12 @@ static void begin_unwinding(struct cla_task *task, struct cla_scope *scope)
     struct cla_scope *s = task->scope;
 
     while (s != NULL && s != scope)
-        s = s->outer;
+        s = cla_scope_outer(s);
     if (s == NULL)
         return; /* another task's: to this one it is an ordinary error */
     forget_caught(task, scope);
     own(task, scope)->raised = ++task->sched->raises;
-    for (s = task->scope; s != scope && s != &task->root; s = s->outer)
+    for (s = task->scope; s != scope && s != &task->root; s = cla_scope_outer(s))
         s->unwinding = true;
     s->unwinding = true;
 }
@@ -73,7 +74,7 @@ static struct cla_scope *to_raise_in(struct cla_scope *scope, const struct cla_t
     struct cla_scope *target = NULL, *of_cleanup = NULL;
     bool unwinding = false, over = false, caught = false;
 
-    for (struct cla_scope *s = scope; s != NULL; s = s->outer) {
+    for (struct cla_scope *s = scope; s != NULL; s = cla_scope_outer(s)) {
         unwinding |= s->unwinding && s->task == task;
         caught |= s->caught && s->task == task;
         if (s->due && !s->lenient) {
@@ -97,7 +98,7 @@ struct cla_scope *cla_scope_live(const struct cla_task *task, lua_State *L, int 
     scope = cla_scope_at(L, index);
     if (scope == NULL || !scope->open)
         return NULL;
-    for (const struct cla_scope *s = task->scope; s != NULL; s = s->outer) {
+    for (const struct cla_scope *s = task->scope; s != NULL; s = cla_scope_outer(s)) {
         if (s == scope)
             return scope;
     }
@@ -107,7 +108,7 @@ struct cla_scope *cla_scope_live(const struct cla_task *task, lua_State *L, int 
 /* The innermost scope of 'task' that was raised since, and is open; NULL: none was. */
 static struct cla_scope *raised_since(const struct cla_task *task, uint64_t raises)
 {
-    for (struct cla_scope *s = task->scope; s != NULL && s->task == task; s = s->outer) {
+    for (struct cla_scope *s = task->scope; s != NULL && s->task == task; s = cla_scope_outer(s)) {
         if (s->raised > raises)
             return s;
     }
@@ -147,7 +148,7 @@ void cla_scope_let_go(const struct cla_task *task, lua_State *L, int index)
         own(task, live)->caught = false;
     if (task == NULL || error == NULL)
         return;
-    for (struct cla_scope *s = task->scope; s != NULL && s->task == task; s = s->outer) {
+    for (struct cla_scope *s = task->scope; s != NULL && s->task == task; s = cla_scope_outer(s)) {
         if (!s->caught || s->caught_as != error)
             continue;
         s->caught = false;
@@ -166,7 +167,7 @@ struct cla_scope *cla_scope_refuses(struct cla_scope *scope)
 
     if ((!scope->due || scope->lenient) && !scope->unwinding)
         return to_raise_in(scope, scope->task);
-    for (struct cla_scope *s = scope; s != NULL; s = s->outer) {
+    for (struct cla_scope *s = scope; s != NULL; s = cla_scope_outer(s)) {
         target = s->due && !s->lenient ? s : target;
         if (s->shield)
             break;
@@ -176,7 +177,7 @@ struct cla_scope *cla_scope_refuses(struct cla_scope *scope)
 
 bool cla_scope_grace_over(const struct cla_task *task)
 {
-    for (const struct cla_scope *s = task->scope; s != NULL; s = s->outer) {
+    for (const struct cla_scope *s = task->scope; s != NULL; s = cla_scope_outer(s)) {
         if (s->grace_over)
             return true;
         if (s->shield)

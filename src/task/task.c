@@ -88,7 +88,7 @@ static int held_k(lua_State *L, int status, lua_KContext context)
 
     (void)status;
     task->wait_cancel = NULL;
-    task->cancelled_by = NULL;
+    task->withdrawn = false;
     return boot_k(L, LUA_OK, context);
 }
 
@@ -146,7 +146,7 @@ static int begin_k(lua_State *L, int status, lua_KContext context)
 
     (void)status;
     task->wait_cancel = NULL;
-    task->cancelled_by = NULL;
+    task->withdrawn = false;
     return begin(L, task);
 }
 
@@ -158,21 +158,25 @@ static int boot(lua_State *L)
     return begin(L, task);
 }
 
+/* The timer of the root is for whichever comes first. It is started again when the task awaits. */
 static void on_timer(struct cla_timer *timer)
 {
-    cla_task_wake(CLA_CONTAINER(timer, struct cla_task, timer));
+    struct cla_task *task = CLA_CONTAINER(timer, struct cla_task, root.timer);
+    uint64_t now = cla_sched_now_ns(task->sched), acts_ns = cla_scope_acts_ns(&task->root);
+
+    if (task->root.grace_over || (acts_ns <= now && acts_ns <= task->wakes_ns)) {
+        cla_scope_expire(&task->root);
+    } else if (task->wakes_ns <= now) {
+        task->wakes_ns = CLA_NEVER;
+        cla_task_wake(task);
+    }
 }
 
 void cla_task_init(struct cla_task *task, struct cla_sched *sched)
 {
-    *task = (struct cla_task){.sched = sched};
+    *task = (struct cla_task){.sched = sched, .wakes_ns = CLA_NEVER};
     cla_list_init(&task->link);
     cla_list_init(&task->all);
-    cla_list_init(&task->coros);
-    cla_list_init(&task->collected);
-    cla_list_init(&task->to_close);
-    cla_list_init(&task->made);
-    cla_timer_init(&task->timer, on_timer);
 }
 
 /* Takes off a coroutine that does nothing, and makes a task of it. May raise. */
@@ -182,6 +186,7 @@ static struct cla_task *make(lua_State *L)
 
     cla_task_init(task, cla_sched_of(L));
     cla_scope_make(L);
+    cla_timer_init(&task->root.timer, on_timer);
     lua_insert(L, -2);
     task->running = task->L = lua_tothread(L, -1);
     lua_setiuservalue(L, -2, CLA_TASK_THREAD);
@@ -273,7 +278,7 @@ void cla_task_start(struct cla_task *task, const struct cla_task_ops *ops, void 
     task->manual = false;
     task->preemptible = parent != NULL && parent->preemptible;
     task->entered = task->begun = false;
-    task->cancelled_by = NULL;
+    task->withdrawn = false;
     if (parent != NULL)
         parent->children++;
     cla_scope_open(&task->root, task, outer, deadline_ns);
@@ -348,8 +353,8 @@ static void drop_registrations(struct cla_task *task)
 
     while ((r = cla_token_take(&task->root.token)) != NULL)
         task->sched->ops->drop(task->sched, r);
-    while (!cla_list_empty(&task->made)) {
-        r = CLA_CONTAINER(task->made.next, struct cla_registration, made);
+    while (!cla_stack_empty(&task->made)) {
+        r = CLA_CONTAINER(task->made.first, struct cla_registration, made);
         cla_registration_remove(r);
         task->sched->ops->drop(task->sched, r);
     }
@@ -360,12 +365,14 @@ static void drop_deadline(struct cla_task *task)
 {
     if (!task->root.due)
         cla_timer_stop(&task->sched->loop->timers, &task->root.timer);
+    else if (!task->root.grace_over)
+        cla_scope_arm(&task->root);
 }
 
 void cla_task_adopt(struct cla_task *task, struct cla_registration *registration)
 {
     CLA_PRE(registration->token != NULL);
-    cla_list_push(&task->made, &registration->made);
+    cla_stack_push(&task->made, &registration->made);
 }
 
 static void finish(struct cla_task *task, enum cla_task_end end)
@@ -374,8 +381,8 @@ static void finish(struct cla_task *task, enum cla_task_end end)
     if (task->scope != &task->root) {
         struct cla_scope *outermost = task->scope;
 
-        while (outermost->outer != &task->root)
-            outermost = outermost->outer;
+        while (cla_scope_outer(outermost) != &task->root)
+            outermost = cla_scope_outer(outermost);
         if (task->children > 0)
             cla_scope_cancel(outermost, CLA_CANCEL_PARENT_FAILED, cla_slice(NULL, 0));
         cla_scope_close(outermost);
@@ -407,22 +414,12 @@ static int enter(struct cla_task *task)
     return 1;
 }
 
-/* Time in the queue counts: the timer of the root is armed only by the first await. */
-static bool expired(const struct cla_task *task)
+/* Time in the queue counts: the timer of the root is started only by awaits. */
+static void expire(struct cla_task *task)
 {
-    uint64_t deadline = task->root.token.own_ns;
-
-    return deadline != CLA_NEVER && cla_sched_now_ns(task->sched) >= deadline;
-}
-
-/* True if the task is not to enter Lua at all. */
-static bool skipped(struct cla_task *task)
-{
-    if (task->entered)
-        return false;
-    if (!task->root.due && expired(task))
-        cla_scope_cancel(&task->root, CLA_CANCEL_TIMEOUT, cla_slice(NULL, 0));
-    return must_not_begin(task);
+    if (!cla_timer_active(&task->root.timer) && !task->root.grace_over &&
+        cla_scope_acts_ns(&task->root) <= cla_sched_now_ns(task->sched))
+        cla_scope_expire(&task->root);
 }
 
 /* Where a task goes whose slice is over. */
@@ -463,7 +460,8 @@ void cla_task_resume(struct cla_task *task)
 
     CLA_PRE(task->state == CLA_TASK_READY || task->state == CLA_TASK_SLICED);
     CLA_PRE(sched->current == NULL);
-    if (skipped(task)) {
+    expire(task);
+    if (!task->entered && must_not_begin(task)) {
         sched->counters.skipped++;
         finish(task, CLA_TASK_SKIPPED);
         return;
@@ -471,7 +469,7 @@ void cla_task_resume(struct cla_task *task)
     if (task->state == CLA_TASK_SLICED)
         cla_preempt_arm(task);
     rc = run(task);
-    if (task->state != CLA_TASK_SLICED && !cla_list_empty(&sched->to_close))
+    if (task->state != CLA_TASK_SLICED && !cla_list_empty(&sched->collected))
         cla_coro_end_collected(sched);
     if (rc != LUA_YIELD) {
         finish(task, rc == LUA_OK ? CLA_TASK_RAN : CLA_TASK_BROKE);
@@ -480,7 +478,8 @@ void cla_task_resume(struct cla_task *task)
     CLA_PRE(task->state != CLA_TASK_RUNNING); /* only awaits and slices yield to here */
     if (task->state == CLA_TASK_SLICED)
         put_aside(task);
-    cla_scope_arm(&task->root);
+    if (!task->root.grace_over)
+        cla_scope_arm(&task->root);
 }
 
 bool cla_task_abandon(struct cla_task *task)
@@ -552,6 +551,7 @@ void cla_task_interrupt(struct cla_task *task)
         return;
     if (task->wait_cancel(task) == CLA_WAIT_PENDING)
         return;
+    task->withdrawn = true;
     task->cancelled_by = scope;
     task->sched->counters.cancelled_waits++;
     task->state = CLA_TASK_READY;

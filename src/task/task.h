@@ -78,33 +78,33 @@ struct cla_task {
     struct cla_sched *sched;
     lua_State *L;         /* its coroutine */
     lua_State *running;   /* that, or the innermost of the script's that it has resumed */
-    uint64_t serial;      /* tells it from those that used the same coroutine before; never 0 */
     struct cla_link link; /* in ready, unwinding or pool */
     struct cla_link all;  /* in sched->tasks */
     const struct cla_task_ops *ops;
-    void *owner;             /* of the ops */
-    struct cla_scope *scope; /* innermost */
-    struct cla_task *parent; /* released after this one; NULL: none */
-    enum cla_task_state state;
-    unsigned children;               /* live child tasks */
+    void *owner;                     /* of the ops */
+    struct cla_scope *scope;         /* innermost */
+    struct cla_task *parent;         /* released after this one; NULL: none */
     cla_wait_cancel_fn *wait_cancel; /* of the await under way */
-    void *wait;                      /* its operation */
-    struct cla_link made;            /* registrations on tokens that outlive the body */
-    struct cla_timer timer;          /* for awaits that need one; only one await at a time */
-    struct cla_scope *cancelled_by;  /* the await ended by this scope's cancellation; NULL: not */
-    size_t charged;                  /* bytes allocated while it ran */
-    uint64_t computed_ns;      /* processor time since its last await or raise, as far as known */
-    uint64_t cpu_ns;           /* processor time of it and what is inside, as far as known */
-    struct cla_coro *coro;     /* the innermost of the script's that it has resumed; NULL */
-    struct cla_link coros;     /* the script's that were begun in it and are not over */
-    struct cla_link collected; /* of those, abandoned ones that are to be closed now */
-    struct cla_link to_close;  /* in sched->to_close while there are such */
-    struct cla_task *closer;   /* the child that closes them; NULL: none */
-    bool entered;              /* has run */
-    bool begun;                /* and so has its body */
-    bool nudged;               /* READY to look if its await is over: see cla_op_nudge() */
-    bool preemptible;          /* others may run between its slices */
-    bool manual;               /* see cla_scope_cancel() */
+    union {
+        void *wait;                     /* its operation */
+        struct cla_scope *cancelled_by; /* if 'withdrawn': the scope whose cancellation did that */
+    };
+    uint64_t wakes_ns;       /* when the await is over by itself; CLA_NEVER: by something else */
+    struct cla_stack coros;  /* the script's that belong to it and are not over */
+    struct cla_task *closer; /* the child that closes abandoned ones; NULL: none */
+    struct cla_stack made;   /* registrations on tokens that outlive the body */
+    uint64_t serial;         /* tells it from those that used the same coroutine before; never 0 */
+    size_t charged;          /* bytes allocated while it ran */
+    uint64_t computed_ns;    /* processor time since its last await or raise, as far as known */
+    uint64_t cpu_ns;         /* processor time of it and what is inside, as far as known */
+    unsigned children;       /* live child tasks */
+    enum cla_task_state state : 8;
+    bool withdrawn : 1;   /* the await was ended by a cancellation */
+    bool entered : 1;     /* has run */
+    bool begun : 1;       /* and so has its body */
+    bool nudged : 1;      /* READY to look if its await is over: see cla_op_nudge() */
+    bool preemptible : 1; /* others may run between its slices */
+    bool manual : 1;      /* see cla_scope_cancel() */
 };
 
 /* Its root scope, which others change while the task is only looked at. */

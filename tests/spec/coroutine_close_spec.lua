@@ -224,6 +224,47 @@ describe("case 60: a coroutine that a call abandons", function()
     assert.equal(100, closed)
   end)
 
+  it("is closed after those that were collected before it, and with what the call has left", function()
+    local closed = {}
+    call(function()
+      local left = coroutine.create(function()
+        local _ <close> = closing(function() closed[#closed + 1] = "left" end)
+        coroutine.yield()
+      end)
+      coroutine.resume(left)
+      for _, name in ipairs { "first", "second" } do
+        abandon(function()
+          cancela.sleep(0.2)
+          closed[#closed + 1] = name
+        end)
+        collectgarbage()
+        collectgarbage()
+        cancela.sleep(0.05)
+      end
+      assert.same({}, closed)
+      assert.equal("suspended", coroutine.status(left))
+    end)
+    cancela.sleep(5)
+    assert.same({ "first", "second", "left" }, closed)
+  end)
+
+  it("is cut short by the end of grace, and so are those that are closed after it", function()
+    local closed = {}
+    call(function()
+      for _ = 1, 3 do
+        abandon(function(e)
+          local _ <close> = closing(function() closed[#closed + 1] = tostring(e) end)
+          cancela.sleep(100)
+        end)
+      end
+      collectgarbage()
+      collectgarbage()
+      cancela.sleep(1)
+    end)
+    cancela.sleep(5)
+    assert.same({ "nil", "nil", "nil" }, closed)
+  end)
+
   it("in numbers leaves no memory behind while its call goes on", function()
     call(function()
       local function step(n)

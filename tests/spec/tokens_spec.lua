@@ -315,6 +315,29 @@ describe("token:wait", function()
     assert.equal(2, place)
     assert.equal("x", reason.message)
   end)
+
+  it("tells those who wait in the order in which they came, each once", function()
+    local token, cancel = cancela.token():child()
+    local other = cancela.linked_token(token)
+    local told = {}
+    cancela.group(function(g)
+      local function waiter(name, ...)
+        local operations = { ... }
+        g:spawn(function()
+          local place = cancela.select(operations)
+          told[#told + 1] = name .. place
+        end)
+      end
+      waiter("a", token:wait_op())
+      waiter("b", other:wait_op(), token:wait_op())
+      waiter("c", cancela.sleep_op(9), token:wait_op(), token:wait_op())
+      waiter("d", token:wait_op())
+      cancela.sleep(1)
+      token:child()
+      cancel()
+    end)
+    assert.same({ "b1", "a1", "c2", "d1" }, told) -- what is linked is marked, and told, first
+  end)
 end)
 
 describe("fail_after", function()

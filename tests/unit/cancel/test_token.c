@@ -10,6 +10,21 @@
 
 #define NO_MESSAGE cla_slice(NULL, 0)
 
+static struct cla_link followers; /* of what was cancelled or moved last */
+
+static bool cancel(struct cla_token *token, enum cla_cancel_kind kind, uint64_t now_ns,
+                   struct cla_slice message)
+{
+    cla_list_init(&followers);
+    return cla_token_cancel(token, kind, now_ns, message, &followers);
+}
+
+static bool move(struct cla_token *token, struct cla_token *parent)
+{
+    cla_list_init(&followers);
+    return cla_token_move(token, parent, &followers);
+}
+
 /* root -> a, b; a -> a1, a2 */
 struct family {
     struct cla_token root, a, b, a1, a2;
@@ -40,8 +55,8 @@ static void first_reason_wins(void **state)
 
     cla_token_init(&token, NULL, CLA_NEVER);
     assert_false(cla_token_cancelled(&token));
-    assert_true(cla_token_cancel(&token, CLA_CANCEL_RESET, 5, CLA_LIT("first")));
-    assert_false(cla_token_cancel(&token, CLA_CANCEL_KILLED, 6, CLA_LIT("second")));
+    assert_true(cancel(&token, CLA_CANCEL_RESET, 5, CLA_LIT("first")));
+    assert_false(cancel(&token, CLA_CANCEL_KILLED, 6, CLA_LIT("second")));
     assert_true(cla_token_cancelled(&token));
     assert_int_equal(token.reason.kind, CLA_CANCEL_RESET);
     assert_int_equal(token.reason.at_ns, 5);
@@ -55,11 +70,11 @@ static void cancel_marks_the_whole_subtree_and_nothing_else(void **state)
     struct family f;
 
     family_init(&f);
-    assert_true(cla_token_cancel(&f.a, CLA_CANCEL_USER, 1, CLA_LIT("m")));
+    assert_true(cancel(&f.a, CLA_CANCEL_USER, 1, CLA_LIT("m")));
     assert_true(cla_token_cancelled(&f.a1) && cla_token_cancelled(&f.a2));
     assert_ptr_equal(f.a1.reason.message, f.a.reason.message);
     assert_false(cla_token_cancelled(&f.root) || cla_token_cancelled(&f.b));
-    assert_true(cla_token_cancel(&f.root, CLA_CANCEL_SHUTDOWN, 2, NO_MESSAGE));
+    assert_true(cancel(&f.root, CLA_CANCEL_SHUTDOWN, 2, NO_MESSAGE));
     assert_int_equal(f.b.reason.kind, CLA_CANCEL_SHUTDOWN);
     family_fini(&f);
 }
@@ -69,8 +84,8 @@ static void child_that_was_cancelled_keeps_its_reason(void **state)
     struct family f;
 
     family_init(&f);
-    cla_token_cancel(&f.a1, CLA_CANCEL_LOST_RACE, 1, NO_MESSAGE);
-    cla_token_cancel(&f.root, CLA_CANCEL_RESET, 2, NO_MESSAGE);
+    cancel(&f.a1, CLA_CANCEL_LOST_RACE, 1, NO_MESSAGE);
+    cancel(&f.root, CLA_CANCEL_RESET, 2, NO_MESSAGE);
     assert_int_equal(f.a1.reason.kind, CLA_CANCEL_LOST_RACE);
     assert_int_equal(f.a2.reason.kind, CLA_CANCEL_RESET);
     family_fini(&f);
@@ -82,10 +97,10 @@ static void descendants_of_a_cancelled_child_are_marked_too(void **state)
     struct cla_token late;
 
     family_init(&f);
-    cla_token_cancel(&f.a, CLA_CANCEL_USER, 1, NO_MESSAGE);
+    cancel(&f.a, CLA_CANCEL_USER, 1, NO_MESSAGE);
     cla_token_init(&late, &f.a, CLA_NEVER);
     assert_int_equal(late.reason.kind, CLA_CANCEL_USER); /* born cancelled */
-    cla_token_cancel(&f.root, CLA_CANCEL_RESET, 2, NO_MESSAGE);
+    cancel(&f.root, CLA_CANCEL_RESET, 2, NO_MESSAGE);
     assert_int_equal(late.reason.kind, CLA_CANCEL_USER);
     cla_token_end(&late);
     cla_reason_fini(&late.reason);
@@ -103,7 +118,7 @@ static void past_its_deadline_the_reason_is_timeout_whoever_asked(void **state)
         struct cla_token token;
 
         cla_token_init(&token, NULL, 100);
-        cla_token_cancel(&token, CLA_CANCEL_RESET, cases[i].now, NO_MESSAGE);
+        cancel(&token, CLA_CANCEL_RESET, cases[i].now, NO_MESSAGE);
         assert_int_equal(token.reason.kind, cases[i].want);
         cla_token_end(&token);
     }
@@ -153,7 +168,7 @@ static void case_5_nothing_remains_of_a_cancelled_token(void **state)
         struct cla_token token;
 
         cla_token_init(&token, NULL, deadlines[i]);
-        assert_true(cla_token_cancel(&token, CLA_CANCEL_RESET, 40, cla_slice(NULL, 0)));
+        assert_true(cancel(&token, CLA_CANCEL_RESET, 40, cla_slice(NULL, 0)));
         assert_int_equal(cla_token_remaining_ns(&token, 40), 0);
         assert_int_equal(token.deadline_ns, deadlines[i]);
         cla_token_end(&token);
@@ -247,10 +262,10 @@ static void children_of_an_ended_token_become_roots(void **state)
     family_init(&f);
     cla_token_end(&f.a);
     assert_null(f.a1.parent);
-    cla_token_cancel(&f.root, CLA_CANCEL_RESET, 1, NO_MESSAGE);
+    cancel(&f.root, CLA_CANCEL_RESET, 1, NO_MESSAGE);
     assert_true(cla_token_cancelled(&f.b));
     assert_false(cla_token_cancelled(&f.a) || cla_token_cancelled(&f.a1));
-    assert_true(cla_token_cancel(&f.a1, CLA_CANCEL_USER, 2, NO_MESSAGE));
+    assert_true(cancel(&f.a1, CLA_CANCEL_USER, 2, NO_MESSAGE));
     family_fini(&f);
 }
 
@@ -259,7 +274,7 @@ static void reason_outlives_the_end(void **state)
     struct cla_token token;
 
     cla_token_init(&token, NULL, CLA_NEVER);
-    cla_token_cancel(&token, CLA_CANCEL_USER, 1, CLA_LIT("kept"));
+    cancel(&token, CLA_CANCEL_USER, 1, CLA_LIT("kept"));
     cla_token_end(&token);
     assert_true(cla_token_cancelled(&token));
     assert_memory_equal(cla_reason_message(&token.reason).p, "kept", 4);
@@ -274,12 +289,12 @@ static void moved_token_has_the_deadlines_around_it_and_not_those_it_has_left(vo
     cla_token_init(&far, NULL, 90);
     cla_token_init(&child, &near, 50);
     cla_token_init(&inner, &child, CLA_NEVER);
-    assert_false(cla_token_move(&child, &far));
+    assert_false(move(&child, &far));
     assert_int_equal(child.deadline_ns, 50);
     assert_int_equal(inner.deadline_ns, 50);
-    assert_false(cla_token_move(&child, &near));
+    assert_false(move(&child, &near));
     assert_int_equal(inner.deadline_ns, 10);
-    assert_false(cla_token_move(&child, NULL));
+    assert_false(move(&child, NULL));
     assert_int_equal(inner.deadline_ns, 50);
     assert_null(child.parent);
     cla_token_end(&inner);
@@ -316,13 +331,13 @@ static void token_moved_under_a_cancelled_one_is_marked_once_and_stays_so(void *
     struct family f;
 
     family_init(&f);
-    cla_token_cancel(&f.a1, CLA_CANCEL_USER, 1, NO_MESSAGE);
-    cla_token_cancel(&f.b, CLA_CANCEL_RESET, 2, CLA_LIT("m"));
-    assert_true(cla_token_move(&f.a, &f.b));
+    cancel(&f.a1, CLA_CANCEL_USER, 1, NO_MESSAGE);
+    cancel(&f.b, CLA_CANCEL_RESET, 2, CLA_LIT("m"));
+    assert_true(move(&f.a, &f.b));
     assert_int_equal(f.a.reason.kind, CLA_CANCEL_RESET);
     assert_int_equal(f.a1.reason.kind, CLA_CANCEL_USER);
     assert_int_equal(f.a2.reason.kind, CLA_CANCEL_RESET);
-    assert_false(cla_token_move(&f.a, &f.root));
+    assert_false(move(&f.a, &f.root));
     assert_true(cla_token_cancelled(&f.a));
     assert_false(cla_token_cancelled(&f.root));
     family_fini(&f);
@@ -333,10 +348,10 @@ static void moved_token_is_marked_with_its_new_parent_only(void **state)
     struct family f;
 
     family_init(&f);
-    cla_token_move(&f.a1, &f.b);
-    cla_token_cancel(&f.a, CLA_CANCEL_RESET, 1, NO_MESSAGE);
+    move(&f.a1, &f.b);
+    cancel(&f.a, CLA_CANCEL_RESET, 1, NO_MESSAGE);
     assert_false(cla_token_cancelled(&f.a1));
-    cla_token_cancel(&f.b, CLA_CANCEL_USER, 2, NO_MESSAGE);
+    cancel(&f.b, CLA_CANCEL_USER, 2, NO_MESSAGE);
     assert_int_equal(f.a1.reason.kind, CLA_CANCEL_USER);
     family_fini(&f);
 }
@@ -353,20 +368,46 @@ static void linked_token_is_marked_with_its_source_and_follows_it(void **state)
         cla_token_link(&sources[i], &target, &links[i]);
     cla_token_init(&child, &target, CLA_NEVER);
     assert_int_equal(target.deadline_ns, 40);
-    assert_true(cla_token_cancel(&sources[1], CLA_CANCEL_USER, 7, NO_MESSAGE));
+    assert_true(cancel(&sources[1], CLA_CANCEL_USER, 7, NO_MESSAGE));
     assert_int_equal(target.reason.kind, CLA_CANCEL_USER);
     assert_int_equal(child.reason.kind, CLA_CANCEL_USER);
     assert_false(cla_token_cancelled(&sources[0]));
-    assert_ptr_equal(cla_token_take_follower(&sources[1]), &target);
-    assert_null(cla_token_take_follower(&sources[1]));
-    assert_true(cla_token_cancel(&sources[0], CLA_CANCEL_RESET, 8, NO_MESSAGE));
-    assert_null(cla_token_take_follower(&sources[0]));
+    assert_ptr_equal(cla_token_take_follower(&followers), &target);
+    assert_null(cla_token_take_follower(&followers));
+    assert_true(cancel(&sources[0], CLA_CANCEL_RESET, 8, NO_MESSAGE));
+    assert_null(cla_token_take_follower(&followers));
     assert_int_equal(target.reason.kind, CLA_CANCEL_USER);
     cla_token_end(&child);
     cla_token_end(&target);
-    assert_true(cla_list_empty(&sources[0].links));
+    assert_true(cla_stack_empty(&sources[0].links));
     cla_token_end(&sources[0]);
     cla_token_end(&sources[1]);
+}
+
+static void followers_are_taken_last_marked_first(void **state)
+{
+    struct cla_token source, near[2], far[2];
+    struct cla_token_link to_near[2], to_far[2], again;
+
+    cla_token_init(&source, NULL, CLA_NEVER);
+    for (int i = 0; i < 2; i++) {
+        cla_token_init(&near[i], NULL, CLA_NEVER);
+        cla_token_init(&far[i], NULL, CLA_NEVER);
+        cla_token_link(&near[i], &far[i], &to_far[i]);
+        cla_token_link(&source, &near[i], &to_near[i]);
+    }
+    cla_token_link(&source, &far[1], &again); /* reached twice, marked once */
+    cancel(&source, CLA_CANCEL_USER, 1, NO_MESSAGE);
+    assert_ptr_equal(cla_token_take_follower(&followers), &far[0]);
+    assert_ptr_equal(cla_token_take_follower(&followers), &far[1]);
+    assert_ptr_equal(cla_token_take_follower(&followers), &near[1]);
+    assert_ptr_equal(cla_token_take_follower(&followers), &near[0]);
+    assert_null(cla_token_take_follower(&followers));
+    cla_token_end(&source);
+    for (int i = 0; i < 2; i++) {
+        cla_token_end(&near[i]);
+        cla_token_end(&far[i]);
+    }
 }
 
 static void token_that_is_linked_to_a_cancelled_one_is_born_cancelled(void **state)
@@ -376,11 +417,11 @@ static void token_that_is_linked_to_a_cancelled_one_is_born_cancelled(void **sta
 
     cla_token_init(&source, NULL, CLA_NEVER);
     cla_token_init(&target, NULL, CLA_NEVER);
-    cla_token_cancel(&source, CLA_CANCEL_USER, 3, NO_MESSAGE);
+    cancel(&source, CLA_CANCEL_USER, 3, NO_MESSAGE);
     cla_token_link(&source, &target, &link);
     assert_int_equal(target.reason.kind, CLA_CANCEL_USER);
     assert_int_equal(target.reason.at_ns, 3);
-    assert_true(cla_list_empty(&source.links));
+    assert_true(cla_stack_empty(&source.links));
     cla_token_end(&target);
     cla_token_end(&source);
 }
@@ -431,10 +472,10 @@ static void deadlines_of_what_is_linked_follow_a_source_that_moves(void **state)
 
     chain_init(&c);
     assert_int_equal(c.child.deadline_ns, 50);
-    assert_false(cla_token_move(&c.source, &c.near));
+    assert_false(move(&c.source, &c.near));
     assert_int_equal(c.target.deadline_ns, 10);
     assert_int_equal(c.child.deadline_ns, 10);
-    assert_false(cla_token_move(&c.source, NULL));
+    assert_false(move(&c.source, NULL));
     assert_int_equal(c.target.deadline_ns, CLA_NEVER);
     assert_int_equal(c.child.deadline_ns, 50);
     chain_fini(&c);
@@ -445,16 +486,15 @@ static void token_moved_under_a_cancelled_one_marks_what_is_linked_to_it(void **
     struct chain c;
 
     chain_init(&c);
-    cla_token_cancel(&c.near, CLA_CANCEL_RESET, 2, NO_MESSAGE);
-    assert_true(cla_token_move(&c.source, &c.near));
+    cancel(&c.near, CLA_CANCEL_RESET, 2, NO_MESSAGE);
+    assert_true(move(&c.source, &c.near));
     assert_int_equal(c.target.reason.kind, CLA_CANCEL_RESET);
     assert_int_equal(c.child.reason.kind, CLA_CANCEL_RESET);
-    assert_ptr_equal(cla_token_take_follower(&c.source), &c.target);
-    assert_null(cla_token_take_follower(&c.source));
-    assert_null(cla_token_take_follower(&c.near));
-    assert_false(cla_token_move(&c.source, &c.far));
-    assert_false(cla_token_move(&c.source, &c.near));
-    assert_null(cla_token_take_follower(&c.source));
+    assert_ptr_equal(cla_token_take_follower(&followers), &c.target);
+    assert_null(cla_token_take_follower(&followers));
+    assert_false(move(&c.source, &c.far));
+    assert_false(move(&c.source, &c.near));
+    assert_null(cla_token_take_follower(&followers));
     chain_fini(&c);
 }
 
@@ -483,6 +523,7 @@ int main(void)
         cmocka_unit_test(deadlines_of_what_is_linked_follow_a_source_that_moves),
         cmocka_unit_test(token_moved_under_a_cancelled_one_marks_what_is_linked_to_it),
         cmocka_unit_test(linked_token_is_marked_with_its_source_and_follows_it),
+        cmocka_unit_test(followers_are_taken_last_marked_first),
         cmocka_unit_test(token_that_is_linked_to_a_cancelled_one_is_born_cancelled),
         cmocka_unit_test(source_that_ends_leaves_the_linked_token_alone),
     };

@@ -26,6 +26,7 @@ static struct {
 static struct cla_token tokens[TOKENS];
 static struct cla_token_link links[TOKENS][TOKENS]; /* [source][target] */
 static bool linked[TOKENS][TOKENS];
+static struct cla_link followers; /* of the cancel or move at hand */
 static uint64_t now;
 
 static int any_live(void)
@@ -155,12 +156,12 @@ static void mark(int root, enum cla_cancel_kind kind, uint64_t at, bool *roots)
 }
 
 /* The followers are the roots that were marked through links, each once. */
-static void check_followers(int i, const bool *roots, const bool *marked_before)
+static void check_followers(const bool *roots, const bool *marked_before)
 {
     bool seen[TOKENS] = {false};
     struct cla_token *follower;
 
-    while ((follower = cla_token_take_follower(&tokens[i])) != NULL) {
+    while ((follower = cla_token_take_follower(&followers)) != NULL) {
         int j = (int)(follower - tokens);
 
         assert_true(roots[j] && !seen[j] && !marked_before[j]);
@@ -186,7 +187,7 @@ static void mark_all(int i, enum cla_cancel_kind kind, uint64_t at)
             }
         }
     }
-    check_followers(i, roots, before);
+    check_followers(roots, before);
 }
 
 static void cancel(void)
@@ -198,9 +199,11 @@ static void cancel(void)
     if (i == NONE)
         return;
     first = model[i].kind == CLA_CANCEL_NONE;
-    assert_int_equal(cla_token_cancel(&tokens[i], kind, now, CLA_LIT("why")), first);
-    if (!first)
+    assert_int_equal(cla_token_cancel(&tokens[i], kind, now, CLA_LIT("why"), &followers), first);
+    if (!first) {
+        assert_true(cla_list_empty(&followers));
         return;
+    }
     if (now >= (model[i].stale ? tokens[i].deadline_ns : deadline_of(i)))
         kind = CLA_CANCEL_TIMEOUT;
     mark_all(i, kind, now);
@@ -219,7 +222,8 @@ static void move(void)
     model[i].parent = parent;
     if (parent != NONE && model[parent].stale)
         make_stale(i);
-    assert_int_equal(cla_token_move(&tokens[i], parent != NONE ? &tokens[parent] : NULL), reached);
+    assert_int_equal(
+        cla_token_move(&tokens[i], parent != NONE ? &tokens[parent] : NULL, &followers), reached);
     if (reached)
         mark_all(i, model[parent].kind, model[parent].at);
 }
@@ -275,6 +279,7 @@ static void tree_agrees_with_its_model(void **state)
         begin, begin, begin, begin, end, cancel, link_one, link_one, move, move, set_deadline};
 
     seed_init();
+    cla_list_init(&followers);
     for (int n = 0; n < OPERATIONS; n++) {
         int root;
 

@@ -48,7 +48,7 @@ static void set_deadline(const struct cla_call *call, uint64_t deadline_ns)
 static void restart_idle(const struct cla_call *call)
 {
     const struct cla_task *task = call->task;
-    uint64_t idle = call->env->stream_idle_timeout_ns, step = idle / IDLE_STEPS;
+    uint64_t idle = call->request->env->stream_idle_timeout_ns, step = idle / IDLE_STEPS;
     uint64_t now;
 
     if (!call->idles || task == NULL || !cla_list_empty(&call->senders))

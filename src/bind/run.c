@@ -33,7 +33,7 @@ static struct cla_script *script_of(struct cla_app *app)
 
 static struct cla_script *script_of_call(const struct cla_call *call)
 {
-    return script_of(call->request->app);
+    return script_of(call->app);
 }
 
 static const struct cla_script_procedure *procedure_of(const struct cla_call *call)
@@ -161,7 +161,7 @@ static int enter(struct cla_task *task, lua_State *L)
 
 static void log_error(const struct cla_call *call, const char *what, const char *text)
 {
-    cla_log_line(call->env->log, CLA_LOG_ERROR, "%s call=%llu procedure=%.*s: %s", what,
+    cla_log_line(call->request->env->log, CLA_LOG_ERROR, "%s call=%llu procedure=%.*s: %s", what,
                  (unsigned long long)call->id, (int)call->name.n, call->name.p, text);
 }
 
@@ -169,7 +169,7 @@ static void fail_internal(struct cla_call *call, enum cla_code code, const char 
 {
     struct cla_rpc_error error = {.code = code};
 
-    if (call->env->expose_errors)
+    if (call->request->env->expose_errors)
         error.message = cla_slice_str(text);
     cla_call_fail(call, &error);
 }

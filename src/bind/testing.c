@@ -108,7 +108,7 @@ static void on_release(struct cla_call *call)
     struct test_call *t = test_call_of(call);
 
     t->released = true;
-    cla_timer_stop(&call->env->loop->timers, &t->cancel_timer);
+    cla_timer_stop(&call->request->env->loop->timers, &t->cancel_timer);
     if (t->waiting != NULL)
         cla_task_wake(t->waiting);
 }
@@ -272,11 +272,10 @@ static struct test_call *push_call(lua_State *L, struct app *app, struct cla_tas
     }
     lua_setmetatable(L, -2);
     cla_timer_init(&t->cancel_timer, on_cancel_timer);
-    t->request = (struct cla_request){.app = app->env.app,
-                                      .peer = CLA_LIT("127.0.0.1:0"),
-                                      .protocol = &protocol,
-                                      .received_ns = cla_sched_now_ns(task->sched)};
-    t->call = (struct cla_call){.sink = &sink, .env = &app->env, .request = &t->request};
+    t->request = (struct cla_request){
+        .env = &app->env, .sink = &sink, .protocol = &protocol, .peer = CLA_LIT("127.0.0.1:0")};
+    t->call = (struct cla_call){
+        .request = &t->request, .app = app->env.app, .received_ns = cla_sched_now_ns(task->sched)};
     cla_list_init(&t->call.link);
     cla_writers_init(&t->writers, always_room);
     return t;
@@ -350,7 +349,7 @@ static void begin_pieces(struct cla_call *call)
 /* Finds the route for the request, or pushes 404 or 405 with the methods that there are. */
 static int find_route(lua_State *L, struct test_call *t, int method)
 {
-    const struct cla_app *app = t->call.env->app;
+    const struct cla_app *app = t->call.app;
     char allow[CLA_PATTERN_ALLOW_MAX];
     unsigned methods = 0;
 
@@ -358,8 +357,8 @@ static int find_route(lua_State *L, struct test_call *t, int method)
         lua_pushinteger(L, 400);
         return 1;
     }
-    t->call.procedure = app->ops->find_route(t->call.env->app, (enum cla_http_method)method,
-                                             t->plain.path, &methods);
+    t->call.procedure =
+        app->ops->find_route(t->call.app, (enum cla_http_method)method, t->plain.path, &methods);
     if (t->call.procedure != NULL)
         return 0;
     lua_pushinteger(L, methods == 0 ? 404 : 405);

@@ -58,7 +58,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 
 void cla_call_set_deadline(struct cla_call *call, bool has_timeout, uint64_t timeout_ms)
 {
-    const struct cla_call_env *env = call->env;
+    const struct cla_call_env *env = call->request->env;
     uint64_t timeout = CLA_NEVER;
 
     if (has_timeout && timeout_ms < CLA_NEVER / CLA_NS_PER_MS)
@@ -69,7 +69,7 @@ void cla_call_set_deadline(struct cla_call *call, bool has_timeout, uint64_t tim
     if (timeout == CLA_NEVER)
         timeout = env->call_timeout_ns;
     timeout = call->idles ? env->stream_idle_timeout_ns : least(timeout, env->max_call_timeout_ns);
-    call->deadline_ns = cla_clock_add(call->request->received_ns, timeout);
+    call->deadline_ns = cla_clock_add(call->received_ns, timeout);
 }
 
 /* Ends a call that was never started. */
@@ -105,8 +105,8 @@ static const char *stream_refused(const struct cla_call *call)
 
 void cla_call_start(struct cla_call *call)
 {
-    struct cla_call_env *env = call->env;
-    struct cla_app *app = call->request->app;
+    struct cla_call_env *env = call->request->env;
+    struct cla_app *app = call->app;
     bool has_slot = take_slot(env);
 
     call->id = cla_call_env_new_id(env);
@@ -128,22 +128,22 @@ void cla_call_start(struct cla_call *call)
 
 bool cla_call_wait_room(struct cla_call *call, struct cla_writer *writer)
 {
-    return call->sink->wait_room(call, writer);
+    return call->request->sink->wait_room(call, writer);
 }
 
 const char *cla_call_part_refused(const struct cla_call *call, enum cla_call_part kind)
 {
-    return call->sink->part_refused(call, kind);
+    return call->request->sink->part_refused(call, kind);
 }
 
 struct cla_writers *cla_call_part_writers(const struct cla_call *call)
 {
-    return call->state == CLA_CALL_OPEN ? call->sink->part_writers(call) : NULL;
+    return call->state == CLA_CALL_OPEN ? call->request->sink->part_writers(call) : NULL;
 }
 
 static void leave_queue(const struct cla_call *call, struct cla_writer *writer)
 {
-    struct cla_writers *writers = call->sink->part_writers(call);
+    struct cla_writers *writers = call->request->sink->part_writers(call);
 
     cla_list_remove(&writer->link);
     if (writer->called && writers != NULL)
@@ -185,8 +185,8 @@ static void release_senders(struct cla_call *call)
 static void account(const struct cla_call *call, enum cla_code code,
                     const struct cla_reason *reason)
 {
-    if (call->env->counts != NULL)
-        cla_counts_call(call->env->counts, call, code,
+    if (call->request->env->counts != NULL)
+        cla_counts_call(call->request->env->counts, call, code,
                         reason != NULL ? reason->kind : CLA_CANCEL_NONE);
     cla_access_call(call, code, reason);
 }
@@ -199,12 +199,13 @@ static void set_over(struct cla_call *call, enum cla_call_state state)
 
 int cla_call_part(struct cla_call *call, enum cla_call_part kind, struct cla_slice value)
 {
-    return call->state == CLA_CALL_OPEN ? call->sink->part(call, kind, value) : -CLA_ECLOSED;
+    return call->state == CLA_CALL_OPEN ? call->request->sink->part(call, kind, value)
+                                        : -CLA_ECLOSED;
 }
 
 struct cla_buf *cla_call_result_begin(struct cla_call *call)
 {
-    return call->state == CLA_CALL_OPEN ? call->sink->result_begin(call) : NULL;
+    return call->state == CLA_CALL_OPEN ? call->request->sink->result_begin(call) : NULL;
 }
 
 void cla_call_result_end(struct cla_call *call)
@@ -212,19 +213,19 @@ void cla_call_result_end(struct cla_call *call)
     struct cla_rpc_error no_memory = {.code = CLA_CODE_UNAVAILABLE,
                                       .message = CLA_LIT("out of memory")};
 
-    if (call->sink->result_end(call) != 0) {
+    if (call->request->sink->result_end(call) != 0) {
         cla_call_fail(call, &no_memory);
         return;
     }
     set_over(call, CLA_CALL_COMPLETED);
     account(call, CLA_CODE_OK, NULL);
-    call->sink->completed(call);
+    call->request->sink->completed(call);
 }
 
 static void end_in_error(struct cla_call *call, const struct cla_rpc_error *error)
 {
-    call->sink->result_rollback(call);
-    call->sink->error(call, error);
+    call->request->sink->result_rollback(call);
+    call->request->sink->error(call, error);
 }
 
 bool cla_call_fail(struct cla_call *call, const struct cla_rpc_error *error)
@@ -248,7 +249,7 @@ bool cla_call_cancelled(struct cla_call *call, const struct cla_reason *reason)
         error.number = CLA_JSONRPC_SERVER_CANCELLED;
     /* What exceeded a limit, and where, is for the log. */
     if (reason->kind == CLA_CANCEL_USER ||
-        (reason->kind == CLA_CANCEL_LIMIT && call->env->expose_errors))
+        (reason->kind == CLA_CANCEL_LIMIT && call->request->env->expose_errors))
         error.message = cla_reason_message(reason);
     end_in_error(call, &error);
     account(call, error.code, reason);
@@ -257,7 +258,7 @@ bool cla_call_cancelled(struct cla_call *call, const struct cla_reason *reason)
 
 void cla_call_cancel(struct cla_call *call, enum cla_cancel_kind kind, struct cla_slice message)
 {
-    struct cla_app *app = call->request->app;
+    struct cla_app *app = call->app;
 
     if (call->state == CLA_CALL_COMPLETED)
         app->late_resets++;
@@ -270,6 +271,6 @@ void cla_call_cancel(struct cla_call *call, enum cla_cancel_kind kind, struct cl
 
 void cla_call_release(struct cla_call *call)
 {
-    free_slot(call->env);
-    call->sink->release(call);
+    free_slot(call->request->env);
+    call->request->sink->release(call);
 }

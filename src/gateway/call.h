@@ -65,17 +65,18 @@ struct cla_call_sink {
     int (*part)(struct cla_call *call, enum cla_call_part kind, struct cla_slice value);
 };
 
-/* What a request brought along; lives as long as its calls. */
+/* What the calls of a request have in common, or all those of a WebSocket; lives as long as they.
+ */
 struct cla_request {
-    struct cla_app *app;                     /* whose calls these are: current when it came */
+    struct cla_call_env *env;
+    const struct cla_call_sink *sink;
+    const struct cla_rpc_protocol *protocol; /* what they are answered in */
     struct cla_slice peer;                   /* "ip:port" */
-    struct cla_certificate *certificate;     /* the client's, verified; NULL: none */
     struct cla_slice head;                   /* the raw HTTP head; empty: none. For call.headers */
-    const struct cla_rpc_protocol *protocol; /* what it is answered in */
-    bool raw;                                /* text and bytes stand as they are, not in JSON */
-    uint64_t received_ns;                    /* on the loop's clock: when its first byte was read */
-    struct cla_socket *socket;               /* the WebSocket it came by; NULL: HTTP */
+    struct cla_certificate *certificate;     /* the client's, verified; NULL: none */
+    struct cla_socket *socket;               /* the WebSocket they come by; NULL: HTTP */
     struct cla_plain *plain;                 /* of a route of the script; else NULL */
+    bool raw;                                /* text and bytes stand as they are, not in JSON */
 };
 
 struct cla_counts;
@@ -102,9 +103,8 @@ struct cla_call_env {
 };
 
 struct cla_call {
-    const struct cla_call_sink *sink;
-    struct cla_call_env *env;
     const struct cla_request *request;
+    struct cla_app *app;                   /* whose call it is: current when it came */
     const struct cla_procedure *procedure; /* NULL: no such procedure */
     struct cla_slice name;                 /* of the procedure, or as asked for */
     struct cla_slice request_id;           /* the client's, raw JSON; empty: a notification */
@@ -112,7 +112,8 @@ struct cla_call {
     struct cla_link link;                  /* in the sink's list of calls */
     struct cla_writer writer;              /* the app's, while its result waits for room */
     uint64_t id;                           /* the gateway's own; 0: not started */
-    uint64_t deadline_ns;                  /* on the loop's clock */
+    uint64_t received_ns;                  /* on the loop's clock: when its first byte was read */
+    uint64_t deadline_ns;                  /* on the same */
     struct cla_call *index_next;           /* in its chain of a cla_call_index */
     void *task;                            /* the app's, while started */
     void *object;                          /* the app's: what scripts know the call by, or NULL */
@@ -121,6 +122,7 @@ struct cla_call {
     size_t reply_mark;       /* where the result began, for a rollback */
     size_t reply_bytes;      /* of the result, for the access log */
     enum cla_call_state state;
+    bool further;      /* the sink's: it is not the first of its request */
     bool begun;        /* the app has begun to run it */
     bool indexed;      /* in a cla_call_index */
     bool params_meta;  /* params hold a member _meta that is not the script's */
@@ -147,7 +149,7 @@ static inline uint64_t cla_call_env_new_id(struct cla_call_env *env)
 
 /* Sets the deadline from what the client asked for (has_timeout, timeout_ms), the procedure and the
  * server: the smallest of client's and procedure's, the server's default where neither says, never
- * above max_call_timeout; counted from request->received_ns. A stream for which neither says has
+ * above max_call_timeout; counted from call->received_ns. A stream for which neither says has
  * until its next part. */
 void cla_call_set_deadline(struct cla_call *call, bool has_timeout, uint64_t timeout_ms);
 

@@ -88,7 +88,7 @@ void cla_conn_answer(struct cla_conn *conn, const struct cla_exchange *exchange,
                      const char *content_type)
 {
     bool body = content_type != NULL && !exchange->http->head_only;
-    bool unsized = exchange->request.plain != NULL && exchange->request.plain->unsized;
+    bool unsized = exchange->http->request.plain != NULL && exchange->http->plain.unsized;
     bool close = cla_conn_last_request(conn, exchange);
     const struct cla_http_reply reply = {
         .status = exchange->status,
@@ -186,7 +186,7 @@ void cla_conn_refuse_upgrade(struct cla_conn *conn, int status, const char *why,
 static void become_peers_own(struct cla_conn *conn, const struct cla_exchange *exchange)
 {
     conn->arrival.proxies = NULL;
-    conn->arrival.peer_n = exchange->request.peer.n;
+    conn->arrival.peer_n = exchange->http->request.peer.n;
     memcpy(conn->arrival.peer, exchange->http->peer, conn->arrival.peer_n);
 }
 

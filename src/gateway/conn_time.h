@@ -23,7 +23,7 @@ void cla_conn_on_timer(struct cla_timer *timer);
 static inline struct cla_slice cla_conn_peer(const struct cla_conn *conn)
 {
     if (conn->exchange != NULL)
-        return conn->exchange->request.peer;
+        return conn->exchange->http->request.peer;
     return cla_slice(conn->arrival.peer, conn->arrival.peer_n);
 }
 

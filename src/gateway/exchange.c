@@ -56,7 +56,7 @@ static void reset(struct cla_exchange *x, struct cla_worker *worker)
     x->unanswered = x->replies = 0;
     x->status = 200;
     x->busy = x->batch = x->reading = x->first_used = x->lost = x->postponed = false;
-    x->request.app = cla_app_pin(worker->env.app);
+    x->first.app = cla_app_pin(worker->env.app);
     cla_list_push(&worker->exchanges, &x->link);
 }
 
@@ -107,13 +107,15 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
     }
     x->conn = conn;
     peer = x->http->peer;
-    x->request =
-        (struct cla_request){.app = x->request.app,
-                             .peer = cla_slice(peer, cla_proxy_peer(&conn->arrival, head, peer)),
-                             .certificate = cla_certificate_ref(conn->certificate),
-                             .head = cla_buf_slice(&x->http->head),
+    x->http->request =
+        (struct cla_request){.env = &x->worker->env,
+                             .sink = &cla_exchange_sink,
                              .protocol = protocol_of(&x->http->route),
-                             .received_ns = received_ns};
+                             .peer = cla_slice(peer, cla_proxy_peer(&conn->arrival, head, peer)),
+                             .head = cla_buf_slice(&x->http->head),
+                             .certificate = cla_certificate_ref(conn->certificate)};
+    x->first.request = &x->http->request;
+    x->first.received_ns = received_ns;
     if (x->http->route.kind == CLA_ROUTE_HANDLER)
         cla_exchange_plain_init(x);
     return x;
@@ -121,21 +123,28 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
 
 /* --- Starting. --- */
 
+static struct cla_call *new_further(struct cla_exchange *x)
+{
+    struct cla_exchange_further *further = cla_mem_alloc(sizeof *further);
+
+    if (further == NULL)
+        return NULL;
+    further->exchange = x;
+    return &further->call;
+}
+
 struct cla_call *cla_exchange_new_call(struct cla_exchange *x, struct cla_slice id)
 {
-    struct cla_call *call = &x->first;
+    struct cla_call *call = x->first_used ? new_further(x) : &x->first;
 
-    if (x->first_used) {
-        call = cla_mem_alloc(sizeof *call);
-        if (call == NULL)
-            return NULL;
-    } else {
-        x->first_used = true;
-    }
-    *call = (struct cla_call){.sink = &cla_exchange_sink,
-                              .env = &x->worker->env,
-                              .request = &x->request,
-                              .request_id = id};
+    if (call == NULL)
+        return NULL;
+    *call = (struct cla_call){.request = x->first.request,
+                              .app = x->first.app,
+                              .received_ns = x->first.received_ns,
+                              .request_id = id,
+                              .further = x->first_used};
+    x->first_used = true;
     if (x->origin != NULL)
         x->origin->in_flight++;
     cla_list_push(&x->calls, &call->link);
@@ -156,7 +165,7 @@ static void answer_invalid(struct cla_exchange *x, const struct cla_rpc_request 
                                   .number = request->error_code,
                                   .message = cla_slice_str(request->error)};
 
-    cla_access_refused(&x->worker->env, x->request.peer, 200, request->error);
+    cla_access_refused(&x->worker->env, cla_exchange_request(x)->peer, 200, request->error);
     if (request->id.n > 0) /* else a notification, which is never answered */
         cla_exchange_write_error(x, request->id, &error);
     cla_exchange_one_answered(x);
@@ -239,7 +248,8 @@ static void answer_id_taken(struct cla_exchange *x, struct cla_slice id)
 
     if (cla_buf_printf(&data, "{\"id\":%.*s}", (int)id.n, id.p) == 0)
         error.data = cla_buf_slice(&data);
-    cla_access_refused(&x->worker->env, x->request.peer, 200, "a call with this id is in flight");
+    cla_access_refused(&x->worker->env, cla_exchange_request(x)->peer, 200,
+                       "a call with this id is in flight");
     cla_exchange_write_error(x, CLA_LIT("null"), &error);
     cla_buf_fini(&data);
     cla_exchange_one_answered(x);
@@ -270,7 +280,7 @@ bool cla_exchange_judge(struct cla_exchange *x)
     if (live == NULL) {
         start_call(x, call);
     } else {
-        call->sink->release(call);
+        call->request->sink->release(call);
         answer_id_taken(x, id);
     }
     return true;
@@ -290,7 +300,7 @@ static bool take_tokens(struct cla_call *call, const struct cla_rpc_options *opt
 
 void cla_exchange_start_request(struct cla_exchange *x, const struct cla_rpc_request *request)
 {
-    struct cla_app *app = x->request.app;
+    struct cla_app *app = cla_exchange_app(x);
     const struct cla_call *live = find_live(x, request->id);
     struct cla_call *call;
 
@@ -372,10 +382,8 @@ static int run_jsonrpc(struct cla_exchange *x)
     return 0;
 }
 
-struct cla_exchange *cla_exchange_of_message(struct cla_socket *socket,
-                                             const struct cla_rpc_protocol *protocol,
-                                             struct cla_slice first, struct cla_slice second,
-                                             uint64_t received_ns)
+struct cla_exchange *cla_exchange_of_message(struct cla_socket *socket, struct cla_slice first,
+                                             struct cla_slice second, uint64_t received_ns)
 {
     struct cla_worker *worker = socket->conn->worker;
     struct cla_exchange *x = cla_exchange_pool_take(worker);
@@ -389,14 +397,8 @@ struct cla_exchange *cla_exchange_of_message(struct cla_socket *socket,
     }
     (void)cla_buf_add(&x->body, first);
     (void)cla_buf_add(&x->body, second);
-    x->request = (struct cla_request){.app = x->request.app,
-                                      .peer = socket->peer,
-                                      .certificate = cla_certificate_ref(socket->certificate),
-                                      .head = cla_socket_head(socket),
-                                      .protocol = protocol,
-                                      .raw = protocol->raw,
-                                      .received_ns = received_ns,
-                                      .socket = socket};
+    x->first.request = &socket->request;
+    x->first.received_ns = received_ns;
     x->socket = x->origin = cla_socket_hold(socket);
     cla_list_push(&socket->texts, &x->of_socket);
     return x;
@@ -404,8 +406,7 @@ struct cla_exchange *cla_exchange_of_message(struct cla_socket *socket,
 
 int cla_exchange_run_text(struct cla_socket *socket, struct cla_slice text, uint64_t received_ns)
 {
-    struct cla_exchange *x = cla_exchange_of_message(socket, &cla_jsonrpc_protocol, text,
-                                                     cla_slice(NULL, 0), received_ns);
+    struct cla_exchange *x = cla_exchange_of_message(socket, text, cla_slice(NULL, 0), received_ns);
 
     return x != NULL ? run_jsonrpc(x) : -CLA_ENOMEM;
 }
@@ -415,10 +416,10 @@ static void answer_unary_error(struct cla_exchange *x, enum cla_code code, int s
 {
     struct cla_rpc_error error = {.code = code, .message = cla_slice_str(why)};
 
-    cla_access_refused(&x->worker->env, x->request.peer, status, why);
+    cla_access_refused(&x->worker->env, cla_exchange_request(x)->peer, status, why);
     if (x->http->route.format == CLA_ROUTE_SSE)
-        x->request.protocol = &cla_connect_protocol; /* EventSource looks at the status */
-    if (x->request.protocol->stream_type != NULL) {
+        x->http->request.protocol = &cla_connect_protocol; /* EventSource looks at the status */
+    if (cla_exchange_request(x)->protocol->stream_type != NULL) {
         cla_exchange_stream_refuse(x, &error);
         return;
     }
@@ -456,7 +457,7 @@ static void run_unary(struct cla_exchange *x)
         answer_unary_error(x, CLA_CODE_INVALID_ARGUMENT, 400, why);
         return;
     }
-    if (x->request.protocol->stream_type != NULL && !cla_exchange_stream_begin(x))
+    if (cla_exchange_request(x)->protocol->stream_type != NULL && !cla_exchange_stream_begin(x))
         return;
     call = cla_exchange_new_call(x, CLA_LIT("null")); /* the first: it is part of the exchange */
     call->procedure = x->http->route.procedure;
@@ -477,7 +478,7 @@ static void refuse(struct cla_exchange *x)
     }
     if (route->closes)
         x->http->keep_alive = false;
-    cla_access_refused(&x->worker->env, x->request.peer, route->status, route->why);
+    cla_access_refused(&x->worker->env, cla_exchange_request(x)->peer, route->status, route->why);
     cla_exchange_answer_text(x, route->status, route->why);
 }
 
@@ -530,7 +531,7 @@ void cla_exchange_expect(const struct cla_exchange *exchange)
 
 void cla_exchange_expect_call(const struct cla_exchange *exchange)
 {
-    struct cla_app *app = exchange->request.app;
+    struct cla_app *app = cla_exchange_app(exchange);
 
     cla_prefetch(exchange->body.p, 1); /* the id of most calls is short, and stands first or last */
     if (exchange->first_used && app->ops->expect_cancel != NULL)
@@ -551,7 +552,8 @@ void cla_exchange_abandon(struct cla_exchange *exchange, enum cla_cancel_kind ki
     exchange->upgrade = NULL;
     if (exchange->postponed) {
         exchange->postponed = false;
-        exchange->first.sink->release(&exchange->first); /* and with it the exchange */
+        cla_exchange_request(exchange)->sink->release(
+            &exchange->first); /* and with it the exchange */
         return;
     }
     CLA_LIST_EACH (link, &exchange->calls) {

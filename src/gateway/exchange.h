@@ -28,6 +28,7 @@ struct cla_exchange_http {
     bool keep_alive;
     bool version_1_0;
     bool head_only; /* HEAD: no body in the response */
+    struct cla_request request;
     char peer[CLA_PEER_MAX];
     struct cla_plain plain;        /* of a route of the script */
     struct cla_file_send *file;    /* that it answers with; NULL: none */
@@ -40,24 +41,42 @@ struct cla_exchange {
     struct cla_conn *conn;      /* of HTTP; NULL once answered or the client is gone */
     struct cla_socket *socket;  /* of a text; NULL likewise */
     struct cla_socket *upgrade; /* the socket that is asked for, until the script has decided */
-    struct cla_socket *origin; /* the socket that a text came by, held: its head is the request's */
+    struct cla_socket *origin; /* the socket that a text came by, held: its request is this one's */
     struct cla_link of_socket; /* in socket->texts, while 'socket' is set */
-    struct cla_request request;
     struct cla_exchange_http *http; /* never NULL in one of HTTP; of no meaning in a text */
     struct cla_link calls;          /* not released */
     struct cla_buf body;            /* the body, or the params of a GET */
     struct cla_buf reply;           /* the response body under way */
-    struct cla_call first;          /* most exchanges have one call */
-    size_t unanswered;              /* calls that have not ended, and elements not yet read */
-    unsigned replies;               /* in 'reply' */
-    int status;                     /* of the response */
-    bool busy;                      /* the request is complete and not yet answered */
+    struct cla_call first; /* most exchanges have one call; its request, app and received_ns
+                              are there from the beginning, for they are the exchange's */
+    size_t unanswered;     /* calls that have not ended, and elements not yet read */
+    unsigned replies;      /* in 'reply' */
+    int status;            /* of the response */
+    bool busy;             /* the request is complete and not yet answered */
     bool batch;
     bool lost;       /* a reply had no memory: none is sent, rather than some */
     bool postponed;  /* its call has the id of another that has not begun */
     bool reading;    /* its text is being read: it is not put back */
     bool first_used; /* 'first' is a live call */
 };
+
+/* A call of a batch that is not its first. */
+struct cla_exchange_further {
+    struct cla_call call;
+    struct cla_exchange *exchange;
+};
+
+/* What its calls have in common. */
+static inline const struct cla_request *cla_exchange_request(const struct cla_exchange *exchange)
+{
+    return exchange->first.request;
+}
+
+/* Whose calls these are: what was current when it began. */
+static inline struct cla_app *cla_exchange_app(const struct cla_exchange *exchange)
+{
+    return exchange->first.app;
+}
 
 /* Takes an exchange from the pool for a head that has arrived on 'conn'. NULL: out of memory. */
 struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_http_head *head,

@@ -85,13 +85,14 @@ void cla_exchange_write_error(struct cla_exchange *x, struct cla_slice id,
 {
     size_t mark = x->reply.n;
 
-    if (begin_element(x) == 0 && x->request.protocol->error(&x->reply, id, error) == 0) {
+    if (begin_element(x) == 0 &&
+        cla_exchange_request(x)->protocol->error(&x->reply, id, error) == 0) {
         x->replies++;
     } else {
         x->reply.n = mark;
         x->lost = true;
     }
-    if (x->request.protocol->status_of_code)
+    if (cla_exchange_request(x)->protocol->status_of_code)
         x->status = cla_code_info(error->code)->http;
 }
 
@@ -116,7 +117,8 @@ static struct cla_buf *result_begin(struct cla_call *call)
         return NULL;
     call->reply_mark = x->reply.n;
     call->result_begun = true;
-    if (begin_element(x) == 0 && x->request.protocol->reply_begin(&x->reply, call->request_id) == 0)
+    if (begin_element(x) == 0 &&
+        cla_exchange_request(x)->protocol->reply_begin(&x->reply, call->request_id) == 0)
         return &x->reply;
     result_rollback(call);
     return NULL;
@@ -130,7 +132,7 @@ static int result_end(struct cla_call *call)
         return 0;
     if (x->reply.n == call->reply_mark) /* result_begin had no memory */
         return -CLA_ENOMEM;
-    if (x->request.protocol->reply_end(&x->reply, call->request_id) != 0)
+    if (cla_exchange_request(x)->protocol->reply_end(&x->reply, call->request_id) != 0)
         return -CLA_ENOMEM;
     x->replies++;
     call->reply_bytes += x->reply.n - call->reply_mark;
@@ -177,10 +179,10 @@ void cla_exchange_forget_call(struct cla_exchange *x, struct cla_call *call)
     if (x->origin != NULL)
         x->origin->in_flight--;
     cla_mem_free(call->tokens);
-    if (call == &x->first)
-        x->first_used = false;
+    if (call->further)
+        cla_mem_free(CLA_CONTAINER(call, struct cla_exchange_further, call));
     else
-        cla_mem_free(call);
+        x->first_used = false;
 }
 
 static void on_release(struct cla_call *call)

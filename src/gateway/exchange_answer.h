@@ -13,7 +13,9 @@ extern const struct cla_call_sink cla_exchange_sink;
 /* The exchange that a call is part of. */
 static inline struct cla_exchange *cla_exchange_of(const struct cla_call *call)
 {
-    return (struct cla_exchange *)CLA_CONTAINER(call->request, struct cla_exchange, request);
+    if (call->further)
+        return CLA_CONTAINER(call, const struct cla_exchange_further, call)->exchange;
+    return (struct cla_exchange *)CLA_CONTAINER(call, const struct cla_exchange, first);
 }
 
 /* Answers over HTTP: the response is complete in status and reply. 'content_type' NULL: no body. */

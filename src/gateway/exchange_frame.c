@@ -10,7 +10,7 @@
 
 static void close_broken(struct cla_socket *socket, const char *why)
 {
-    cla_access_refused(&socket->worker->env, socket->peer, CLA_WS_PROTOCOL, why);
+    cla_access_refused(&socket->worker->env, socket->request.peer, CLA_WS_PROTOCOL, why);
     cla_socket_close(socket, CLA_WS_PROTOCOL, cla_slice_str(why), CLA_CANCEL_DISCONNECT);
 }
 
@@ -19,7 +19,7 @@ static void answer_invalid(struct cla_exchange *x, struct cla_slice id, const ch
     const struct cla_rpc_error error = {.code = CLA_CODE_INVALID_ARGUMENT,
                                         .message = cla_slice_str(why)};
 
-    cla_access_refused(&x->worker->env, x->request.peer, 200, why);
+    cla_access_refused(&x->worker->env, cla_exchange_request(x)->peer, 200, why);
     if (id.n > 0)
         cla_exchange_write_error(x, id, &error);
     cla_exchange_one_answered(x);
@@ -29,7 +29,7 @@ static void answer_invalid(struct cla_exchange *x, struct cla_slice id, const ch
 static int read_params(const struct cla_exchange *x, struct cla_rpc_request *request,
                        const char **why)
 {
-    struct cla_app *app = x->request.app;
+    struct cla_app *app = cla_exchange_app(x);
     const struct cla_procedure *procedure = app->ops->find(app, request->method);
 
     if (procedure == NULL || procedure->payload != CLA_PAYLOAD_JSON)
@@ -60,8 +60,7 @@ static void start(struct cla_exchange *x, const struct cla_frame *frame, size_t 
 static int run_call(struct cla_socket *socket, const struct cla_frame *frame, struct cla_slice id,
                     uint64_t received_ns)
 {
-    struct cla_exchange *x =
-        cla_exchange_of_message(socket, socket->rpc, id, frame->payload, received_ns);
+    struct cla_exchange *x = cla_exchange_of_message(socket, id, frame->payload, received_ns);
 
     if (x == NULL)
         return -CLA_ENOMEM;

@@ -24,7 +24,7 @@ const struct cla_rpc_protocol cla_exchange_plain_protocol = {
 
 static struct cla_exchange *exchange_of(struct cla_call *call)
 {
-    return CLA_CONTAINER(call->request, struct cla_exchange, request);
+    return CLA_CONTAINER(call, struct cla_exchange, first);
 }
 
 /* --- An answer in pieces. --- */
@@ -50,7 +50,7 @@ static const char *part_refused(const struct cla_call *call, enum cla_call_part 
 
 static struct cla_writers *part_writers(const struct cla_call *call)
 {
-    struct cla_exchange *x = CLA_CONTAINER(call->request, struct cla_exchange, request);
+    const struct cla_exchange *x = CLA_CONTAINER(call, struct cla_exchange, first);
 
     return x->conn != NULL ? &x->http->stream.writers : NULL;
 }
@@ -65,18 +65,6 @@ static int part(struct cla_call *call, enum cla_call_part kind, struct cla_slice
     call->reply_bytes += value.n;
     cla_conn_stream_piece(&x->http->stream, value, cla_slice(NULL, 0));
     return 0;
-}
-
-void cla_exchange_plain_init(struct cla_exchange *x)
-{
-    struct cla_plain *plain = &x->http->plain;
-
-    plain->method = x->http->route.method;
-    plain->path = x->http->route.path;
-    plain->query = x->http->route.query;
-    plain->begin = begin;
-    cla_plain_reset(plain);
-    x->request.plain = plain;
 }
 
 /* --- The sink of its call. --- */
@@ -158,12 +146,24 @@ static const struct cla_call_sink sink = {
     .part = part,
 };
 
+void cla_exchange_plain_init(struct cla_exchange *x)
+{
+    struct cla_plain *plain = &x->http->plain;
+
+    plain->method = x->http->route.method;
+    plain->path = x->http->route.path;
+    plain->query = x->http->route.query;
+    plain->begin = begin;
+    cla_plain_reset(plain);
+    x->http->request.plain = plain;
+    x->http->request.sink = &sink;
+}
+
 void cla_exchange_plain_run(struct cla_exchange *x)
 {
     struct cla_call *call = cla_exchange_new_call(x, CLA_LIT("null"));
     const struct cla_route *route = &x->http->route;
 
-    call->sink = &sink;
     call->procedure = route->procedure;
     call->name = call->procedure->name;
     call->params = cla_buf_slice(&x->body);

@@ -55,11 +55,12 @@ void cla_exchange_pool_put(struct cla_exchange *exchange)
     struct cla_worker *worker = exchange->worker;
 
     cla_list_remove(&exchange->link);
-    cla_app_unpin(exchange->request.app);
+    cla_app_unpin(cla_exchange_app(exchange));
     if (exchange->origin != NULL)
         cla_socket_release(exchange->origin);
+    if (exchange->http != NULL)
+        cla_certificate_put(&exchange->http->request.certificate);
     exchange->origin = NULL;
-    cla_certificate_put(&exchange->request.certificate);
     if (worker->exchange_pooled == POOL_MAX) {
         destroy(exchange);
         return;

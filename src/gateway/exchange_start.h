@@ -12,10 +12,8 @@ struct cla_call *cla_exchange_new_call(struct cla_exchange *x, struct cla_slice 
 
 /* Takes an exchange for a message that has arrived on 'socket'. Its body becomes 'first' and then
  * 'second'. NULL: out of memory. */
-struct cla_exchange *cla_exchange_of_message(struct cla_socket *socket,
-                                             const struct cla_rpc_protocol *protocol,
-                                             struct cla_slice first, struct cla_slice second,
-                                             uint64_t received_ns);
+struct cla_exchange *cla_exchange_of_message(struct cla_socket *socket, struct cla_slice first,
+                                             struct cla_slice second, uint64_t received_ns);
 
 /* Starts a call or notification, whose slices lie in the body but for the method, or answers that
  * it cannot be started. */

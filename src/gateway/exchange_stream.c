@@ -22,7 +22,7 @@ static struct cla_slice more_fields(const struct cla_exchange *x)
 bool cla_exchange_stream_begin(struct cla_exchange *x)
 {
     x->reading = true;
-    cla_conn_stream_begin(x, x->request.protocol->stream_type, more_fields(x));
+    cla_conn_stream_begin(x, cla_exchange_request(x)->protocol->stream_type, more_fields(x));
     x->reading = false;
     if (x->conn != NULL)
         return true;
@@ -40,7 +40,7 @@ static bool is_nothing(struct cla_slice result)
  * -CLA_ENOMEM. */
 static int add_end(const struct cla_exchange *x, struct cla_buf *last)
 {
-    const struct cla_rpc_protocol *protocol = x->request.protocol;
+    const struct cla_rpc_protocol *protocol = cla_exchange_request(x)->protocol;
     struct cla_slice result = cla_buf_slice(&x->reply);
 
     if (!x->first_used || x->first.state != CLA_CALL_COMPLETED)
@@ -135,7 +135,7 @@ static int send_part(struct cla_exchange *x, struct cla_slice part)
 int cla_exchange_part(struct cla_call *call, enum cla_call_part kind, struct cla_slice value)
 {
     struct cla_exchange *x = cla_exchange_of(call);
-    const struct cla_rpc_protocol *protocol = x->request.protocol;
+    const struct cla_rpc_protocol *protocol = cla_exchange_request(x)->protocol;
     struct cla_buf *part = &x->worker->scratch;
     struct cla_slice key = protocol->by_token ? token_of(call, kind) : call->request_id;
 

@@ -132,7 +132,7 @@ static void answer_text(struct cla_file_send *file, int status, const char *text
 {
     struct cla_exchange *x = take_exchange(file);
 
-    cla_access_file(&x->worker->env, &x->request, x->http->route.path, status, 0);
+    cla_access_file(&x->http->request, x->first.received_ns, x->http->route.path, status, 0);
     cla_exchange_answer_text(x, status, text);
 }
 
@@ -141,7 +141,8 @@ static void finish(struct cla_file_send *file, bool whole)
 {
     struct cla_exchange *x = take_exchange(file);
 
-    cla_access_file(&x->worker->env, &x->request, x->http->route.path, x->status, file->sent);
+    cla_access_file(&x->http->request, x->first.received_ns, x->http->route.path, x->status,
+                    file->sent);
     cla_exchange_stream_close(x, whole);
 }
 
@@ -328,7 +329,7 @@ void cla_file_send_start(struct cla_exchange *x)
     }
     file->work.data = file;
     file->loop = x->worker->loop;
-    file->folder = cla_folder_ref(x->request.app->folder);
+    file->folder = cla_folder_ref(cla_exchange_app(x)->folder);
     file->file.fd = -1;
     file->writer.on_room = on_room;
     cla_list_init(&file->writer.link);

@@ -32,7 +32,7 @@ static void cancel_calls(struct cla_worker *worker, const struct cla_app *app)
     CLA_LIST_EACH (link, &worker->exchanges) {
         struct cla_exchange *exchange = CLA_CONTAINER(link, struct cla_exchange, link);
 
-        if (exchange->request.app != app)
+        if (cla_exchange_app(exchange) != app)
             continue;
         CLA_LIST_EACH (call, &exchange->calls) {
             cla_call_cancel(CLA_CONTAINER(call, struct cla_call, link), CLA_CANCEL_RELOAD,
@@ -108,7 +108,7 @@ static void count_older(struct cla_worker *worker, struct cla_adoption *adoption
         struct cla_exchange *exchange = CLA_CONTAINER(link, struct cla_exchange, link);
 
         CLA_LIST_EACH (call, &exchange->calls) {
-            uint64_t generation = exchange->request.app->generation;
+            uint64_t generation = cla_exchange_app(exchange)->generation;
 
             (void)call;
             if (adoption->older_calls++ == 0 || generation < adoption->oldest)

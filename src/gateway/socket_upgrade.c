@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "gateway/conn.h"
+#include "gateway/exchange_answer.h"
 #include "gateway/socket_in.h"
 #include "gateway/socket_out.h"
 #include "gateway/worker.h"
@@ -117,15 +118,16 @@ static int copy_texts(struct cla_socket *socket, const struct cla_exchange *exch
 {
     struct cla_buf *head = &socket->head;
     size_t head_n = exchange->http->head.n;
-    struct cla_slice path = exchange->http->route.path, peer = exchange->request.peer;
+    struct cla_slice path = exchange->http->route.path, peer = exchange->http->request.peer;
 
     if (cla_buf_add(head, cla_buf_slice(&exchange->http->head)) != 0 ||
         cla_buf_add(head, path) != 0 || cla_buf_add(head, peer) != 0 ||
         cla_buf_add(head, protocol) != 0)
         return -CLA_ENOMEM;
     socket->path = cla_slice(head->p + head_n, path.n);
-    socket->peer = cla_slice(socket->path.p + path.n, peer.n);
-    socket->protocol = cla_slice(socket->peer.p + peer.n, protocol.n);
+    socket->request.head = cla_slice(head->p, head_n);
+    socket->request.peer = cla_slice(socket->path.p + path.n, peer.n);
+    socket->protocol = cla_slice(socket->request.peer.p + peer.n, protocol.n);
     return 0;
 }
 
@@ -140,7 +142,7 @@ static struct cla_socket *new_socket(struct cla_exchange *exchange,
     socket->upgrade = exchange;
     socket->route = route;
     if (route != NULL) {
-        socket->app = cla_app_pin(exchange->request.app);
+        socket->app = cla_app_pin(cla_exchange_app(exchange));
         socket->streams = route->streams;
     }
     socket->refs = 1;
@@ -152,6 +154,20 @@ static struct cla_socket *new_socket(struct cla_exchange *exchange,
     return socket;
 }
 
+/* 'protocol' NULL: JSON-RPC. */
+static void fill_request(struct cla_socket *socket, const struct cla_exchange_http *http,
+                         const struct cla_rpc_protocol *protocol)
+{
+    struct cla_request *request = &socket->request;
+
+    request->env = &socket->worker->env;
+    request->sink = &cla_exchange_sink;
+    request->protocol = protocol != NULL ? protocol : &cla_jsonrpc_protocol;
+    request->raw = request->protocol->raw;
+    request->certificate = cla_certificate_ref(http->request.certificate);
+    request->socket = socket;
+}
+
 /* Fills in a new socket what was agreed on. Returns 0 or -CLA_ENOMEM. */
 static int fill(struct cla_socket *socket, struct cla_exchange *exchange,
                 const struct cla_ws_accept *accept)
@@ -160,10 +176,7 @@ static int fill(struct cla_socket *socket, struct cla_exchange *exchange,
         cla_ws_handshake_answer(&socket->fields, accept) != 0 ||
         (socket->route != NULL && cla_socket_in_open(socket) != 0))
         return -CLA_ENOMEM;
-    socket->rpc = cla_frame_protocol(accept->protocol);
-    if (socket->rpc == NULL)
-        socket->rpc = &cla_jsonrpc_protocol;
-    socket->certificate = cla_certificate_ref(exchange->request.certificate);
+    fill_request(socket, exchange->http, cla_frame_protocol(accept->protocol));
     cla_socket_agree(socket, &accept->agreed);
     return 0;
 }
@@ -207,7 +220,7 @@ static struct cla_conn *take_connection(struct cla_socket *socket)
 
 void cla_socket_ask(struct cla_socket *socket)
 {
-    struct cla_app *app = socket->upgrade->request.app;
+    struct cla_app *app = cla_exchange_app(socket->upgrade);
     int rc = app->ops->connect(app, socket);
 
     if (rc == 0)

@@ -400,7 +400,7 @@ bool cla_worker_kill(struct cla_worker *worker, uint64_t id, bool now)
 
     if (call == NULL || call->id == 0)
         return false;
-    app = call->request->app;
+    app = call->app;
     cla_call_cancel(call, CLA_CANCEL_KILLED, cla_slice(NULL, 0));
     if (now)
         app->ops->end_grace(app, call);

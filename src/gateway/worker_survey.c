@@ -25,7 +25,7 @@ static uint64_t remaining_ms(uint64_t deadline_ns, uint64_t now_ns)
 static void tell_call(const struct cla_worker *worker, const struct cla_call *call, unsigned at,
                       struct cla_survey_answer *answer)
 {
-    struct cla_app *app = call->request->app;
+    struct cla_app *app = call->app;
     uint64_t now = cla_loop_now_ns(worker->loop);
     struct cla_app_view view;
 
@@ -42,7 +42,7 @@ static void tell_call(const struct cla_worker *worker, const struct cla_call *ca
                                    .peer = call->request->peer,
                                    .phase = phases[view.phase],
                                    .where = view.where,
-                                   .age_ms = since_ms(call->request->received_ns, now),
+                                   .age_ms = since_ms(call->received_ns, now),
                                    .cpu_ms = view.cpu_ns / CLA_NS_PER_MS,
                                    .remaining_ms = remaining_ms(view.deadline_ns, now),
                                });

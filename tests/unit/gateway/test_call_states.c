@@ -102,11 +102,10 @@ static int open_fixture(void **state)
     cla_loop_use_virtual_time(&f.loop);
     cla_call_env_init(&f.env, &f.app, &f.loop, &f.log, &f.log_buf, &config);
     cla_config_fini(&config);
-    f.request = (struct cla_request){
-        .app = &f.app, .protocol = &protocol, .received_ns = cla_loop_now_ns(&f.loop)};
-    f.call = (struct cla_call){.sink = &sink,
-                               .env = &f.env,
-                               .request = &f.request,
+    f.request = (struct cla_request){.env = &f.env, .sink = &sink, .protocol = &protocol};
+    f.call = (struct cla_call){.request = &f.request,
+                               .app = &f.app,
+                               .received_ns = cla_loop_now_ns(&f.loop),
                                .procedure = &procedure,
                                .name = procedure.name};
     cla_call_set_deadline(&f.call, false, 0);
@@ -143,8 +142,7 @@ static void deadline_is_the_least_of_those_who_speak(void **state)
 
         f.call.procedure = &p;
         cla_call_set_deadline(&f.call, cases[i].has, cases[i].client_ms);
-        assert_int_equal(f.call.deadline_ns - f.request.received_ns,
-                         cases[i].want_ms * CLA_NS_PER_MS);
+        assert_int_equal(f.call.deadline_ns - f.call.received_ns, cases[i].want_ms * CLA_NS_PER_MS);
     }
 }
 
@@ -244,7 +242,7 @@ static void access_line_says_how_a_call_ended_and_whose_it_was(void **state)
 
     begin_access_log();
     f.call.params = CLA_LIT("[]");
-    f.request.received_ns = cla_loop_now_ns(&f.loop) - 1500 * 1000;
+    f.call.received_ns = cla_loop_now_ns(&f.loop) - 1500 * 1000;
     f.call.request_id = CLA_LIT("7");
     run_logged_call(CLA_CANCEL_RESET, CLA_LIT(""));
     assert_memory_equal(f.log_buf.p + f.log_buf.n - strlen(reset), reset, strlen(reset));

@@ -101,7 +101,7 @@ static void push_token(lua_State *L, struct cla_call *call)
 
 static void p_procedure(lua_State *L, struct cla_call *call)
 {
-    push_slice(L, call->name);
+    push_slice(L, call->procedure->name);
 }
 
 static void p_client(lua_State *L, struct cla_call *call)

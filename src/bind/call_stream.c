@@ -177,7 +177,7 @@ static struct cla_call *check_sender(lua_State *L, const char *method)
         return NULL;
     if (!call->procedure->stream)
         luaL_error(L, "call:%s: '%s' does not stream: declare it with stream = true", method,
-                   call->name.p);
+                   call->procedure->name.p);
     return call;
 }
 

@@ -162,7 +162,8 @@ static int enter(struct cla_task *task, lua_State *L)
 static void log_error(const struct cla_call *call, const char *what, const char *text)
 {
     cla_log_line(call->request->env->log, CLA_LOG_ERROR, "%s call=%llu procedure=%.*s: %s", what,
-                 (unsigned long long)call->id, (int)call->name.n, call->name.p, text);
+                 (unsigned long long)call->id, (int)call->procedure->name.n,
+                 call->procedure->name.p, text);
 }
 
 static void fail_internal(struct cla_call *call, enum cla_code code, const char *text)
@@ -395,7 +396,7 @@ static struct cla_slice identify(const struct cla_task *task, uint64_t *id)
     const struct cla_call *call = task->owner;
 
     *id = call->id;
-    return call->name;
+    return call->procedure->name;
 }
 
 static const struct cla_task_ops task_ops = {

@@ -39,6 +39,7 @@ struct test_call {
     struct cla_buf parts[2]; /* items and progress: the size of each, then its bytes */
     struct cla_writers writers;
     struct cla_plain plain; /* of a request */
+    struct cla_procedure unknown;
     struct cla_rpc_error error;
     bool failed;
     bool settled; /* the client has its one reply */
@@ -223,8 +224,7 @@ static int push_outcome(lua_State *L, struct test_call *t)
     struct cla_json_decode_fault fault;
     const struct cla_json_decode_opts opts = {.max_depth = CLA_JSON_DEPTH_MAX, .keep_nulls = true};
     const struct cla_code_info *info = cla_code_info(t->error.code);
-
-    bool streams = t->call.procedure != NULL && t->call.procedure->stream;
+    bool streams = t->call.procedure->stream;
 
     if (t->request.plain != NULL)
         return push_response(L, t);
@@ -293,10 +293,10 @@ static bool duration_arg(lua_State *L, int index, uint64_t *ns)
 static void choose_form(lua_State *L, struct test_call *t, bool string)
 {
     const struct cla_procedure *procedure = t->call.procedure;
-    bool json = procedure == NULL || procedure->payload == CLA_PAYLOAD_JSON;
+    bool json = procedure->payload == CLA_PAYLOAD_JSON;
 
-    if (json && string && procedure != NULL)
-        luaL_error(L, "app:call: params must be a table: '%s' takes JSON", t->call.name.p);
+    if (json && string && !procedure->unknown)
+        luaL_error(L, "app:call: params must be a table: '%s' takes JSON", procedure->name.p);
     t->request.raw = !json && (string || t->call.params.n == 0);
 }
 
@@ -333,10 +333,13 @@ static int l_call(lua_State *L)
     params.p = luaL_checklstring(L, 3, &params.n);
     task = cla_await_check(L);
     t = push_call(L, app, task);
-    t->call.name = name;
     t->call.params = params;
     t->call.request_id = lua_toboolean(L, 6) ? cla_slice(NULL, 0) : CLA_LIT("1");
     t->call.procedure = app->env.app->ops->find(app->env.app, name);
+    if (t->call.procedure == NULL) {
+        t->unknown = (struct cla_procedure){.name = name, .unknown = true};
+        t->call.procedure = &t->unknown;
+    }
     choose_form(L, t, lua_toboolean(L, 7));
     return run_call(L, task, t, 4);
 }
@@ -393,7 +396,6 @@ static int l_request(lua_State *L)
     found = find_route(L, t, method);
     if (found > 0)
         return found;
-    t->call.name = t->call.procedure->name;
     return run_call(L, task, t, 7);
 }
 

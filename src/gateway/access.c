@@ -111,7 +111,7 @@ void cla_access_call(const struct cla_call *call, enum cla_code code,
     cla_log_begin_at(env->log, line, CLA_LOG_INFO, now_ns);
     (void)cla_buf_add(line, CLA_LIT(" call id="));
     (void)cla_buf_add_number(line, call->id);
-    cla_log_value(line, "procedure", call->name);
+    cla_log_value(line, "procedure", call->procedure->name);
     add_facts(line, call, code, reason, now_ns);
     if (call->request_id.n > 0)
         cla_log_value(line, "request_id", call->request_id);

@@ -63,9 +63,9 @@ void cla_call_set_deadline(struct cla_call *call, bool has_timeout, uint64_t tim
 
     if (has_timeout && timeout_ms < CLA_NEVER / CLA_NS_PER_MS)
         timeout = timeout_ms * CLA_NS_PER_MS;
-    if (call->procedure != NULL && call->procedure->timeout_ns > 0)
+    if (call->procedure->timeout_ns > 0)
         timeout = least(timeout, call->procedure->timeout_ns);
-    call->idles = timeout == CLA_NEVER && call->procedure != NULL && call->procedure->stream;
+    call->idles = timeout == CLA_NEVER && call->procedure->stream;
     if (timeout == CLA_NEVER)
         timeout = env->call_timeout_ns;
     timeout = call->idles ? env->stream_idle_timeout_ns : least(timeout, env->max_call_timeout_ns);
@@ -85,7 +85,7 @@ static void refuse_unknown(struct cla_call *call)
 {
     struct cla_buf message = {0};
     struct cla_rpc_error error = {.code = CLA_CODE_UNIMPLEMENTED};
-    struct cla_slice name = call->name;
+    struct cla_slice name = call->procedure->name;
 
     if (name.n > 128)
         name.n = 128;
@@ -112,7 +112,7 @@ void cla_call_start(struct cla_call *call)
     call->id = cla_call_env_new_id(env);
     cla_list_init(&call->senders);
     call->state = CLA_CALL_OPEN;
-    if (call->procedure == NULL)
+    if (call->procedure->unknown)
         refuse_unknown(call);
     else if (env->draining)
         refuse(call, CLA_CODE_UNAVAILABLE, "the server is shutting down");

@@ -105,8 +105,7 @@ struct cla_call_env {
 struct cla_call {
     const struct cla_request *request;
     struct cla_app *app;                   /* whose call it is: current when it came */
-    const struct cla_procedure *procedure; /* NULL: no such procedure */
-    struct cla_slice name;                 /* of the procedure, or as asked for */
+    const struct cla_procedure *procedure; /* never NULL; there may be none of its name */
     struct cla_slice request_id;           /* the client's, raw JSON; empty: a notification */
     struct cla_slice params;               /* raw JSON, or as request->raw says; empty: none */
     struct cla_link link;                  /* in the sink's list of calls */

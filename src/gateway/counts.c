@@ -128,7 +128,7 @@ static struct cla_counts_entry *find_entry(struct cla_counts *counts,
 static inline struct cla_counts_entry *entry_of(struct cla_counts *counts,
                                                 const struct cla_procedure *procedure)
 {
-    if (procedure == NULL)
+    if (procedure->unknown)
         return counts->entries[CLA_COUNTS_UNKNOWN];
     return procedure->counts != NULL ? procedure->counts : find_entry(counts, procedure);
 }

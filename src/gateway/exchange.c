@@ -13,6 +13,7 @@
 #include "gateway/proxy.h"
 #include "gateway/route_query.h"
 #include "gateway/socket_out.h"
+#include "gateway/unknown.h"
 #include "gateway/worker.h"
 #include "rpc/connect.h"
 #include "rpc/connect_stream.h"
@@ -298,9 +299,19 @@ static bool take_tokens(struct cla_call *call, const struct cla_rpc_options *opt
     return true;
 }
 
+/* Notes what the call is asked for. False: out of memory. */
+static bool fill_in(struct cla_call *call, const struct cla_rpc_request *request)
+{
+    call->procedure = call->app->ops->find(call->app, request->method);
+    if (call->procedure == NULL)
+        call->procedure = cla_unknown_new(request->method);
+    call->params = request->params;
+    call->params_meta = request->params_meta;
+    return call->procedure != NULL && take_tokens(call, &request->options);
+}
+
 void cla_exchange_start_request(struct cla_exchange *x, const struct cla_rpc_request *request)
 {
-    struct cla_app *app = cla_exchange_app(x);
     const struct cla_call *live = find_live(x, request->id);
     struct cla_call *call;
 
@@ -318,16 +329,12 @@ void cla_exchange_start_request(struct cla_exchange *x, const struct cla_rpc_req
         answer_unavailable(x, request->id, "out of memory");
         return;
     }
-    call->procedure = app->ops->find(app, request->method);
-    call->name = call->procedure != NULL ? call->procedure->name : request->method;
-    call->params = request->params;
-    call->params_meta = request->params_meta;
-    set_deadline(x, call, &request->options);
-    if (!take_tokens(call, &request->options)) {
+    if (!fill_in(call, request)) {
         cla_exchange_forget_call(x, call);
         answer_unavailable(x, request->id, "out of memory");
         return;
     }
+    set_deadline(x, call, &request->options);
     if (live != NULL)
         postpone(x);
     else
@@ -461,7 +468,6 @@ static void run_unary(struct cla_exchange *x)
         return;
     call = cla_exchange_new_call(x, CLA_LIT("null")); /* the first: it is part of the exchange */
     call->procedure = x->http->route.procedure;
-    call->name = call->procedure->name;
     call->params = params;
     x->unanswered = 1;
     cla_call_set_deadline(call, x->http->route.has_timeout, x->http->route.timeout_ms);

@@ -4,6 +4,7 @@
 #include "gateway/conn.h"
 #include "gateway/exchange_stream.h"
 #include "gateway/socket_out.h"
+#include "gateway/unknown.h"
 #include "gateway/worker.h"
 
 void cla_exchange_answer(struct cla_exchange *x, const char *content_type)
@@ -179,6 +180,7 @@ void cla_exchange_forget_call(struct cla_exchange *x, struct cla_call *call)
     if (x->origin != NULL)
         x->origin->in_flight--;
     cla_mem_free(call->tokens);
+    cla_unknown_free(call->procedure);
     if (call->further)
         cla_mem_free(CLA_CONTAINER(call, struct cla_exchange_further, call));
     else

@@ -165,7 +165,6 @@ void cla_exchange_plain_run(struct cla_exchange *x)
     const struct cla_route *route = &x->http->route;
 
     call->procedure = route->procedure;
-    call->name = call->procedure->name;
     call->params = cla_buf_slice(&x->body);
     x->unanswered = 1;
     cla_call_set_deadline(call, route->has_timeout, route->timeout_ms);

@@ -37,7 +37,7 @@ static void tell_call(const struct cla_worker *worker, const struct cla_call *ca
                                    .id = call->id,
                                    .generation = view.generation,
                                    .worker = at,
-                                   .procedure = call->name,
+                                   .procedure = call->procedure->name,
                                    .protocol = cla_slice_str(call->request->protocol->name),
                                    .peer = call->request->peer,
                                    .phase = phases[view.phase],

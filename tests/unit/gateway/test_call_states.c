@@ -12,6 +12,7 @@
 #include "base/error.h"
 
 #include "gateway/call.h"
+#include "gateway/unknown.h"
 
 struct fixture {
     struct cla_app app;
@@ -106,8 +107,7 @@ static int open_fixture(void **state)
     f.call = (struct cla_call){.request = &f.request,
                                .app = &f.app,
                                .received_ns = cla_loop_now_ns(&f.loop),
-                               .procedure = &procedure,
-                               .name = procedure.name};
+                               .procedure = &procedure};
     cla_call_set_deadline(&f.call, false, 0);
     return 0;
 }
@@ -294,9 +294,10 @@ static void unknown_procedure_is_refused_by_name(void **state)
     char name[200];
 
     memset(name, 'n', sizeof name);
-    f.call.procedure = NULL;
-    f.call.name = cla_slice(name, sizeof name);
+    f.call.procedure = cla_unknown_new(cla_slice(name, sizeof name));
+    assert_non_null(f.call.procedure);
     require_refused(CLA_CODE_UNIMPLEMENTED, "no such procedure: nnn", 0);
+    cla_unknown_free(f.call.procedure);
 }
 
 static void call_during_the_drain_is_refused(void **state)

@@ -82,10 +82,11 @@ static void a_duration_is_in_the_first_bucket_that_holds_it(void **state)
 static void a_call_is_counted_by_procedure_protocol_and_outcome(void **state)
 {
     struct cla_procedure a = {.name = CLA_LIT("a")}, b = {.name = CLA_LIT("b")};
+    struct cla_procedure none = {.name = CLA_LIT("a"), .unknown = true};
 
     end_call(&a, &jsonrpc, CLA_CODE_OK, CLA_CANCEL_NONE, 3);
     end_call(&b, &sse, CLA_CODE_DEADLINE_EXCEEDED, CLA_CANCEL_TIMEOUT, 40000);
-    end_call(NULL, &jsonrpc, CLA_CODE_UNIMPLEMENTED, CLA_CANCEL_NONE, 0);
+    end_call(&none, &jsonrpc, CLA_CODE_UNIMPLEMENTED, CLA_CANCEL_NONE, 0);
     assert_ptr_equal(a.counts, counts.entries[CLA_COUNTS_FIRST]);
     assert_ptr_equal(b.counts, counts.entries[CLA_COUNTS_FIRST + 1]);
     assert_int_equal(a.counts->ended[CLA_RPC_JSONRPC][CLA_CODE_OK], 1);

@@ -51,7 +51,7 @@ static void restart_idle(const struct cla_call *call)
     uint64_t idle = call->request->env->stream_idle_timeout_ns, step = idle / IDLE_STEPS;
     uint64_t now;
 
-    if (!call->idles || task == NULL || !cla_list_empty(&call->senders))
+    if (!call->idles || task == NULL || cla_call_has_senders(call))
         return;
     now = cla_sched_now_ns(task->sched);
     if (cla_clock_add(now, idle) > task->root.token.deadline_ns ||

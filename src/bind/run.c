@@ -360,21 +360,14 @@ static void on_release(struct cla_task *task)
     cla_call_release(call);
 }
 
-static struct cla_call *call_of(struct cla_writer *writer)
+static void on_room(struct cla_call *call)
 {
-    return CLA_CONTAINER(writer, struct cla_call, writer);
-}
-
-static void on_room(struct cla_writer *writer)
-{
-    cla_task_wake(call_of(writer)->task);
+    cla_task_wake(call->task);
 }
 
 static enum cla_wait_cancel cancel_hold(struct cla_task *task)
 {
-    struct cla_call *call = task->owner;
-
-    cla_list_remove(&call->writer.link);
+    cla_call_leave_room(task->owner);
     return CLA_WAIT_CANCELLED;
 }
 
@@ -383,10 +376,8 @@ static enum cla_wait_cancel cancel_hold(struct cla_task *task)
 static cla_wait_cancel_fn *hold(struct cla_task *task)
 {
     struct cla_call *call = task->owner;
-    bool waits;
+    bool waits = cla_call_wait_room(call, on_room);
 
-    call->writer.on_room = on_room;
-    waits = cla_call_wait_room(call, &call->writer);
     cla_call_stream_waits(call, waits);
     return waits ? cancel_hold : NULL;
 }

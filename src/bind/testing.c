@@ -51,10 +51,10 @@ static struct test_call *test_call_of(struct cla_call *call)
     return CLA_CONTAINER(call, struct test_call, call);
 }
 
-static bool wait_room(struct cla_call *call, struct cla_writer *writer)
+static struct cla_writers *writers(const struct cla_call *call)
 {
-    (void)call, (void)writer;
-    return false;
+    (void)call;
+    return NULL;
 }
 
 static struct cla_buf *result_begin(struct cla_call *call)
@@ -144,7 +144,7 @@ static int part(struct cla_call *call, enum cla_call_part kind, struct cla_slice
 }
 
 static const struct cla_call_sink sink = {
-    .wait_room = wait_room,
+    .writers = writers,
     .result_begin = result_begin,
     .result_end = result_end,
     .completed = completed,

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "gateway/access.h"
 #include "gateway/counts.h"
 
@@ -110,7 +111,6 @@ void cla_call_start(struct cla_call *call)
     bool has_slot = take_slot(env);
 
     call->id = cla_call_env_new_id(env);
-    cla_list_init(&call->senders);
     call->state = CLA_CALL_OPEN;
     if (call->procedure->unknown)
         refuse_unknown(call);
@@ -126,11 +126,6 @@ void cla_call_start(struct cla_call *call)
         refuse(call, CLA_CODE_UNAVAILABLE, "overloaded: memory is short (vm_memory)");
 }
 
-bool cla_call_wait_room(struct cla_call *call, struct cla_writer *writer)
-{
-    return call->request->sink->wait_room(call, writer);
-}
-
 const char *cla_call_part_refused(const struct cla_call *call, enum cla_call_part kind)
 {
     return call->request->sink->part_refused(call, kind);
@@ -139,6 +134,71 @@ const char *cla_call_part_refused(const struct cla_call *call, enum cla_call_par
 struct cla_writers *cla_call_part_writers(const struct cla_call *call)
 {
     return call->state == CLA_CALL_OPEN ? call->request->sink->part_writers(call) : NULL;
+}
+
+/* --- Waiting for room. --- */
+
+/* Who waits until there is room to write for a call. Apart, for few calls ever wait. */
+struct cla_call_waiters {
+    struct cla_call *call;
+    struct cla_writer own; /* before it begins, and before its result is written */
+    void (*on_room)(struct cla_call *call);
+    struct cla_link senders; /* of its parts */
+};
+
+static void on_own_room(struct cla_writer *writer)
+{
+    struct cla_call_waiters *waiters = CLA_CONTAINER(writer, struct cla_call_waiters, own);
+
+    waiters->on_room(waiters->call);
+}
+
+/* Those of the call, or NULL: out of memory. */
+static struct cla_call_waiters *waiters_of(struct cla_call *call)
+{
+    struct cla_call_waiters *waiters = call->waiters;
+
+    if (waiters != NULL)
+        return waiters;
+    waiters = call->waiters = cla_mem_zalloc(sizeof *waiters);
+    if (waiters == NULL)
+        return NULL;
+    waiters->call = call;
+    waiters->own.on_room = on_own_room;
+    cla_list_init(&waiters->own.link);
+    cla_list_init(&waiters->senders);
+    return waiters;
+}
+
+static bool must_wait(struct cla_call *call, struct cla_writers *writers)
+{
+    struct cla_call_waiters *waiters;
+
+    if (call->waiters == NULL && cla_writers_may_write(writers))
+        return false;
+    waiters = waiters_of(call);
+    return waiters != NULL && !cla_writers_take_turn(writers, &waiters->own);
+}
+
+bool cla_call_wait_room(struct cla_call *call, void (*on_room)(struct cla_call *call))
+{
+    struct cla_writers *writers = call->request->sink->writers(call);
+
+    if (writers == NULL)
+        return false;
+    if (call->state == CLA_CALL_OPEN && must_wait(call, writers)) {
+        call->waiters->on_room = on_room;
+        return true;
+    }
+    if (call->state != CLA_CALL_OPEN || !call->begun)
+        cla_writers_pass(writers); /* it does not write now */
+    return false;
+}
+
+void cla_call_leave_room(struct cla_call *call)
+{
+    if (call->waiters != NULL)
+        cla_list_remove(&call->waiters->own.link);
 }
 
 static void leave_queue(const struct cla_call *call, struct cla_writer *writer)
@@ -154,12 +214,22 @@ static void leave_queue(const struct cla_call *call, struct cla_writer *writer)
 bool cla_call_take_turn(struct cla_call *call, struct cla_writer *writer)
 {
     struct cla_writers *writers = cla_call_part_writers(call);
+    struct cla_call_waiters *waiters;
 
     if (writers == NULL || cla_writers_take_turn(writers, writer))
         return true;
     cla_list_remove(&writer->of_call);
-    cla_list_push(&call->senders, &writer->of_call);
-    return false;
+    waiters = waiters_of(call);
+    if (waiters != NULL)
+        cla_list_push(&waiters->senders, &writer->of_call);
+    else
+        leave_queue(call, writer);
+    return waiters == NULL;
+}
+
+bool cla_call_has_senders(const struct cla_call *call)
+{
+    return call->waiters != NULL && !cla_list_empty(&call->waiters->senders);
 }
 
 void cla_call_leave_turn(struct cla_call *call, struct cla_writer *writer)
@@ -171,15 +241,16 @@ void cla_call_leave_turn(struct cla_call *call, struct cla_writer *writer)
 /* The call is over, also for tasks that go on: while its queue is still known. */
 static void release_senders(struct cla_call *call)
 {
-    struct cla_link *link;
-
-    while ((link = cla_list_pop(&call->senders)) != NULL) {
+    while (cla_call_has_senders(call)) {
+        struct cla_link *link = cla_list_pop(&call->waiters->senders);
         struct cla_writer *writer = CLA_CONTAINER(link, struct cla_writer, of_call);
 
         leave_queue(call, writer);
         writer->on_room(writer);
     }
 }
+
+/* --- The end. --- */
 
 /* The call has ended: counts and logs it. */
 static void account(const struct cla_call *call, enum cla_code code,
@@ -272,5 +343,6 @@ void cla_call_cancel(struct cla_call *call, enum cla_cancel_kind kind, struct cl
 void cla_call_release(struct cla_call *call)
 {
     free_slot(call->request->env);
+    cla_mem_free(call->waiters);
     call->request->sink->release(call);
 }

@@ -41,9 +41,9 @@ struct cla_call_tokens {
 
 /* Where a call came from and its reply goes to. */
 struct cla_call_sink {
-    /* For a call about to begin, and for its result. True: writer->on_room will be called when
-     * there is room to write it. False: go on. */
-    bool (*wait_room)(struct cla_call *call, struct cla_writer *writer);
+    /* Where it waits for room before it begins, and before its result is written. NULL: it does
+     * not. */
+    struct cla_writers *(*writers)(const struct cla_call *call);
     /* The buffer its result is to be appended to, with what goes before it already in place.
      * NULL: nobody will read it, or out of memory. */
     struct cla_buf *(*result_begin)(struct cla_call *call);
@@ -79,6 +79,7 @@ struct cla_request {
     bool raw;                                /* text and bytes stand as they are, not in JSON */
 };
 
+struct cla_call_waiters;
 struct cla_counts;
 
 /* What all calls of a worker share. */
@@ -109,7 +110,6 @@ struct cla_call {
     struct cla_slice request_id;           /* the client's, raw JSON; empty: a notification */
     struct cla_slice params;               /* raw JSON, or as request->raw says; empty: none */
     struct cla_link link;                  /* in the sink's list of calls */
-    struct cla_writer writer;              /* the app's, while its result waits for room */
     uint64_t id;                           /* the gateway's own; 0: not started */
     uint64_t received_ns;                  /* on the loop's clock: when its first byte was read */
     uint64_t deadline_ns;                  /* on the same */
@@ -117,9 +117,9 @@ struct cla_call {
     void *task;                            /* the app's, while started */
     void *object;                          /* the app's: what scripts know the call by, or NULL */
     struct cla_call_tokens *tokens;        /* owned; NULL: the client has given none */
-    struct cla_link senders; /* of parts, who wait for room; from cla_call_start() on */
-    size_t reply_mark;       /* where the result began, for a rollback */
-    size_t reply_bytes;      /* of the result, for the access log */
+    struct cla_call_waiters *waiters;      /* owned; NULL: nobody has waited for room yet */
+    size_t reply_mark;                     /* where the result began, for a rollback */
+    size_t reply_bytes;                    /* of the result, for the access log */
     enum cla_call_state state;
     bool further;      /* the sink's: it is not the first of its request */
     bool begun;        /* the app has begun to run it */
@@ -157,8 +157,12 @@ void cla_call_set_deadline(struct cla_call *call, bool has_timeout, uint64_t tim
 void cla_call_start(struct cla_call *call);
 
 /* True if the call must wait before it begins, or before its result is written: the client has not
- * read what went before, and writer->on_room will be called. Then look again. */
-bool cla_call_wait_room(struct cla_call *call, struct cla_writer *writer);
+ * read what went before, and 'on_room' will be called, or cla_call_leave_room(). Then look again.
+ * Without memory to wait it need not. */
+bool cla_call_wait_room(struct cla_call *call, void (*on_room)(struct cla_call *call));
+
+/* Ends such a wait. */
+void cla_call_leave_room(struct cla_call *call);
 
 /* Why 'call' can send no such part, and what to call instead; NULL: it can. */
 const char *cla_call_part_refused(const struct cla_call *call, enum cla_call_part kind);
@@ -167,8 +171,12 @@ const char *cla_call_part_refused(const struct cla_call *call, enum cla_call_par
 struct cla_writers *cla_call_part_writers(const struct cla_call *call);
 
 /* Waits for room to send a part, as cla_writers_take_turn(). 'writer' is among the call's senders
- * from now on, until cla_call_leave_turn(): if the call ends before, its on_room is called. */
+ * from now on, until cla_call_leave_turn(): if the call ends before, its on_room is called. Without
+ * memory for that it has its turn. */
 bool cla_call_take_turn(struct cla_call *call, struct cla_writer *writer);
+
+/* True if one waits for room to send a part. */
+bool cla_call_has_senders(const struct cla_call *call);
 
 /* Ends the wait of 'writer', if it waits; one that was called and has not written lets the next. */
 void cla_call_leave_turn(struct cla_call *call, struct cla_writer *writer);

@@ -142,18 +142,11 @@ static int result_end(struct cla_call *call)
 
 /* Over HTTP the next request is not looked at before this one's answer has been taken. So here: a
  * call does not begin, and a result is not encoded, before there is room. */
-static bool wait_room(struct cla_call *call, struct cla_writer *writer)
+static struct cla_writers *writers(const struct cla_call *call)
 {
-    struct cla_exchange *x = cla_exchange_of(call);
+    const struct cla_exchange *x = cla_exchange_of(call);
 
-    if (x->origin == NULL)
-        return false;
-    if (call->state == CLA_CALL_OPEN && x->socket != NULL &&
-        !cla_writers_take_turn(&x->socket->writers, writer))
-        return true;
-    if (call->state != CLA_CALL_OPEN || !call->begun)
-        cla_writers_pass(&x->origin->writers); /* it does not write now */
-    return false;
+    return x->origin != NULL ? &x->origin->writers : NULL;
 }
 
 static void on_completed(struct cla_call *call)
@@ -196,7 +189,7 @@ static void on_release(struct cla_call *call)
 }
 
 const struct cla_call_sink cla_exchange_sink = {
-    .wait_room = wait_room,
+    .writers = writers,
     .result_begin = result_begin,
     .result_end = result_end,
     .result_rollback = result_rollback,

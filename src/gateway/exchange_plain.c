@@ -69,10 +69,10 @@ static int part(struct cla_call *call, enum cla_call_part kind, struct cla_slice
 
 /* --- The sink of its call. --- */
 
-static bool wait_room(struct cla_call *call, struct cla_writer *writer)
+static struct cla_writers *writers(const struct cla_call *call)
 {
-    (void)call, (void)writer;
-    return false; /* its answer is the first thing that is written */
+    (void)call;
+    return NULL; /* its answer is the first thing that is written */
 }
 
 static struct cla_buf *result_begin(struct cla_call *call)
@@ -134,7 +134,7 @@ static void on_release(struct cla_call *call)
 }
 
 static const struct cla_call_sink sink = {
-    .wait_room = wait_room,
+    .writers = writers,
     .result_begin = result_begin,
     .result_end = result_end,
     .result_rollback = result_rollback,

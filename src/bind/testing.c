@@ -60,7 +60,7 @@ static struct cla_writers *writers(const struct cla_call *call)
 static struct cla_buf *result_begin(struct cla_call *call)
 {
     call->result_begun = true;
-    return call->request_id.n > 0 ? &test_call_of(call)->reply : NULL;
+    return cla_call_is_notification(call) ? NULL : &test_call_of(call)->reply;
 }
 
 static int result_end(struct cla_call *call)
@@ -97,7 +97,7 @@ static void on_error(struct cla_call *call, const struct cla_rpc_error *error)
     t->error = *error;
     if (t->request.plain != NULL) {
         if (!t->plain.begun)
-            (void)cla_connect_error(&t->reply, call->request_id, error);
+            (void)cla_connect_error(&t->reply, cla_call_client_id(call), error);
         return;
     }
     (void)cla_buf_add(&t->message, cla_rpc_error_message(error));
@@ -117,7 +117,7 @@ static void on_release(struct cla_call *call)
 static const char *part_refused(const struct cla_call *call, enum cla_call_part kind)
 {
     (void)kind;
-    return call->request_id.n > 0 ? NULL : "a notification has no reply to stream";
+    return cla_call_is_notification(call) ? "a notification has no reply to stream" : NULL;
 }
 
 static bool always_room(const struct cla_writers *writers)
@@ -231,7 +231,7 @@ static int push_outcome(lua_State *L, struct test_call *t)
     lua_pushboolean(L, !t->failed);
     push_parts(L, t, CLA_CALL_ITEM, !streams);
     push_parts(L, t, CLA_CALL_PROGRESS, true);
-    if (t->request.raw && !t->failed && t->call.request_id.n > 0)
+    if (t->request.raw && !t->failed && !cla_call_is_notification(&t->call))
         lua_pushlstring(L, t->reply.p, t->reply.n);
     else if (t->reply.n == 0 || cla_slice_eq(cla_buf_slice(&t->reply), CLA_LIT("null")) ||
              cla_json_codec_push(L, cla_buf_slice(&t->reply), &opts, &fault) != 0)
@@ -334,7 +334,8 @@ static int l_call(lua_State *L)
     task = cla_await_check(L);
     t = push_call(L, app, task);
     t->call.params = params;
-    t->call.request_id = lua_toboolean(L, 6) ? cla_slice(NULL, 0) : CLA_LIT("1");
+    if (!lua_toboolean(L, 6))
+        t->call.client_id = cla_call_id_make(CLA_LIT("1"));
     t->call.procedure = app->env.app->ops->find(app->env.app, name);
     if (t->call.procedure == NULL) {
         t->unknown = (struct cla_procedure){.name = name, .unknown = true};
@@ -392,7 +393,7 @@ static int l_request(lua_State *L)
     t->plain.path.p = luaL_checklstring(L, 3, &t->plain.path.n);
     t->plain.query.p = luaL_checklstring(L, 4, &t->plain.query.n);
     t->call.params.p = lua_tolstring(L, 6, &t->call.params.n);
-    t->call.request_id = CLA_LIT("1");
+    t->call.client_id = cla_call_id_make(CLA_LIT("1"));
     found = find_route(L, t, method);
     if (found > 0)
         return found;

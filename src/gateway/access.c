@@ -113,10 +113,10 @@ void cla_access_call(const struct cla_call *call, enum cla_code code,
     (void)cla_buf_add_number(line, call->id);
     cla_log_value(line, "procedure", call->procedure->name);
     add_facts(line, call, code, reason, now_ns);
-    if (call->request_id.n > 0)
-        cla_log_value(line, "request_id", call->request_id);
-    else
+    if (cla_call_is_notification(call))
         (void)cla_buf_add(line, CLA_LIT(" notification=true"));
+    else
+        cla_log_value(line, "request_id", cla_call_client_id(call));
     end_line(env);
 }
 

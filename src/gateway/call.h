@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "gateway/app.h"
+#include "gateway/call_id.h"
 #include "gateway/config.h"
 #include "gateway/plain.h"
 #include "gateway/writer.h"
@@ -107,7 +108,7 @@ struct cla_call {
     const struct cla_request *request;
     struct cla_app *app;                   /* whose call it is: current when it came */
     const struct cla_procedure *procedure; /* never NULL; there may be none of its name */
-    struct cla_slice request_id;           /* the client's, raw JSON; empty: a notification */
+    struct cla_call_id client_id;          /* none: a notification */
     struct cla_slice params;               /* raw JSON, or as request->raw says; empty: none */
     struct cla_link link;                  /* in the sink's list of calls */
     uint64_t id;                           /* the gateway's own; 0: not started */
@@ -129,6 +130,18 @@ struct cla_call {
     bool silent;       /* it was reset where resets are not answered */
     bool idles;        /* its deadline is that of the next part: stream_idle_timeout */
 };
+
+/* The client's id, raw JSON, borrowed from the call; empty: it is a notification. */
+static inline struct cla_slice cla_call_client_id(const struct cla_call *call)
+{
+    return cla_call_id_slice(&call->client_id);
+}
+
+/* True if nobody waits for a reply. */
+static inline bool cla_call_is_notification(const struct cla_call *call)
+{
+    return cla_call_id_is_none(&call->client_id);
+}
 
 /* Sets up what calls share, from the settings. Log lines go to 'log_buf', which the owner flushes
  * to 'log'. */

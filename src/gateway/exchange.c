@@ -143,7 +143,7 @@ struct cla_call *cla_exchange_new_call(struct cla_exchange *x, struct cla_slice 
     *call = (struct cla_call){.request = x->first.request,
                               .app = x->first.app,
                               .received_ns = x->first.received_ns,
-                              .request_id = id,
+                              .client_id = cla_call_id_make(id),
                               .further = x->first_used};
     x->first_used = true;
     if (x->origin != NULL)
@@ -209,7 +209,7 @@ static const struct cla_call *find_live(struct cla_exchange *x, struct cla_slice
     CLA_LIST_EACH (link, &x->calls) {
         struct cla_call *call = CLA_CONTAINER(link, struct cla_call, link);
 
-        if (call->state == CLA_CALL_OPEN && cla_slice_eq(call->request_id, id))
+        if (call->state == CLA_CALL_OPEN && cla_slice_eq(cla_call_client_id(call), id))
             return call;
     }
     return NULL;
@@ -218,7 +218,7 @@ static const struct cla_call *find_live(struct cla_exchange *x, struct cla_slice
 /* From now on the call is found by its id, by later texts too. Returns 0 or -CLA_ENOMEM. */
 static int add_to_index(struct cla_exchange *x, struct cla_call *call)
 {
-    if (x->origin == NULL || !names_a_call(call->request_id))
+    if (x->origin == NULL || !names_a_call(cla_call_client_id(call)))
         return 0;
     if (cla_call_index_add(&x->origin->calls, call) != 0)
         return -CLA_ENOMEM;
@@ -228,14 +228,12 @@ static int add_to_index(struct cla_exchange *x, struct cla_call *call)
 
 static void start_call(struct cla_exchange *x, struct cla_call *call)
 {
-    struct cla_slice id = call->request_id;
-
     if (add_to_index(x, call) == 0) {
         cla_call_start(call);
         return;
     }
-    cla_exchange_forget_call(x, call);
-    answer_unavailable(x, id, "out of memory");
+    answer_unavailable(x, cla_call_client_id(call), "out of memory");
+    call->request->sink->release(call);
 }
 
 /* The id of a live call again. The answer carries it in its data only: as its id it would settle
@@ -270,8 +268,8 @@ static void postpone(struct cla_exchange *x)
 bool cla_exchange_judge(struct cla_exchange *x)
 {
     struct cla_call *call = &x->first;
-    const struct cla_call *live = find_live(x, call->request_id);
-    struct cla_slice id = call->request_id;
+    const struct cla_call *live = find_live(x, cla_call_client_id(call));
+    struct cla_slice id = cla_call_client_id(call);
 
     if (live != NULL && !live->begun)
         return false;

@@ -107,7 +107,7 @@ static void result_rollback(struct cla_call *call)
 
 static bool reply_wanted(const struct cla_exchange *x, const struct cla_call *call)
 {
-    return call->request_id.n > 0 && !call->silent && !cla_exchange_let_go(x);
+    return !cla_call_is_notification(call) && !call->silent && !cla_exchange_let_go(x);
 }
 
 static struct cla_buf *result_begin(struct cla_call *call)
@@ -119,7 +119,7 @@ static struct cla_buf *result_begin(struct cla_call *call)
     call->reply_mark = x->reply.n;
     call->result_begun = true;
     if (begin_element(x) == 0 &&
-        cla_exchange_request(x)->protocol->reply_begin(&x->reply, call->request_id) == 0)
+        cla_exchange_request(x)->protocol->reply_begin(&x->reply, cla_call_client_id(call)) == 0)
         return &x->reply;
     result_rollback(call);
     return NULL;
@@ -133,7 +133,7 @@ static int result_end(struct cla_call *call)
         return 0;
     if (x->reply.n == call->reply_mark) /* result_begin had no memory */
         return -CLA_ENOMEM;
-    if (cla_exchange_request(x)->protocol->reply_end(&x->reply, call->request_id) != 0)
+    if (cla_exchange_request(x)->protocol->reply_end(&x->reply, cla_call_client_id(call)) != 0)
         return -CLA_ENOMEM;
     x->replies++;
     call->reply_bytes += x->reply.n - call->reply_mark;
@@ -160,7 +160,7 @@ static void on_error(struct cla_call *call, const struct cla_rpc_error *error)
     size_t mark = x->reply.n;
 
     if (reply_wanted(x, call))
-        cla_exchange_write_error(x, call->request_id, error);
+        cla_exchange_write_error(x, cla_call_client_id(call), error);
     call->reply_bytes += x->reply.n - mark;
     cla_exchange_one_answered(x);
 }

@@ -120,7 +120,7 @@ static void on_error(struct cla_call *call, const struct cla_rpc_error *error)
         return;
     }
     cla_plain_reset(&x->http->plain);
-    cla_exchange_write_error(x, call->request_id, error);
+    cla_exchange_write_error(x, cla_call_client_id(call), error);
     call->reply_bytes = x->reply.n;
     cla_exchange_answer_calls(x);
 }

@@ -102,7 +102,7 @@ const char *cla_exchange_part_refused(const struct cla_call *call, enum cla_call
         return "this protocol shows no progress";
     if (kind == CLA_CALL_ITEM && protocol->item == NULL)
         return protocol->no_items;
-    if (call->request_id.n == 0)
+    if (cla_call_is_notification(call))
         return "this procedure streams, and a notification has no reply: call it with an id";
     if (!protocol->by_token || token_of(call, kind).n > 0)
         return NULL;
@@ -137,7 +137,7 @@ int cla_exchange_part(struct cla_call *call, enum cla_call_part kind, struct cla
     struct cla_exchange *x = cla_exchange_of(call);
     const struct cla_rpc_protocol *protocol = cla_exchange_request(x)->protocol;
     struct cla_buf *part = &x->worker->scratch;
-    struct cla_slice key = protocol->by_token ? token_of(call, kind) : call->request_id;
+    struct cla_slice key = protocol->by_token ? token_of(call, kind) : cla_call_client_id(call);
 
     part->n = 0;
     if ((kind == CLA_CALL_ITEM ? protocol->item : protocol->progress)(part, key, value) != 0)

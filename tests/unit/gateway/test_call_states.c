@@ -243,10 +243,10 @@ static void access_line_says_how_a_call_ended_and_whose_it_was(void **state)
     begin_access_log();
     f.call.params = CLA_LIT("[]");
     f.call.received_ns = cla_loop_now_ns(&f.loop) - 1500 * 1000;
-    f.call.request_id = CLA_LIT("7");
+    f.call.client_id = cla_call_id_make(CLA_LIT("7"));
     run_logged_call(CLA_CANCEL_RESET, CLA_LIT(""));
     assert_memory_equal(f.log_buf.p + f.log_buf.n - strlen(reset), reset, strlen(reset));
-    f.call.request_id = CLA_LIT("");
+    f.call.client_id = cla_call_id_make(CLA_LIT(""));
     run_logged_call(CLA_CANCEL_USER, CLA_LIT("so it is"));
     assert_memory_equal(f.log_buf.p + f.log_buf.n - strlen(user), user, strlen(user));
     close(f.log.fd);

@@ -67,9 +67,8 @@ static int l_raise(lua_State *L)
     return lua_error(L);
 }
 
-/* Pushes what is to be called and its arguments; returns how many these are. Params that are not
- * as declared make that a function that raises what is wrong. */
-static int push_body(lua_State *L, struct cla_call *call)
+/* For push_body(). */
+static int push_body_and_params(lua_State *L, struct cla_call *call)
 {
     const struct cla_script_procedure *procedure = procedure_of(call);
     struct cla_script *script = script_of_call(call);
@@ -93,6 +92,17 @@ static int push_body(lua_State *L, struct cla_call *call)
         return 1;
     cla_call_push(L, call);
     return 2;
+}
+
+/* Pushes what is to be called and its arguments; returns how many these are. Params that are not
+ * as declared make that a function that raises what is wrong. */
+static int push_body(lua_State *L, struct cla_call *call)
+{
+    int arguments = push_body_and_params(L, call);
+
+    if (call->request->plain == NULL) /* a route has a use of its body while it runs */
+        cla_call_params_taken(call);
+    return arguments;
 }
 
 static int after_body(lua_State *L, int status, lua_KContext context)

@@ -69,6 +69,11 @@ static int result_end(struct cla_call *call)
     return 0;
 }
 
+static void params_taken(struct cla_call *call)
+{
+    (void)call;
+}
+
 static void settle(struct test_call *t)
 {
     CLA_PRE(!t->settled);
@@ -145,6 +150,7 @@ static int part(struct cla_call *call, enum cla_call_part kind, struct cla_slice
 
 static const struct cla_call_sink sink = {
     .writers = writers,
+    .params_taken = params_taken,
     .result_begin = result_begin,
     .result_end = result_end,
     .completed = completed,

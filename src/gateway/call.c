@@ -7,6 +7,8 @@
 #include "gateway/access.h"
 #include "gateway/counts.h"
 
+_Static_assert(sizeof(struct cla_call_id) == CLA_CALL_ID_SHORT + 1, "an id has no padding");
+
 void cla_call_env_init(struct cla_call_env *env, struct cla_app *app, struct cla_loop *loop,
                        struct cla_log *log, struct cla_buf *log_buf,
                        const struct cla_config *config)
@@ -134,6 +136,11 @@ const char *cla_call_part_refused(const struct cla_call *call, enum cla_call_par
 struct cla_writers *cla_call_part_writers(const struct cla_call *call)
 {
     return call->state == CLA_CALL_OPEN ? call->request->sink->part_writers(call) : NULL;
+}
+
+void cla_call_params_taken(struct cla_call *call)
+{
+    call->request->sink->params_taken(call);
 }
 
 /* --- Waiting for room. --- */

@@ -54,6 +54,8 @@ struct cla_call_sink {
     void (*completed)(struct cla_call *call);
     /* Takes back what was appended since result_begin, if it was called. */
     void (*result_rollback)(struct cla_call *call);
+    /* The app has no more use of the params. */
+    void (*params_taken)(struct cla_call *call);
     /* The call ended in an error. */
     void (*error)(struct cla_call *call, const struct cla_rpc_error *error);
     /* Nothing refers to the call any more: free it. */
@@ -109,7 +111,8 @@ struct cla_call {
     struct cla_app *app;                   /* whose call it is: current when it came */
     const struct cla_procedure *procedure; /* never NULL; there may be none of its name */
     struct cla_call_id client_id;          /* none: a notification */
-    struct cla_slice params;               /* raw JSON, or as request->raw says; empty: none */
+    struct cla_slice params;               /* raw JSON, or as request->raw says; empty: none. Where
+                                              the bytes are gone p is NULL, and n is as it was */
     struct cla_link link;                  /* in the sink's list of calls */
     uint64_t id;                           /* the gateway's own; 0: not started */
     uint64_t received_ns;                  /* on the loop's clock: when its first byte was read */
@@ -168,6 +171,9 @@ void cla_call_set_deadline(struct cla_call *call, bool has_timeout, uint64_t tim
 /* Gives the call an id and hands it to the app, or ends it at once: no such procedure, overload,
  * draining, deadline already passed. The sink's functions may run inside. */
 void cla_call_start(struct cla_call *call);
+
+/* The app has no more use of the params: they may go. */
+void cla_call_params_taken(struct cla_call *call);
 
 /* True if the call must wait before it begins, or before its result is written: the client has not
  * read what went before, and 'on_room' will be called, or cla_call_leave_room(). Then look again.

@@ -25,8 +25,6 @@ struct cla_call_id {
     };
 };
 
-_Static_assert(sizeof(struct cla_call_id) == 16, "an id takes no more than a slice");
-
 /* 'id' is borrowed for as long as this is, if it is not short. */
 static inline struct cla_call_id cla_call_id_make(struct cla_slice id)
 {

@@ -367,7 +367,7 @@ static void on_request(void *arg, const struct cla_rpc_request *request)
 }
 
 /* Returns 0, or -CLA_ENOMEM: a socket's text that will not be answered. */
-static int run_jsonrpc(struct cla_exchange *x)
+static int run_jsonrpc(struct cla_exchange *x, struct cla_slice text)
 {
     static const struct cla_rpc_server_events events = {on_text, on_request};
     const struct cla_rpc_limits limits = {.json_depth = x->worker->json_depth,
@@ -376,7 +376,7 @@ static int run_jsonrpc(struct cla_exchange *x)
     int rc;
 
     x->reading = true;
-    rc = cla_jsonrpc_read(cla_buf_slice(&x->body), &limits, &events, x);
+    rc = cla_jsonrpc_read(text, &limits, &events, x);
     x->reading = false;
     if (rc != 0 && x->socket != NULL)
         return rc;
@@ -387,21 +387,21 @@ static int run_jsonrpc(struct cla_exchange *x)
     return 0;
 }
 
-struct cla_exchange *cla_exchange_of_message(struct cla_socket *socket, struct cla_slice first,
-                                             struct cla_slice second, uint64_t received_ns)
+struct cla_exchange *cla_exchange_of_message(struct cla_socket *socket, struct cla_slice *text,
+                                             uint64_t received_ns)
 {
     struct cla_worker *worker = socket->conn->worker;
-    struct cla_exchange *x = cla_exchange_pool_take(worker);
+    char *copy = cla_mem_alloc(text->n + 1); /* there may be none of no bytes */
+    struct cla_exchange *x = copy != NULL ? cla_exchange_pool_take(worker) : NULL;
 
-    if (x == NULL)
-        return NULL;
-    reset(x, worker);
-    if (cla_buf_reserve(&x->body, first.n + second.n) != 0) {
-        cla_exchange_pool_put(x);
+    if (x == NULL) {
+        cla_mem_free(copy);
         return NULL;
     }
-    (void)cla_buf_add(&x->body, first);
-    (void)cla_buf_add(&x->body, second);
+    reset(x, worker);
+    if (text->n > 0)
+        memcpy(copy, text->p, text->n);
+    text->p = x->text = copy;
     x->first.request = &socket->request;
     x->first.received_ns = received_ns;
     x->socket = x->origin = cla_socket_hold(socket);
@@ -411,9 +411,9 @@ struct cla_exchange *cla_exchange_of_message(struct cla_socket *socket, struct c
 
 int cla_exchange_run_text(struct cla_socket *socket, struct cla_slice text, uint64_t received_ns)
 {
-    struct cla_exchange *x = cla_exchange_of_message(socket, text, cla_slice(NULL, 0), received_ns);
+    struct cla_exchange *x = cla_exchange_of_message(socket, &text, received_ns);
 
-    return x != NULL ? run_jsonrpc(x) : -CLA_ENOMEM;
+    return x != NULL ? run_jsonrpc(x, text) : -CLA_ENOMEM;
 }
 
 static void answer_unary_error(struct cla_exchange *x, enum cla_code code, int status,
@@ -503,7 +503,7 @@ void cla_exchange_run(struct cla_exchange *exchange)
     exchange->busy = true;
     switch (exchange->http->route.kind) {
     case CLA_ROUTE_JSONRPC:
-        (void)run_jsonrpc(exchange);
+        (void)run_jsonrpc(exchange, cla_buf_slice(&exchange->body));
         break;
     case CLA_ROUTE_UNARY:
     case CLA_ROUTE_GET:
@@ -537,7 +537,6 @@ void cla_exchange_expect_call(const struct cla_exchange *exchange)
 {
     struct cla_app *app = cla_exchange_app(exchange);
 
-    cla_prefetch(exchange->body.p, 1); /* the id of most calls is short, and stands first or last */
     if (exchange->first_used && app->ops->expect_cancel != NULL)
         app->ops->expect_cancel(app, &exchange->first);
 }

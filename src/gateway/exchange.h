@@ -45,7 +45,8 @@ struct cla_exchange {
     struct cla_link of_socket; /* in socket->texts, while 'socket' is set */
     struct cla_exchange_http *http; /* never NULL in one of HTTP; of no meaning in a text */
     struct cla_link calls;          /* not released */
-    struct cla_buf body;            /* the body, or the params of a GET */
+    struct cla_buf body;            /* of HTTP: the body, or the params of a GET */
+    char *text;                     /* of a WebSocket, until no call needs it */
     struct cla_buf reply;           /* the response body under way */
     struct cla_call first; /* most exchanges have one call; its request, app and received_ns
                               are there from the beginning, for they are the exchange's */

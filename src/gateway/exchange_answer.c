@@ -149,6 +149,19 @@ static struct cla_writers *writers(const struct cla_call *call)
     return x->origin != NULL ? &x->origin->writers : NULL;
 }
 
+/* A text goes when its one call has begun, and has borrowed nothing of it. */
+static void params_taken(struct cla_call *call)
+{
+    struct cla_exchange *x = cla_exchange_of(call);
+
+    if (x->text == NULL || x->batch || call->tokens != NULL ||
+        cla_call_id_is_borrowed(&call->client_id))
+        return;
+    call->params.p = NULL;
+    cla_mem_free(x->text);
+    x->text = NULL;
+}
+
 static void on_completed(struct cla_call *call)
 {
     cla_exchange_one_answered(cla_exchange_of(call));
@@ -190,6 +203,7 @@ static void on_release(struct cla_call *call)
 
 const struct cla_call_sink cla_exchange_sink = {
     .writers = writers,
+    .params_taken = params_taken,
     .result_begin = result_begin,
     .result_end = result_end,
     .result_rollback = result_rollback,

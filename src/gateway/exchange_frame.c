@@ -25,6 +25,8 @@ static void answer_invalid(struct cla_exchange *x, struct cla_slice id, const ch
     cla_exchange_one_answered(x);
 }
 
+_Static_assert(CLA_FRAME_ID_DIGITS <= CLA_CALL_ID_SHORT, "a call keeps the id of a frame itself");
+
 /* Makes the params of JSON out of the payload. Returns 0, or -CLA_EINVAL and 'why'. */
 static int read_params(const struct cla_exchange *x, struct cla_rpc_request *request,
                        const char **why)
@@ -37,34 +39,28 @@ static int read_params(const struct cla_exchange *x, struct cla_rpc_request *req
     return cla_connect_params(request->params, x->worker->json_depth, &request->params, why);
 }
 
-static void start(struct cla_exchange *x, const struct cla_frame *frame, size_t id_n)
+static int run_call(struct cla_socket *socket, const struct cla_frame *frame, struct cla_slice id,
+                    uint64_t received_ns)
 {
     struct cla_rpc_request request = {
-        .kind = id_n > 0 ? CLA_RPC_CALL : CLA_RPC_NOTIFY,
-        .id = cla_slice(x->body.p, id_n),
+        .kind = id.n > 0 ? CLA_RPC_CALL : CLA_RPC_NOTIFY,
+        .id = id,
         .method = frame->name,
-        .params = cla_slice(x->body.p + id_n, x->body.n - id_n),
+        .params = frame->payload,
     };
+    struct cla_exchange *x = cla_exchange_of_message(socket, &request.params, received_ns);
     const char *why = NULL;
 
+    if (x == NULL)
+        return -CLA_ENOMEM;
     x->unanswered = 1;
     x->reading = true;
     if (read_params(x, &request, &why) == 0)
         cla_exchange_start_request(x, &request);
     else
-        answer_invalid(x, request.id, why);
+        answer_invalid(x, id, why);
     x->reading = false;
     cla_exchange_maybe_put(x);
-}
-
-static int run_call(struct cla_socket *socket, const struct cla_frame *frame, struct cla_slice id,
-                    uint64_t received_ns)
-{
-    struct cla_exchange *x = cla_exchange_of_message(socket, id, frame->payload, received_ns);
-
-    if (x == NULL)
-        return -CLA_ENOMEM;
-    start(x, frame, id.n);
     return 0;
 }
 

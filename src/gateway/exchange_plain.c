@@ -90,6 +90,11 @@ static int result_end(struct cla_call *call)
     return 0;
 }
 
+static void params_taken(struct cla_call *call)
+{
+    (void)call;
+}
+
 static void on_completed(struct cla_call *call)
 {
     struct cla_exchange *x = exchange_of(call);
@@ -135,6 +140,7 @@ static void on_release(struct cla_call *call)
 
 static const struct cla_call_sink sink = {
     .writers = writers,
+    .params_taken = params_taken,
     .result_begin = result_begin,
     .result_end = result_end,
     .result_rollback = result_rollback,

@@ -61,6 +61,8 @@ void cla_exchange_pool_put(struct cla_exchange *exchange)
     if (exchange->http != NULL)
         cla_certificate_put(&exchange->http->request.certificate);
     exchange->origin = NULL;
+    cla_mem_free(exchange->text);
+    exchange->text = NULL;
     if (worker->exchange_pooled == POOL_MAX) {
         destroy(exchange);
         return;

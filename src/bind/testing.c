@@ -282,7 +282,6 @@ static struct test_call *push_call(lua_State *L, struct app *app, struct cla_tas
         .env = &app->env, .sink = &sink, .protocol = &protocol, .peer = CLA_LIT("127.0.0.1:0")};
     t->call = (struct cla_call){
         .request = &t->request, .app = app->env.app, .received_ns = cla_sched_now_ns(task->sched)};
-    cla_list_init(&t->call.link);
     cla_writers_init(&t->writers, always_room);
     return t;
 }

@@ -113,7 +113,6 @@ struct cla_call {
     struct cla_call_id client_id;          /* none: a notification */
     struct cla_slice params;               /* raw JSON, or as request->raw says; empty: none. Where
                                               the bytes are gone p is NULL, and n is as it was */
-    struct cla_link link;                  /* in the sink's list of calls */
     uint64_t id;                           /* the gateway's own; 0: not started */
     uint64_t received_ns;                  /* on the loop's clock: when its first byte was read */
     uint64_t deadline_ns;                  /* on the same */
@@ -122,14 +121,13 @@ struct cla_call {
     void *object;                          /* the app's: what scripts know the call by, or NULL */
     struct cla_call_tokens *tokens;        /* owned; NULL: the client has given none */
     struct cla_call_waiters *waiters;      /* owned; NULL: nobody has waited for room yet */
-    size_t reply_mark;                     /* where the result began, for a rollback */
     size_t reply_bytes;                    /* of the result, for the access log */
-    enum cla_call_state state;
-    bool further;      /* the sink's: it is not the first of its request */
+    enum cla_call_state state : 8;
+    bool further;      /* the sink's: it is not the first of a batch */
     bool begun;        /* the app has begun to run it */
     bool indexed;      /* in a cla_call_index */
     bool params_meta;  /* params hold a member _meta that is not the script's */
-    bool result_begun; /* result_begin was called: reply_mark counts */
+    bool result_begun; /* result_begin was called, and gave a buffer */
     bool silent;       /* it was reset where resets are not answered */
     bool idles;        /* its deadline is that of the next part: stream_idle_timeout */
 };

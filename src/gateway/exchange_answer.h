@@ -37,6 +37,9 @@ void cla_exchange_write_error(struct cla_exchange *x, struct cla_slice id,
 /* A call is over, or never was: frees it. */
 void cla_exchange_forget_call(struct cla_exchange *x, struct cla_call *call);
 
+/* What it has as a batch, made if need be. NULL: out of memory. */
+struct cla_exchange_batch *cla_exchange_batch_of(struct cla_exchange *x);
+
 /* True if the client is gone, or has its answer. */
 bool cla_exchange_let_go(const struct cla_exchange *x);
 

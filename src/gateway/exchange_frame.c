@@ -19,7 +19,7 @@ static void answer_invalid(struct cla_exchange *x, struct cla_slice id, const ch
     const struct cla_rpc_error error = {.code = CLA_CODE_INVALID_ARGUMENT,
                                         .message = cla_slice_str(why)};
 
-    cla_access_refused(&x->worker->env, cla_exchange_request(x)->peer, 200, why);
+    cla_access_refused(&cla_worker_of(x)->env, cla_exchange_request(x)->peer, 200, why);
     if (id.n > 0)
         cla_exchange_write_error(x, id, &error);
     cla_exchange_one_answered(x);
@@ -36,7 +36,7 @@ static int read_params(const struct cla_exchange *x, struct cla_rpc_request *req
 
     if (procedure == NULL || procedure->payload != CLA_PAYLOAD_JSON)
         return 0;
-    return cla_connect_params(request->params, x->worker->json_depth, &request->params, why);
+    return cla_connect_params(request->params, cla_worker_of(x)->json_depth, &request->params, why);
 }
 
 static int run_call(struct cla_socket *socket, const struct cla_frame *frame, struct cla_slice id,

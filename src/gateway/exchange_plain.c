@@ -34,10 +34,10 @@ static void begin(struct cla_call *call)
     struct cla_exchange *x = exchange_of(call);
     struct cla_plain *plain = &x->http->plain;
 
-    if (x->conn == NULL)
+    if (x->http->conn == NULL)
         return;
     plain->begun = true;
-    x->status = plain->status;
+    x->http->status = plain->status;
     cla_conn_add_fields(&plain->fields, x);
     cla_conn_stream_begin(x, plain->type.p, cla_buf_slice(&plain->fields));
 }
@@ -52,7 +52,7 @@ static struct cla_writers *part_writers(const struct cla_call *call)
 {
     const struct cla_exchange *x = CLA_CONTAINER(call, struct cla_exchange, first);
 
-    return x->conn != NULL ? &x->http->stream.writers : NULL;
+    return x->http->conn != NULL ? &x->http->stream.writers : NULL;
 }
 
 static int part(struct cla_call *call, enum cla_call_part kind, struct cla_slice value)
@@ -60,7 +60,7 @@ static int part(struct cla_call *call, enum cla_call_part kind, struct cla_slice
     struct cla_exchange *x = exchange_of(call);
 
     (void)kind;
-    if (x->conn == NULL)
+    if (x->http->conn == NULL)
         return -CLA_ECLOSED;
     call->reply_bytes += value.n;
     cla_conn_stream_piece(&x->http->stream, value, cla_slice(NULL, 0));
@@ -80,13 +80,13 @@ static struct cla_buf *result_begin(struct cla_call *call)
     struct cla_exchange *x = exchange_of(call);
 
     call->result_begun = true;
-    call->reply_mark = x->reply.n = 0;
-    return cla_exchange_let_go(x) ? NULL : &x->reply;
+    x->http->reply.n = 0;
+    return cla_exchange_let_go(x) ? NULL : &x->http->reply;
 }
 
 static int result_end(struct cla_call *call)
 {
-    call->reply_bytes += exchange_of(call)->reply.n;
+    call->reply_bytes += exchange_of(call)->http->reply.n;
     return 0;
 }
 
@@ -105,13 +105,13 @@ static void on_completed(struct cla_call *call)
         cla_exchange_stream_close(x, true);
         return;
     }
-    x->status = x->http->plain.status;
+    x->http->status = x->http->plain.status;
     cla_exchange_answer(x, cla_plain_type(&x->http->plain));
 }
 
 static void result_rollback(struct cla_call *call)
 {
-    exchange_of(call)->reply.n = 0;
+    exchange_of(call)->http->reply.n = 0;
 }
 
 static void on_error(struct cla_call *call, const struct cla_rpc_error *error)
@@ -126,7 +126,7 @@ static void on_error(struct cla_call *call, const struct cla_rpc_error *error)
     }
     cla_plain_reset(&x->http->plain);
     cla_exchange_write_error(x, cla_call_client_id(call), error);
-    call->reply_bytes = x->reply.n;
+    call->reply_bytes = x->http->reply.n;
     cla_exchange_answer_calls(x);
 }
 
@@ -171,7 +171,7 @@ void cla_exchange_plain_run(struct cla_exchange *x)
     const struct cla_route *route = &x->http->route;
 
     call->procedure = route->procedure;
-    call->params = cla_buf_slice(&x->body);
+    call->params = cla_buf_slice(&x->http->body);
     x->unanswered = 1;
     cla_call_set_deadline(call, route->has_timeout, route->timeout_ms);
     cla_call_start(call);

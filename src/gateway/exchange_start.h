@@ -7,6 +7,14 @@
 #include "gateway/exchange.h"
 #include "rpc/jsonrpc.h"
 
+/* Begins to use an exchange from the pool: what both kinds have. */
+void cla_exchange_begin(struct cla_exchange *x, const struct cla_request *request,
+                        uint64_t received_ns);
+
+/* Reads a text of JSON-RPC and starts its calls. It may be answered inside. Returns 0, or
+ * -CLA_ENOMEM: a socket's text that will not be answered. */
+int cla_exchange_start_text(struct cla_exchange *x, struct cla_slice text);
+
 /* Adds a call of 'id' to those of the exchange. The first never fails. NULL: out of memory. */
 struct cla_call *cla_exchange_new_call(struct cla_exchange *x, struct cla_slice id);
 

@@ -34,10 +34,8 @@ static void cancel_calls(struct cla_worker *worker, const struct cla_app *app)
 
         if (cla_exchange_app(exchange) != app)
             continue;
-        CLA_LIST_EACH (call, &exchange->calls) {
-            cla_call_cancel(CLA_CONTAINER(call, struct cla_call, link), CLA_CANCEL_RELOAD,
-                            cla_slice(NULL, 0));
-        }
+        CLA_EXCHANGE_EACH_CALL(call, exchange)
+        cla_call_cancel(call, CLA_CANCEL_RELOAD, cla_slice(NULL, 0));
     }
 }
 
@@ -107,10 +105,10 @@ static void count_older(struct cla_worker *worker, struct cla_adoption *adoption
     CLA_LIST_EACH (link, &worker->exchanges) {
         struct cla_exchange *exchange = CLA_CONTAINER(link, struct cla_exchange, link);
 
-        CLA_LIST_EACH (call, &exchange->calls) {
-            uint64_t generation = cla_exchange_app(exchange)->generation;
+        CLA_EXCHANGE_EACH_CALL(call, exchange)
+        {
+            uint64_t generation = call->app->generation;
 
-            (void)call;
             if (adoption->older_calls++ == 0 || generation < adoption->oldest)
                 adoption->oldest = generation;
         }

@@ -138,7 +138,7 @@ static struct cla_socket *new_socket(struct cla_exchange *exchange,
 
     if (socket == NULL)
         return NULL;
-    socket->worker = exchange->worker;
+    socket->worker = cla_worker_of(exchange);
     socket->upgrade = exchange;
     socket->route = route;
     if (route != NULL) {
@@ -186,7 +186,7 @@ int cla_socket_new(struct cla_socket **out, struct cla_exchange *exchange,
 {
     struct cla_ws_accept accept;
     struct cla_socket *socket;
-    int status = accept_request(exchange->worker, exchange->http, &accept, why);
+    int status = accept_request(cla_worker_of(exchange), exchange->http, &accept, why);
 
     if (status == 426)
         (void)cla_buf_add(fields, CLA_LIT(CLA_WS_UPGRADE_REQUIRED));
@@ -209,10 +209,10 @@ int cla_socket_new(struct cla_socket **out, struct cla_exchange *exchange,
 static struct cla_conn *take_connection(struct cla_socket *socket)
 {
     struct cla_exchange *exchange = socket->upgrade;
-    struct cla_conn *conn = exchange->conn;
+    struct cla_conn *conn = exchange->http->conn;
 
     socket->upgrade = NULL;
-    exchange->upgrade = NULL;
+    exchange->http->upgrade = NULL;
     conn->exchange = NULL;
     cla_exchange_abandon(exchange, CLA_CANCEL_DISCONNECT);
     return conn;

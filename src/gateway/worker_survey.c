@@ -53,9 +53,8 @@ static void tell_calls(struct cla_worker *worker, unsigned at, struct cla_survey
     CLA_LIST_EACH (link, &worker->exchanges) {
         struct cla_exchange *exchange = CLA_CONTAINER(link, struct cla_exchange, link);
 
-        CLA_LIST_EACH (each, &exchange->calls) {
-            tell_call(worker, CLA_CONTAINER(each, struct cla_call, link), at, answer);
-        }
+        CLA_EXCHANGE_EACH_CALL(call, exchange)
+        tell_call(worker, call, at, answer);
     }
 }
 

@@ -177,6 +177,68 @@ static void a_frame_of_no_bytes_is_a_call(void **state)
     assert_true(cla_list_empty(&gate.worker.exchanges));
 }
 
+static void a_reply_may_be_written_while_another_is(void **state)
+{
+    struct cla_call *call;
+    struct cla_buf *reply;
+
+    hold(SOCKET_CALL("hold", "1"));
+    socket_send(&c, SOCKET_CALL("hold", "2"));
+    gate_turns(&gate);
+    call = gate.app.held[0];
+    gate_remove(gate.app.held, &gate.app.held_n, call);
+    reply = cla_call_result_begin(call);
+    assert_int_equal(cla_buf_add(reply, CLA_LIT("[1,")), 0);
+    gate_answer(&gate, 0);
+    assert_int_equal(cla_buf_add(reply, CLA_LIT("2]")), 0);
+    cla_call_result_end(call);
+    cla_call_release(call);
+    assert_int_equal(gate.worker.reply.n, 0);
+    socket_require(&c, "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":\"held\"}");
+    socket_require(&c, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":[1,2]}");
+}
+
+/* A finalizer may close the socket. */
+static void a_reply_is_dropped_when_its_socket_closes_while_it_is_written(void **state)
+{
+    struct cla_call *call;
+    struct cla_buf *reply;
+
+    hold(SOCKET_CALL("hold", "1"));
+    gate.app.slow_cleanup = true;
+    call = gate.app.held[0];
+    reply = cla_call_result_begin(call);
+    assert_int_equal(cla_buf_add(reply, CLA_LIT("[1,")), 0);
+    cla_socket_close(gate_conn(&gate)->socket, CLA_WS_NORMAL, cla_slice("", 0),
+                     CLA_CANCEL_DISCONNECT);
+    assert_int_equal(call->state, CLA_CALL_CANCELLED);
+    assert_int_equal(gate.worker.reply.n, 0);
+    assert_int_equal(cla_buf_add(reply, CLA_LIT("2]")), 0);
+    gate_turns(&gate);
+    assert_int_equal(gate.worker.reply.n, 0);
+    gate.app.slow_cleanup = false;
+    socket_require_close(&c, CLA_WS_NORMAL);
+}
+
+static void memory_for_a_large_reply_is_not_kept(void **state)
+{
+    static char text[100000];
+    struct cla_call *call;
+    struct cla_buf *reply;
+
+    memset(text, '1', sizeof text);
+    hold(SOCKET_CALL("hold", "1"));
+    call = gate.app.held[0];
+    gate_remove(gate.app.held, &gate.app.held_n, call);
+    reply = cla_call_result_begin(call);
+    assert_int_equal(cla_buf_append(reply, text, sizeof text), 0);
+    cla_call_result_end(call);
+    cla_call_release(call);
+    assert_true(gate.worker.reply.cap > 0);
+    gate_turns(&gate);
+    assert_int_equal(gate.worker.reply.cap, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +251,9 @@ int main(void)
         TEST(a_call_whose_text_has_gone_is_told_of_and_killed),
         TEST(the_log_tells_of_a_call_whose_text_has_gone),
         TEST(a_frame_of_no_bytes_is_a_call),
+        TEST(a_reply_may_be_written_while_another_is),
+        TEST(a_reply_is_dropped_when_its_socket_closes_while_it_is_written),
+        TEST(memory_for_a_large_reply_is_not_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,8 +100,7 @@ static int push_body(lua_State *L, struct cla_call *call)
 {
     int arguments = push_body_and_params(L, call);
 
-    if (call->request->plain == NULL) /* a route has a use of its body while it runs */
-        cla_call_params_taken(call);
+    cla_call_params_taken(call);
     return arguments;
 }
 

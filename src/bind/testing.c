@@ -51,12 +51,6 @@ static struct test_call *test_call_of(struct cla_call *call)
     return CLA_CONTAINER(call, struct test_call, call);
 }
 
-static struct cla_writers *writers(const struct cla_call *call)
-{
-    (void)call;
-    return NULL;
-}
-
 static struct cla_buf *result_begin(struct cla_call *call)
 {
     call->result_begun = true;
@@ -67,11 +61,6 @@ static int result_end(struct cla_call *call)
 {
     (void)call;
     return 0;
-}
-
-static void params_taken(struct cla_call *call)
-{
-    (void)call;
 }
 
 static void settle(struct test_call *t)
@@ -149,8 +138,6 @@ static int part(struct cla_call *call, enum cla_call_part kind, struct cla_slice
 }
 
 static const struct cla_call_sink sink = {
-    .writers = writers,
-    .params_taken = params_taken,
     .result_begin = result_begin,
     .result_end = result_end,
     .completed = completed,

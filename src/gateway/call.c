@@ -140,7 +140,8 @@ struct cla_writers *cla_call_part_writers(const struct cla_call *call)
 
 void cla_call_params_taken(struct cla_call *call)
 {
-    call->request->sink->params_taken(call);
+    if (call->request->socket != NULL)
+        call->request->sink->params_taken(call);
 }
 
 /* --- Waiting for room. --- */
@@ -189,7 +190,7 @@ static bool must_wait(struct cla_call *call, struct cla_writers *writers)
 
 bool cla_call_wait_room(struct cla_call *call, void (*on_room)(struct cla_call *call))
 {
-    struct cla_writers *writers = call->request->sink->writers(call);
+    struct cla_writers *writers = call->request->writers;
 
     if (writers == NULL)
         return false;
@@ -350,6 +351,7 @@ void cla_call_cancel(struct cla_call *call, enum cla_cancel_kind kind, struct cl
 void cla_call_release(struct cla_call *call)
 {
     free_slot(call->request->env);
-    cla_mem_free(call->waiters);
+    if (call->waiters != NULL)
+        cla_mem_free(call->waiters);
     call->request->sink->release(call);
 }

@@ -42,9 +42,6 @@ struct cla_call_tokens {
 
 /* Where a call came from and its reply goes to. */
 struct cla_call_sink {
-    /* Where it waits for room before it begins, and before its result is written. NULL: it does
-     * not. */
-    struct cla_writers *(*writers)(const struct cla_call *call);
     /* The buffer its result is to be appended to, with what goes before it already in place.
      * NULL: nobody will read it, or out of memory. */
     struct cla_buf *(*result_begin)(struct cla_call *call);
@@ -54,7 +51,7 @@ struct cla_call_sink {
     void (*completed)(struct cla_call *call);
     /* Takes back what was appended since result_begin, if it was called. */
     void (*result_rollback)(struct cla_call *call);
-    /* The app has no more use of the params. */
+    /* Of a WebSocket's call: the app has no more use of the params. */
     void (*params_taken)(struct cla_call *call);
     /* The call ended in an error. */
     void (*error)(struct cla_call *call, const struct cla_rpc_error *error);
@@ -77,9 +74,11 @@ struct cla_request {
     struct cla_slice peer;                   /* "ip:port" */
     struct cla_slice head;                   /* the raw HTTP head; empty: none. For call.headers */
     struct cla_certificate *certificate;     /* the client's, verified; NULL: none */
-    struct cla_socket *socket;               /* the WebSocket they come by; NULL: HTTP */
-    struct cla_plain *plain;                 /* of a route of the script; else NULL */
-    bool raw;                                /* text and bytes stand as they are, not in JSON */
+    struct cla_writers *writers; /* where calls wait for room before they begin, and before their
+                                    results are written; NULL: they do not */
+    struct cla_socket *socket;   /* the WebSocket they come by; NULL: HTTP */
+    struct cla_plain *plain;     /* of a route of the script; else NULL */
+    bool raw;                    /* text and bytes stand as they are, not in JSON */
 };
 
 struct cla_call_waiters;
@@ -170,7 +169,7 @@ void cla_call_set_deadline(struct cla_call *call, bool has_timeout, uint64_t tim
  * draining, deadline already passed. The sink's functions may run inside. */
 void cla_call_start(struct cla_call *call);
 
-/* The app has no more use of the params: they may go. */
+/* The app has no more use of the params: they may go, if they came by a WebSocket. */
 void cla_call_params_taken(struct cla_call *call);
 
 /* True if the call must wait before it begins, or before its result is written: the client has not

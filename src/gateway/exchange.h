@@ -32,6 +32,7 @@ struct cla_exchange {
     char *text;                       /* of a WebSocket, owned; NULL once no call needs it */
     size_t reply_at;                  /* where what is written, or was last, begins in its buffer */
     unsigned unanswered;              /* calls that have not ended, and elements not yet read */
+    bool short_text : 1;              /* its text is of CLA_TEXT_SHORT bytes at most */
     bool wanted : 1;                  /* it is a text that its socket waits for, not answered yet */
     bool batched : 1;                 /* it is a batch */
     bool replied : 1;                 /* a reply was written */

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "gateway/conn.h"
+#include "gateway/exchange_pool.h"
 #include "gateway/exchange_stream.h"
 #include "gateway/socket_out.h"
 #include "gateway/unknown.h"
@@ -204,13 +205,6 @@ static int result_end(struct cla_call *call)
     return 0;
 }
 
-static struct cla_writers *writers(const struct cla_call *call)
-{
-    const struct cla_exchange *x = cla_exchange_of(call);
-
-    return x->socket != NULL ? &x->socket->writers : NULL;
-}
-
 /* A text goes when its one call has begun, and has borrowed nothing of it. */
 static void params_taken(struct cla_call *call)
 {
@@ -220,8 +214,7 @@ static void params_taken(struct cla_call *call)
         cla_call_id_is_borrowed(&call->client_id))
         return;
     call->params.p = NULL;
-    cla_mem_free(x->text);
-    x->text = NULL;
+    cla_exchange_drop_text(x);
 }
 
 static void on_completed(struct cla_call *call)
@@ -251,7 +244,8 @@ void cla_exchange_forget_call(struct cla_exchange *x, struct cla_call *call)
     if (x->socket != NULL)
         x->socket->in_flight--;
     cla_mem_free(call->tokens);
-    cla_unknown_free(call->procedure);
+    if (call->procedure != NULL && call->procedure->unknown)
+        cla_unknown_free(call->procedure);
     if (call->further)
         free_further(CLA_CONTAINER(call, struct cla_exchange_further, call));
     else
@@ -267,7 +261,6 @@ static void on_release(struct cla_call *call)
 }
 
 const struct cla_call_sink cla_exchange_sink = {
-    .writers = writers,
     .params_taken = params_taken,
     .result_begin = result_begin,
     .result_end = result_end,

@@ -69,12 +69,6 @@ static int part(struct cla_call *call, enum cla_call_part kind, struct cla_slice
 
 /* --- The sink of its call. --- */
 
-static struct cla_writers *writers(const struct cla_call *call)
-{
-    (void)call;
-    return NULL; /* its answer is the first thing that is written */
-}
-
 static struct cla_buf *result_begin(struct cla_call *call)
 {
     struct cla_exchange *x = exchange_of(call);
@@ -88,11 +82,6 @@ static int result_end(struct cla_call *call)
 {
     call->reply_bytes += exchange_of(call)->http->reply.n;
     return 0;
-}
-
-static void params_taken(struct cla_call *call)
-{
-    (void)call;
 }
 
 static void on_completed(struct cla_call *call)
@@ -139,8 +128,6 @@ static void on_release(struct cla_call *call)
 }
 
 static const struct cla_call_sink sink = {
-    .writers = writers,
-    .params_taken = params_taken,
     .result_begin = result_begin,
     .result_end = result_end,
     .result_rollback = result_rollback,

@@ -93,12 +93,19 @@ static void drop_batch(struct cla_exchange *exchange)
     exchange->batch = NULL;
 }
 
+void cla_exchange_drop_text(struct cla_exchange *exchange)
+{
+    if (exchange->text == NULL)
+        return;
+    cla_text_pool_put(&cla_worker_of(exchange)->text_pool, exchange->text, exchange->short_text);
+    exchange->text = NULL;
+}
+
 static void empty_text(struct cla_exchange *exchange)
 {
+    cla_exchange_drop_text(exchange);
     cla_socket_release(exchange->socket);
     exchange->socket = NULL;
-    cla_mem_free(exchange->text);
-    exchange->text = NULL;
 }
 
 void cla_exchange_pool_put(struct cla_exchange *exchange)

@@ -16,6 +16,9 @@ struct cla_exchange *cla_exchange_pool_take_http(struct cla_worker *worker);
 /* The same for a text. */
 struct cla_exchange *cla_exchange_pool_take_text(struct cla_worker *worker);
 
+/* The text of an exchange is of no more use. No-op if it has none. */
+void cla_exchange_drop_text(struct cla_exchange *exchange);
+
 /* Takes back an exchange that nobody refers to; lets go of its socket. */
 void cla_exchange_pool_put(struct cla_exchange *exchange);
 

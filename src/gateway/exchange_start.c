@@ -273,16 +273,20 @@ int cla_exchange_start_text(struct cla_exchange *x, struct cla_slice text)
 struct cla_exchange *cla_exchange_of_message(struct cla_socket *socket, struct cla_slice *text,
                                              uint64_t received_ns)
 {
-    char *copy = cla_mem_alloc(text->n + 1); /* there may be none of no bytes */
+    struct cla_text_pool *pool = &socket->worker->text_pool;
+    bool is_short = text->n <= CLA_TEXT_SHORT;
+    char *copy = cla_text_pool_take(pool, text->n);
     struct cla_exchange *x = copy != NULL ? cla_exchange_pool_take_text(socket->worker) : NULL;
 
     if (x == NULL) {
-        cla_mem_free(copy);
+        if (copy != NULL)
+            cla_text_pool_put(pool, copy, is_short);
         return NULL;
     }
     if (text->n > 0)
         memcpy(copy, text->p, text->n);
     text->p = x->text = copy;
+    x->short_text = is_short;
     x->socket = cla_socket_hold(socket);
     cla_exchange_begin(x, &socket->request, received_ns);
     x->wanted = true;

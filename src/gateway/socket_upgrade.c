@@ -165,6 +165,7 @@ static void fill_request(struct cla_socket *socket, const struct cla_exchange_ht
     request->protocol = protocol != NULL ? protocol : &cla_jsonrpc_protocol;
     request->raw = request->protocol->raw;
     request->certificate = cla_certificate_ref(http->request.certificate);
+    request->writers = &socket->writers;
     request->socket = socket;
 }
 

@@ -21,6 +21,5 @@ const struct cla_procedure *cla_unknown_new(struct cla_slice name)
 
 void cla_unknown_free(const struct cla_procedure *procedure)
 {
-    if (procedure != NULL && procedure->unknown)
-        cla_mem_free(CLA_CONTAINER(procedure, struct unknown, procedure));
+    cla_mem_free(CLA_CONTAINER(procedure, struct unknown, procedure));
 }

@@ -9,7 +9,7 @@
 /* One of this name, which is copied. NULL: out of memory. */
 const struct cla_procedure *cla_unknown_new(struct cla_slice name);
 
-/* Frees what cla_unknown_new() has made; no-op for any other procedure, and NULL. */
+/* Frees what cla_unknown_new() has made. */
 void cla_unknown_free(const struct cla_procedure *procedure);
 
 #endif

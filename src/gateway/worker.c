@@ -204,6 +204,7 @@ static void drop_pools(struct cla_worker *worker, unsigned bufs, unsigned parser
         cla_http_parser_free(worker->parsers[--worker->parser_count]);
     cla_buf_fini(&worker->scratch);
     cla_buf_fini(&worker->reply);
+    cla_text_pool_fini(&worker->text_pool);
 }
 
 /* Returns true if there are more. */

@@ -45,7 +45,6 @@ static void no_error(struct cla_call *call, const struct cla_rpc_error *error)
 }
 
 static const struct cla_call_sink sink = {
-    .writers = writers,
     .part_writers = writers,
     .result_rollback = nothing,
     .error = no_error,
@@ -74,7 +73,7 @@ static int set_up(void **state)
 {
     f = (struct fixture){.env.access_log = CLA_ACCESS_LOG_OFF};
     cla_writers_init(&f.writers, has_room);
-    f.request = (struct cla_request){.env = &f.env, .sink = &sink};
+    f.request = (struct cla_request){.env = &f.env, .sink = &sink, .writers = &f.writers};
     f.call = (struct cla_call){.request = &f.request, .procedure = &procedure};
     return 0;
 }

@@ -36,8 +36,8 @@ static inline struct cla_call_id cla_call_id_make(struct cla_slice id)
         made.here.n = CLA_CALL_ID_SHORT + 1;
         return made;
     }
-    if (id.n > 0)
-        memcpy(made.here.bytes, id.p, id.n);
+    for (size_t i = 0; i < id.n; i++) /* most are of a few digits */
+        made.here.bytes[i] = id.p[i];
     made.here.n = (unsigned char)id.n;
     return made;
 }

@@ -32,18 +32,19 @@ void cla_exchange_maybe_put(struct cla_exchange *x)
         cla_exchange_pool_put(x);
 }
 
-struct cla_call *cla_exchange_next_call(const struct cla_exchange *x, const struct cla_call *call)
+struct cla_call *cla_exchange_next_call(const struct cla_exchange *exchange,
+                                        const struct cla_call *call)
 {
     const struct cla_link *link;
 
-    if (call == NULL && x->first_used)
-        return (struct cla_call *)&x->first;
-    if (x->batch == NULL)
+    if (call == NULL && exchange->first_used)
+        return (struct cla_call *)&exchange->first;
+    if (exchange->batch == NULL)
         return NULL;
     link = call == NULL || !call->further
-               ? &x->batch->further
+               ? &exchange->batch->further
                : &CLA_CONTAINER(call, const struct cla_exchange_further, call)->link;
-    if (link->next == &x->batch->further)
+    if (link->next == &exchange->batch->further)
         return NULL;
     return &CLA_CONTAINER(link->next, struct cla_exchange_further, link)->call;
 }

@@ -81,9 +81,10 @@ static void push_request_id(lua_State *L, const struct cla_call *call)
 {
     struct cla_json_decode_fault fault;
     const struct cla_json_decode_opts opts = {.max_depth = 1};
+    struct cla_slice id = cla_call_client_id(call);
 
-    if (call->request_id.n == 0 || cla_slice_eq(call->request_id, CLA_LIT("null")) ||
-        cla_json_codec_push(L, call->request_id, &opts, &fault) != 0)
+    if (id.n == 0 || cla_slice_eq(id, CLA_LIT("null")) ||
+        cla_json_codec_push(L, id, &opts, &fault) != 0)
         lua_pushnil(L);
 }
 
@@ -101,7 +102,7 @@ static void push_token(lua_State *L, struct cla_call *call)
 
 static void p_procedure(lua_State *L, struct cla_call *call)
 {
-    push_slice(L, call->name);
+    push_slice(L, call->procedure->name);
 }
 
 static void p_client(lua_State *L, struct cla_call *call)
@@ -146,7 +147,7 @@ static void p_identity(lua_State *L, struct cla_call *call)
 
 static void p_is_notification(lua_State *L, struct cla_call *call)
 {
-    lua_pushboolean(L, call->request_id.n == 0);
+    lua_pushboolean(L, cla_call_is_notification(call));
 }
 
 static void p_request_id(lua_State *L, struct cla_call *call)

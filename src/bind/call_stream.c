@@ -48,10 +48,10 @@ static void set_deadline(const struct cla_call *call, uint64_t deadline_ns)
 static void restart_idle(const struct cla_call *call)
 {
     const struct cla_task *task = call->task;
-    uint64_t idle = call->env->stream_idle_timeout_ns, step = idle / IDLE_STEPS;
+    uint64_t idle = call->request->env->stream_idle_timeout_ns, step = idle / IDLE_STEPS;
     uint64_t now;
 
-    if (!call->idles || task == NULL || !cla_list_empty(&call->senders))
+    if (!call->idles || task == NULL || cla_call_has_senders(call))
         return;
     now = cla_sched_now_ns(task->sched);
     if (cla_clock_add(now, idle) > task->root.token.deadline_ns ||
@@ -177,7 +177,7 @@ static struct cla_call *check_sender(lua_State *L, const char *method)
         return NULL;
     if (!call->procedure->stream)
         luaL_error(L, "call:%s: '%s' does not stream: declare it with stream = true", method,
-                   call->name.p);
+                   call->procedure->name.p);
     return call;
 }
 

@@ -148,7 +148,7 @@ static void p_id(lua_State *L, const struct cla_socket *socket)
 
 static void p_address(lua_State *L, const struct cla_socket *socket)
 {
-    push_slice(L, socket->peer);
+    push_slice(L, socket->request.peer);
 }
 
 static void p_path(lua_State *L, const struct cla_socket *socket)
@@ -166,12 +166,12 @@ static void p_protocol(lua_State *L, const struct cla_socket *socket)
 
 static void p_headers(lua_State *L, const struct cla_socket *socket)
 {
-    cla_headers_push(L, cla_socket_head(socket));
+    cla_headers_push(L, socket->request.head);
 }
 
 static void p_certificate(lua_State *L, const struct cla_socket *socket)
 {
-    cla_headers_push_certificate(L, socket->certificate);
+    cla_headers_push_certificate(L, socket->request.certificate);
 }
 
 static void p_closed(lua_State *L, const struct cla_socket *socket)

@@ -33,7 +33,7 @@ static struct cla_script *script_of(struct cla_app *app)
 
 static struct cla_script *script_of_call(const struct cla_call *call)
 {
-    return script_of(call->request->app);
+    return script_of(call->app);
 }
 
 static const struct cla_script_procedure *procedure_of(const struct cla_call *call)
@@ -67,9 +67,8 @@ static int l_raise(lua_State *L)
     return lua_error(L);
 }
 
-/* Pushes what is to be called and its arguments; returns how many these are. Params that are not
- * as declared make that a function that raises what is wrong. */
-static int push_body(lua_State *L, struct cla_call *call)
+/* For push_body(). */
+static int push_body_and_params(lua_State *L, struct cla_call *call)
 {
     const struct cla_script_procedure *procedure = procedure_of(call);
     struct cla_script *script = script_of_call(call);
@@ -93,6 +92,16 @@ static int push_body(lua_State *L, struct cla_call *call)
         return 1;
     cla_call_push(L, call);
     return 2;
+}
+
+/* Pushes what is to be called and its arguments; returns how many these are. Params that are not
+ * as declared make that a function that raises what is wrong. */
+static int push_body(lua_State *L, struct cla_call *call)
+{
+    int arguments = push_body_and_params(L, call);
+
+    cla_call_params_taken(call);
+    return arguments;
 }
 
 static int after_body(lua_State *L, int status, lua_KContext context)
@@ -161,15 +170,16 @@ static int enter(struct cla_task *task, lua_State *L)
 
 static void log_error(const struct cla_call *call, const char *what, const char *text)
 {
-    cla_log_line(call->env->log, CLA_LOG_ERROR, "%s call=%llu procedure=%.*s: %s", what,
-                 (unsigned long long)call->id, (int)call->name.n, call->name.p, text);
+    cla_log_line(call->request->env->log, CLA_LOG_ERROR, "%s call=%llu procedure=%.*s: %s", what,
+                 (unsigned long long)call->id, (int)call->procedure->name.n,
+                 call->procedure->name.p, text);
 }
 
 static void fail_internal(struct cla_call *call, enum cla_code code, const char *text)
 {
     struct cla_rpc_error error = {.code = code};
 
-    if (call->env->expose_errors)
+    if (call->request->env->expose_errors)
         error.message = cla_slice_str(text);
     cla_call_fail(call, &error);
 }
@@ -359,21 +369,14 @@ static void on_release(struct cla_task *task)
     cla_call_release(call);
 }
 
-static struct cla_call *call_of(struct cla_writer *writer)
+static void on_room(struct cla_call *call)
 {
-    return CLA_CONTAINER(writer, struct cla_call, writer);
-}
-
-static void on_room(struct cla_writer *writer)
-{
-    cla_task_wake(call_of(writer)->task);
+    cla_task_wake(call->task);
 }
 
 static enum cla_wait_cancel cancel_hold(struct cla_task *task)
 {
-    struct cla_call *call = task->owner;
-
-    cla_list_remove(&call->writer.link);
+    cla_call_leave_room(task->owner);
     return CLA_WAIT_CANCELLED;
 }
 
@@ -382,10 +385,8 @@ static enum cla_wait_cancel cancel_hold(struct cla_task *task)
 static cla_wait_cancel_fn *hold(struct cla_task *task)
 {
     struct cla_call *call = task->owner;
-    bool waits;
+    bool waits = cla_call_wait_room(call, on_room);
 
-    call->writer.on_room = on_room;
-    waits = cla_call_wait_room(call, &call->writer);
     cla_call_stream_waits(call, waits);
     return waits ? cancel_hold : NULL;
 }
@@ -395,7 +396,7 @@ static struct cla_slice identify(const struct cla_task *task, uint64_t *id)
     const struct cla_call *call = task->owner;
 
     *id = call->id;
-    return call->name;
+    return call->procedure->name;
 }
 
 static const struct cla_task_ops task_ops = {

@@ -133,12 +133,12 @@ static void push_request(lua_State *L, const struct cla_socket *socket)
     lua_createtable(L, 0, 6);
     set_slice(L, "method", CLA_LIT("GET"));
     set_slice(L, "path", exchange->http->route.path);
-    set_slice(L, "peer", socket->peer);
+    set_slice(L, "peer", socket->request.peer);
     cla_headers_push_query(L, exchange->http->route.query);
     lua_setfield(L, -2, "query");
     cla_headers_push(L, cla_buf_slice(&exchange->http->head));
     lua_setfield(L, -2, "headers");
-    cla_headers_push_certificate(L, socket->certificate);
+    cla_headers_push_certificate(L, socket->request.certificate);
     lua_setfield(L, -2, "certificate");
 }
 

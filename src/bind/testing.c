@@ -39,6 +39,7 @@ struct test_call {
     struct cla_buf parts[2]; /* items and progress: the size of each, then its bytes */
     struct cla_writers writers;
     struct cla_plain plain; /* of a request */
+    struct cla_procedure unknown;
     struct cla_rpc_error error;
     bool failed;
     bool settled; /* the client has its one reply */
@@ -50,16 +51,10 @@ static struct test_call *test_call_of(struct cla_call *call)
     return CLA_CONTAINER(call, struct test_call, call);
 }
 
-static bool wait_room(struct cla_call *call, struct cla_writer *writer)
-{
-    (void)call, (void)writer;
-    return false;
-}
-
 static struct cla_buf *result_begin(struct cla_call *call)
 {
     call->result_begun = true;
-    return call->request_id.n > 0 ? &test_call_of(call)->reply : NULL;
+    return cla_call_is_notification(call) ? NULL : &test_call_of(call)->reply;
 }
 
 static int result_end(struct cla_call *call)
@@ -96,7 +91,7 @@ static void on_error(struct cla_call *call, const struct cla_rpc_error *error)
     t->error = *error;
     if (t->request.plain != NULL) {
         if (!t->plain.begun)
-            (void)cla_connect_error(&t->reply, call->request_id, error);
+            (void)cla_connect_error(&t->reply, cla_call_client_id(call), error);
         return;
     }
     (void)cla_buf_add(&t->message, cla_rpc_error_message(error));
@@ -108,7 +103,7 @@ static void on_release(struct cla_call *call)
     struct test_call *t = test_call_of(call);
 
     t->released = true;
-    cla_timer_stop(&call->env->loop->timers, &t->cancel_timer);
+    cla_timer_stop(&call->request->env->loop->timers, &t->cancel_timer);
     if (t->waiting != NULL)
         cla_task_wake(t->waiting);
 }
@@ -116,7 +111,7 @@ static void on_release(struct cla_call *call)
 static const char *part_refused(const struct cla_call *call, enum cla_call_part kind)
 {
     (void)kind;
-    return call->request_id.n > 0 ? NULL : "a notification has no reply to stream";
+    return cla_call_is_notification(call) ? "a notification has no reply to stream" : NULL;
 }
 
 static bool always_room(const struct cla_writers *writers)
@@ -143,7 +138,6 @@ static int part(struct cla_call *call, enum cla_call_part kind, struct cla_slice
 }
 
 static const struct cla_call_sink sink = {
-    .wait_room = wait_room,
     .result_begin = result_begin,
     .result_end = result_end,
     .completed = completed,
@@ -223,15 +217,14 @@ static int push_outcome(lua_State *L, struct test_call *t)
     struct cla_json_decode_fault fault;
     const struct cla_json_decode_opts opts = {.max_depth = CLA_JSON_DEPTH_MAX, .keep_nulls = true};
     const struct cla_code_info *info = cla_code_info(t->error.code);
-
-    bool streams = t->call.procedure != NULL && t->call.procedure->stream;
+    bool streams = t->call.procedure->stream;
 
     if (t->request.plain != NULL)
         return push_response(L, t);
     lua_pushboolean(L, !t->failed);
     push_parts(L, t, CLA_CALL_ITEM, !streams);
     push_parts(L, t, CLA_CALL_PROGRESS, true);
-    if (t->request.raw && !t->failed && t->call.request_id.n > 0)
+    if (t->request.raw && !t->failed && !cla_call_is_notification(&t->call))
         lua_pushlstring(L, t->reply.p, t->reply.n);
     else if (t->reply.n == 0 || cla_slice_eq(cla_buf_slice(&t->reply), CLA_LIT("null")) ||
              cla_json_codec_push(L, cla_buf_slice(&t->reply), &opts, &fault) != 0)
@@ -272,12 +265,10 @@ static struct test_call *push_call(lua_State *L, struct app *app, struct cla_tas
     }
     lua_setmetatable(L, -2);
     cla_timer_init(&t->cancel_timer, on_cancel_timer);
-    t->request = (struct cla_request){.app = app->env.app,
-                                      .peer = CLA_LIT("127.0.0.1:0"),
-                                      .protocol = &protocol,
-                                      .received_ns = cla_sched_now_ns(task->sched)};
-    t->call = (struct cla_call){.sink = &sink, .env = &app->env, .request = &t->request};
-    cla_list_init(&t->call.link);
+    t->request = (struct cla_request){
+        .env = &app->env, .sink = &sink, .protocol = &protocol, .peer = CLA_LIT("127.0.0.1:0")};
+    t->call = (struct cla_call){
+        .request = &t->request, .app = app->env.app, .received_ns = cla_sched_now_ns(task->sched)};
     cla_writers_init(&t->writers, always_room);
     return t;
 }
@@ -294,10 +285,10 @@ static bool duration_arg(lua_State *L, int index, uint64_t *ns)
 static void choose_form(lua_State *L, struct test_call *t, bool string)
 {
     const struct cla_procedure *procedure = t->call.procedure;
-    bool json = procedure == NULL || procedure->payload == CLA_PAYLOAD_JSON;
+    bool json = procedure->payload == CLA_PAYLOAD_JSON;
 
-    if (json && string && procedure != NULL)
-        luaL_error(L, "app:call: params must be a table: '%s' takes JSON", t->call.name.p);
+    if (json && string && !procedure->unknown)
+        luaL_error(L, "app:call: params must be a table: '%s' takes JSON", procedure->name.p);
     t->request.raw = !json && (string || t->call.params.n == 0);
 }
 
@@ -334,10 +325,14 @@ static int l_call(lua_State *L)
     params.p = luaL_checklstring(L, 3, &params.n);
     task = cla_await_check(L);
     t = push_call(L, app, task);
-    t->call.name = name;
     t->call.params = params;
-    t->call.request_id = lua_toboolean(L, 6) ? cla_slice(NULL, 0) : CLA_LIT("1");
+    if (!lua_toboolean(L, 6))
+        t->call.client_id = cla_call_id_make(CLA_LIT("1"));
     t->call.procedure = app->env.app->ops->find(app->env.app, name);
+    if (t->call.procedure == NULL) {
+        t->unknown = (struct cla_procedure){.name = name, .unknown = true};
+        t->call.procedure = &t->unknown;
+    }
     choose_form(L, t, lua_toboolean(L, 7));
     return run_call(L, task, t, 4);
 }
@@ -350,7 +345,7 @@ static void begin_pieces(struct cla_call *call)
 /* Finds the route for the request, or pushes 404 or 405 with the methods that there are. */
 static int find_route(lua_State *L, struct test_call *t, int method)
 {
-    const struct cla_app *app = t->call.env->app;
+    const struct cla_app *app = t->call.app;
     char allow[CLA_PATTERN_ALLOW_MAX];
     unsigned methods = 0;
 
@@ -358,8 +353,8 @@ static int find_route(lua_State *L, struct test_call *t, int method)
         lua_pushinteger(L, 400);
         return 1;
     }
-    t->call.procedure = app->ops->find_route(t->call.env->app, (enum cla_http_method)method,
-                                             t->plain.path, &methods);
+    t->call.procedure =
+        app->ops->find_route(t->call.app, (enum cla_http_method)method, t->plain.path, &methods);
     if (t->call.procedure != NULL)
         return 0;
     lua_pushinteger(L, methods == 0 ? 404 : 405);
@@ -390,11 +385,10 @@ static int l_request(lua_State *L)
     t->plain.path.p = luaL_checklstring(L, 3, &t->plain.path.n);
     t->plain.query.p = luaL_checklstring(L, 4, &t->plain.query.n);
     t->call.params.p = lua_tolstring(L, 6, &t->call.params.n);
-    t->call.request_id = CLA_LIT("1");
+    t->call.client_id = cla_call_id_make(CLA_LIT("1"));
     found = find_route(L, t, method);
     if (found > 0)
         return found;
-    t->call.name = t->call.procedure->name;
     return run_call(L, task, t, 7);
 }
 

@@ -58,7 +58,7 @@ static char *put_facts(char *at, const struct cla_call *call, uint64_t now_ns)
 {
     const struct cla_request *request = call->request;
 
-    at = put_duration(at, now_ns - request->received_ns);
+    at = put_duration(at, now_ns - call->received_ns);
     at = put_number(at, CLA_LIT(" in="), call->params.n);
     at = put_number(at, CLA_LIT(" out="), call->reply_bytes);
     at = put(put(at, CLA_LIT(" peer=")), request->peer);
@@ -101,7 +101,7 @@ static bool wanted(const struct cla_call_env *env, enum cla_code code)
 void cla_access_call(const struct cla_call *call, enum cla_code code,
                      const struct cla_reason *reason)
 {
-    const struct cla_call_env *env = call->env;
+    const struct cla_call_env *env = call->request->env;
     struct cla_buf *line = env->log_buf;
     uint64_t now_ns;
 
@@ -111,12 +111,12 @@ void cla_access_call(const struct cla_call *call, enum cla_code code,
     cla_log_begin_at(env->log, line, CLA_LOG_INFO, now_ns);
     (void)cla_buf_add(line, CLA_LIT(" call id="));
     (void)cla_buf_add_number(line, call->id);
-    cla_log_value(line, "procedure", call->name);
+    cla_log_value(line, "procedure", call->procedure->name);
     add_facts(line, call, code, reason, now_ns);
-    if (call->request_id.n > 0)
-        cla_log_value(line, "request_id", call->request_id);
-    else
+    if (cla_call_is_notification(call))
         (void)cla_buf_add(line, CLA_LIT(" notification=true"));
+    else
+        cla_log_value(line, "request_id", cla_call_client_id(call));
     end_line(env);
 }
 
@@ -149,11 +149,12 @@ void cla_access_tls_failed(const struct cla_call_env *env, struct cla_slice peer
     end_line(env);
 }
 
-void cla_access_file(const struct cla_call_env *env, const struct cla_request *request,
-                     struct cla_slice path, int status, uint64_t bytes)
+void cla_access_file(const struct cla_request *request, uint64_t received_ns, struct cla_slice path,
+                     int status, uint64_t bytes)
 {
+    const struct cla_call_env *env = request->env;
     struct cla_buf *line = env->log_buf;
-    uint64_t us = (cla_loop_now_ns(env->loop) - request->received_ns) / 1000;
+    uint64_t us = (cla_loop_now_ns(env->loop) - received_ns) / 1000;
 
     if (!wanted(env, status < 400 ? CLA_CODE_OK : CLA_CODE_NOT_FOUND))
         return;

@@ -18,7 +18,7 @@ void cla_access_refused(const struct cla_call_env *env, struct cla_slice peer, i
 void cla_access_tls_failed(const struct cla_call_env *env, struct cla_slice peer, const char *why);
 
 /* A file was answered with, or its absence: all that was to be sent, if nothing came in between. */
-void cla_access_file(const struct cla_call_env *env, const struct cla_request *request,
-                     struct cla_slice path, int status, uint64_t bytes);
+void cla_access_file(const struct cla_request *request, uint64_t received_ns, struct cla_slice path,
+                     int status, uint64_t bytes);
 
 #endif

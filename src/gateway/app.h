@@ -37,6 +37,7 @@ struct cla_procedure {
     uint64_t timeout_ns;   /* 0: the server's call_timeout */
     bool read_only;        /* may be called by GET */
     bool stream;           /* sends items before its result */
+    bool unknown;          /* there is none of this name */
     enum cla_payload payload;
     struct cla_counts_entry *counts; /* noted by gateway/counts; NULL: not yet. Not the app's */
 };

@@ -3,8 +3,11 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "gateway/access.h"
 #include "gateway/counts.h"
+
+_Static_assert(sizeof(struct cla_call_id) == CLA_CALL_ID_SHORT + 1, "an id has no padding");
 
 void cla_call_env_init(struct cla_call_env *env, struct cla_app *app, struct cla_loop *loop,
                        struct cla_log *log, struct cla_buf *log_buf,
@@ -58,18 +61,18 @@ static uint64_t least(uint64_t a, uint64_t b)
 
 void cla_call_set_deadline(struct cla_call *call, bool has_timeout, uint64_t timeout_ms)
 {
-    const struct cla_call_env *env = call->env;
+    const struct cla_call_env *env = call->request->env;
     uint64_t timeout = CLA_NEVER;
 
     if (has_timeout && timeout_ms < CLA_NEVER / CLA_NS_PER_MS)
         timeout = timeout_ms * CLA_NS_PER_MS;
-    if (call->procedure != NULL && call->procedure->timeout_ns > 0)
+    if (call->procedure->timeout_ns > 0)
         timeout = least(timeout, call->procedure->timeout_ns);
-    call->idles = timeout == CLA_NEVER && call->procedure != NULL && call->procedure->stream;
+    call->idles = timeout == CLA_NEVER && call->procedure->stream;
     if (timeout == CLA_NEVER)
         timeout = env->call_timeout_ns;
     timeout = call->idles ? env->stream_idle_timeout_ns : least(timeout, env->max_call_timeout_ns);
-    call->deadline_ns = cla_clock_add(call->request->received_ns, timeout);
+    call->deadline_ns = cla_clock_add(call->received_ns, timeout);
 }
 
 /* Ends a call that was never started. */
@@ -85,7 +88,7 @@ static void refuse_unknown(struct cla_call *call)
 {
     struct cla_buf message = {0};
     struct cla_rpc_error error = {.code = CLA_CODE_UNIMPLEMENTED};
-    struct cla_slice name = call->name;
+    struct cla_slice name = call->procedure->name;
 
     if (name.n > 128)
         name.n = 128;
@@ -105,14 +108,13 @@ static const char *stream_refused(const struct cla_call *call)
 
 void cla_call_start(struct cla_call *call)
 {
-    struct cla_call_env *env = call->env;
-    struct cla_app *app = call->request->app;
+    struct cla_call_env *env = call->request->env;
+    struct cla_app *app = call->app;
     bool has_slot = take_slot(env);
 
     call->id = cla_call_env_new_id(env);
-    cla_list_init(&call->senders);
     call->state = CLA_CALL_OPEN;
-    if (call->procedure == NULL)
+    if (call->procedure->unknown)
         refuse_unknown(call);
     else if (env->draining)
         refuse(call, CLA_CODE_UNAVAILABLE, "the server is shutting down");
@@ -126,24 +128,90 @@ void cla_call_start(struct cla_call *call)
         refuse(call, CLA_CODE_UNAVAILABLE, "overloaded: memory is short (vm_memory)");
 }
 
-bool cla_call_wait_room(struct cla_call *call, struct cla_writer *writer)
-{
-    return call->sink->wait_room(call, writer);
-}
-
 const char *cla_call_part_refused(const struct cla_call *call, enum cla_call_part kind)
 {
-    return call->sink->part_refused(call, kind);
+    return call->request->sink->part_refused(call, kind);
 }
 
 struct cla_writers *cla_call_part_writers(const struct cla_call *call)
 {
-    return call->state == CLA_CALL_OPEN ? call->sink->part_writers(call) : NULL;
+    return call->state == CLA_CALL_OPEN ? call->request->sink->part_writers(call) : NULL;
+}
+
+void cla_call_params_taken(struct cla_call *call)
+{
+    if (call->request->socket != NULL)
+        call->request->sink->params_taken(call);
+}
+
+/* --- Waiting for room. --- */
+
+/* Who waits until there is room to write for a call. Apart, for few calls ever wait. */
+struct cla_call_waiters {
+    struct cla_call *call;
+    struct cla_writer own; /* before it begins, and before its result is written */
+    void (*on_room)(struct cla_call *call);
+    struct cla_link senders; /* of its parts */
+};
+
+static void on_own_room(struct cla_writer *writer)
+{
+    struct cla_call_waiters *waiters = CLA_CONTAINER(writer, struct cla_call_waiters, own);
+
+    waiters->on_room(waiters->call);
+}
+
+/* Those of the call, or NULL: out of memory. */
+static struct cla_call_waiters *waiters_of(struct cla_call *call)
+{
+    struct cla_call_waiters *waiters = call->waiters;
+
+    if (waiters != NULL)
+        return waiters;
+    waiters = call->waiters = cla_mem_zalloc(sizeof *waiters);
+    if (waiters == NULL)
+        return NULL;
+    waiters->call = call;
+    waiters->own.on_room = on_own_room;
+    cla_list_init(&waiters->own.link);
+    cla_list_init(&waiters->senders);
+    return waiters;
+}
+
+static bool must_wait(struct cla_call *call, struct cla_writers *writers)
+{
+    struct cla_call_waiters *waiters;
+
+    if (call->waiters == NULL && cla_writers_may_write(writers))
+        return false;
+    waiters = waiters_of(call);
+    return waiters != NULL && !cla_writers_take_turn(writers, &waiters->own);
+}
+
+bool cla_call_wait_room(struct cla_call *call, void (*on_room)(struct cla_call *call))
+{
+    struct cla_writers *writers = call->request->writers;
+
+    if (writers == NULL)
+        return false;
+    if (call->state == CLA_CALL_OPEN && must_wait(call, writers)) {
+        call->waiters->on_room = on_room;
+        return true;
+    }
+    if (call->state != CLA_CALL_OPEN || !call->begun)
+        cla_writers_pass(writers); /* it does not write now */
+    return false;
+}
+
+void cla_call_leave_room(struct cla_call *call)
+{
+    if (call->waiters != NULL)
+        cla_list_remove(&call->waiters->own.link);
 }
 
 static void leave_queue(const struct cla_call *call, struct cla_writer *writer)
 {
-    struct cla_writers *writers = call->sink->part_writers(call);
+    struct cla_writers *writers = call->request->sink->part_writers(call);
 
     cla_list_remove(&writer->link);
     if (writer->called && writers != NULL)
@@ -154,12 +222,22 @@ static void leave_queue(const struct cla_call *call, struct cla_writer *writer)
 bool cla_call_take_turn(struct cla_call *call, struct cla_writer *writer)
 {
     struct cla_writers *writers = cla_call_part_writers(call);
+    struct cla_call_waiters *waiters;
 
     if (writers == NULL || cla_writers_take_turn(writers, writer))
         return true;
     cla_list_remove(&writer->of_call);
-    cla_list_push(&call->senders, &writer->of_call);
-    return false;
+    waiters = waiters_of(call);
+    if (waiters != NULL)
+        cla_list_push(&waiters->senders, &writer->of_call);
+    else
+        leave_queue(call, writer);
+    return waiters == NULL;
+}
+
+bool cla_call_has_senders(const struct cla_call *call)
+{
+    return call->waiters != NULL && !cla_list_empty(&call->waiters->senders);
 }
 
 void cla_call_leave_turn(struct cla_call *call, struct cla_writer *writer)
@@ -171,9 +249,8 @@ void cla_call_leave_turn(struct cla_call *call, struct cla_writer *writer)
 /* The call is over, also for tasks that go on: while its queue is still known. */
 static void release_senders(struct cla_call *call)
 {
-    struct cla_link *link;
-
-    while ((link = cla_list_pop(&call->senders)) != NULL) {
+    while (cla_call_has_senders(call)) {
+        struct cla_link *link = cla_list_pop(&call->waiters->senders);
         struct cla_writer *writer = CLA_CONTAINER(link, struct cla_writer, of_call);
 
         leave_queue(call, writer);
@@ -181,12 +258,14 @@ static void release_senders(struct cla_call *call)
     }
 }
 
+/* --- The end. --- */
+
 /* The call has ended: counts and logs it. */
 static void account(const struct cla_call *call, enum cla_code code,
                     const struct cla_reason *reason)
 {
-    if (call->env->counts != NULL)
-        cla_counts_call(call->env->counts, call, code,
+    if (call->request->env->counts != NULL)
+        cla_counts_call(call->request->env->counts, call, code,
                         reason != NULL ? reason->kind : CLA_CANCEL_NONE);
     cla_access_call(call, code, reason);
 }
@@ -199,12 +278,13 @@ static void set_over(struct cla_call *call, enum cla_call_state state)
 
 int cla_call_part(struct cla_call *call, enum cla_call_part kind, struct cla_slice value)
 {
-    return call->state == CLA_CALL_OPEN ? call->sink->part(call, kind, value) : -CLA_ECLOSED;
+    return call->state == CLA_CALL_OPEN ? call->request->sink->part(call, kind, value)
+                                        : -CLA_ECLOSED;
 }
 
 struct cla_buf *cla_call_result_begin(struct cla_call *call)
 {
-    return call->state == CLA_CALL_OPEN ? call->sink->result_begin(call) : NULL;
+    return call->state == CLA_CALL_OPEN ? call->request->sink->result_begin(call) : NULL;
 }
 
 void cla_call_result_end(struct cla_call *call)
@@ -212,19 +292,19 @@ void cla_call_result_end(struct cla_call *call)
     struct cla_rpc_error no_memory = {.code = CLA_CODE_UNAVAILABLE,
                                       .message = CLA_LIT("out of memory")};
 
-    if (call->sink->result_end(call) != 0) {
+    if (call->request->sink->result_end(call) != 0) {
         cla_call_fail(call, &no_memory);
         return;
     }
     set_over(call, CLA_CALL_COMPLETED);
     account(call, CLA_CODE_OK, NULL);
-    call->sink->completed(call);
+    call->request->sink->completed(call);
 }
 
 static void end_in_error(struct cla_call *call, const struct cla_rpc_error *error)
 {
-    call->sink->result_rollback(call);
-    call->sink->error(call, error);
+    call->request->sink->result_rollback(call);
+    call->request->sink->error(call, error);
 }
 
 bool cla_call_fail(struct cla_call *call, const struct cla_rpc_error *error)
@@ -248,7 +328,7 @@ bool cla_call_cancelled(struct cla_call *call, const struct cla_reason *reason)
         error.number = CLA_JSONRPC_SERVER_CANCELLED;
     /* What exceeded a limit, and where, is for the log. */
     if (reason->kind == CLA_CANCEL_USER ||
-        (reason->kind == CLA_CANCEL_LIMIT && call->env->expose_errors))
+        (reason->kind == CLA_CANCEL_LIMIT && call->request->env->expose_errors))
         error.message = cla_reason_message(reason);
     end_in_error(call, &error);
     account(call, error.code, reason);
@@ -257,7 +337,7 @@ bool cla_call_cancelled(struct cla_call *call, const struct cla_reason *reason)
 
 void cla_call_cancel(struct cla_call *call, enum cla_cancel_kind kind, struct cla_slice message)
 {
-    struct cla_app *app = call->request->app;
+    struct cla_app *app = call->app;
 
     if (call->state == CLA_CALL_COMPLETED)
         app->late_resets++;
@@ -270,6 +350,8 @@ void cla_call_cancel(struct cla_call *call, enum cla_cancel_kind kind, struct cl
 
 void cla_call_release(struct cla_call *call)
 {
-    free_slot(call->env);
-    call->sink->release(call);
+    free_slot(call->request->env);
+    if (call->waiters != NULL)
+        cla_mem_free(call->waiters);
+    call->request->sink->release(call);
 }

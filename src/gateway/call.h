@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/list.h"
 #include "gateway/app.h"
+#include "gateway/call_id.h"
 #include "gateway/config.h"
 #include "gateway/plain.h"
 #include "gateway/writer.h"
@@ -41,9 +42,6 @@ struct cla_call_tokens {
 
 /* Where a call came from and its reply goes to. */
 struct cla_call_sink {
-    /* For a call about to begin, and for its result. True: writer->on_room will be called when
-     * there is room to write it. False: go on. */
-    bool (*wait_room)(struct cla_call *call, struct cla_writer *writer);
     /* The buffer its result is to be appended to, with what goes before it already in place.
      * NULL: nobody will read it, or out of memory. */
     struct cla_buf *(*result_begin)(struct cla_call *call);
@@ -53,6 +51,8 @@ struct cla_call_sink {
     void (*completed)(struct cla_call *call);
     /* Takes back what was appended since result_begin, if it was called. */
     void (*result_rollback)(struct cla_call *call);
+    /* Of a WebSocket's call: the app has no more use of the params. */
+    void (*params_taken)(struct cla_call *call);
     /* The call ended in an error. */
     void (*error)(struct cla_call *call, const struct cla_rpc_error *error);
     /* Nothing refers to the call any more: free it. */
@@ -65,19 +65,23 @@ struct cla_call_sink {
     int (*part)(struct cla_call *call, enum cla_call_part kind, struct cla_slice value);
 };
 
-/* What a request brought along; lives as long as its calls. */
+/* What the calls of a request have in common, or all those of a WebSocket; lives as long as they.
+ */
 struct cla_request {
-    struct cla_app *app;                     /* whose calls these are: current when it came */
+    struct cla_call_env *env;
+    const struct cla_call_sink *sink;
+    const struct cla_rpc_protocol *protocol; /* what they are answered in */
     struct cla_slice peer;                   /* "ip:port" */
-    struct cla_certificate *certificate;     /* the client's, verified; NULL: none */
     struct cla_slice head;                   /* the raw HTTP head; empty: none. For call.headers */
-    const struct cla_rpc_protocol *protocol; /* what it is answered in */
-    bool raw;                                /* text and bytes stand as they are, not in JSON */
-    uint64_t received_ns;                    /* on the loop's clock: when its first byte was read */
-    struct cla_socket *socket;               /* the WebSocket it came by; NULL: HTTP */
-    struct cla_plain *plain;                 /* of a route of the script; else NULL */
+    struct cla_certificate *certificate;     /* the client's, verified; NULL: none */
+    struct cla_writers *writers; /* where calls wait for room before they begin, and before their
+                                    results are written; NULL: they do not */
+    struct cla_socket *socket;   /* the WebSocket they come by; NULL: HTTP */
+    struct cla_plain *plain;     /* of a route of the script; else NULL */
+    bool raw;                    /* text and bytes stand as they are, not in JSON */
 };
 
+struct cla_call_waiters;
 struct cla_counts;
 
 /* What all calls of a worker share. */
@@ -102,32 +106,42 @@ struct cla_call_env {
 };
 
 struct cla_call {
-    const struct cla_call_sink *sink;
-    struct cla_call_env *env;
     const struct cla_request *request;
-    const struct cla_procedure *procedure; /* NULL: no such procedure */
-    struct cla_slice name;                 /* of the procedure, or as asked for */
-    struct cla_slice request_id;           /* the client's, raw JSON; empty: a notification */
-    struct cla_slice params;               /* raw JSON, or as request->raw says; empty: none */
-    struct cla_link link;                  /* in the sink's list of calls */
-    struct cla_writer writer;              /* the app's, while its result waits for room */
+    struct cla_app *app;                   /* whose call it is: current when it came */
+    const struct cla_procedure *procedure; /* never NULL; there may be none of its name */
+    struct cla_call_id client_id;          /* none: a notification */
+    struct cla_slice params;               /* raw JSON, or as request->raw says; empty: none. Where
+                                              the bytes are gone p is NULL, and n is as it was */
     uint64_t id;                           /* the gateway's own; 0: not started */
-    uint64_t deadline_ns;                  /* on the loop's clock */
+    uint64_t received_ns;                  /* on the loop's clock: when its first byte was read */
+    uint64_t deadline_ns;                  /* on the same */
     struct cla_call *index_next;           /* in its chain of a cla_call_index */
     void *task;                            /* the app's, while started */
     void *object;                          /* the app's: what scripts know the call by, or NULL */
     struct cla_call_tokens *tokens;        /* owned; NULL: the client has given none */
-    struct cla_link senders; /* of parts, who wait for room; from cla_call_start() on */
-    size_t reply_mark;       /* where the result began, for a rollback */
-    size_t reply_bytes;      /* of the result, for the access log */
-    enum cla_call_state state;
+    struct cla_call_waiters *waiters;      /* owned; NULL: nobody has waited for room yet */
+    size_t reply_bytes;                    /* of the result, for the access log */
+    enum cla_call_state state : 8;
+    bool further;      /* the sink's: it is not the first of a batch */
     bool begun;        /* the app has begun to run it */
     bool indexed;      /* in a cla_call_index */
     bool params_meta;  /* params hold a member _meta that is not the script's */
-    bool result_begun; /* result_begin was called: reply_mark counts */
+    bool result_begun; /* result_begin was called, and gave a buffer */
     bool silent;       /* it was reset where resets are not answered */
     bool idles;        /* its deadline is that of the next part: stream_idle_timeout */
 };
+
+/* The client's id, raw JSON, borrowed from the call; empty: it is a notification. */
+static inline struct cla_slice cla_call_client_id(const struct cla_call *call)
+{
+    return cla_call_id_slice(&call->client_id);
+}
+
+/* True if nobody waits for a reply. */
+static inline bool cla_call_is_notification(const struct cla_call *call)
+{
+    return cla_call_id_is_none(&call->client_id);
+}
 
 /* Sets up what calls share, from the settings. Log lines go to 'log_buf', which the owner flushes
  * to 'log'. */
@@ -147,7 +161,7 @@ static inline uint64_t cla_call_env_new_id(struct cla_call_env *env)
 
 /* Sets the deadline from what the client asked for (has_timeout, timeout_ms), the procedure and the
  * server: the smallest of client's and procedure's, the server's default where neither says, never
- * above max_call_timeout; counted from request->received_ns. A stream for which neither says has
+ * above max_call_timeout; counted from call->received_ns. A stream for which neither says has
  * until its next part. */
 void cla_call_set_deadline(struct cla_call *call, bool has_timeout, uint64_t timeout_ms);
 
@@ -155,9 +169,16 @@ void cla_call_set_deadline(struct cla_call *call, bool has_timeout, uint64_t tim
  * draining, deadline already passed. The sink's functions may run inside. */
 void cla_call_start(struct cla_call *call);
 
+/* The app has no more use of the params: they may go, if they came by a WebSocket. */
+void cla_call_params_taken(struct cla_call *call);
+
 /* True if the call must wait before it begins, or before its result is written: the client has not
- * read what went before, and writer->on_room will be called. Then look again. */
-bool cla_call_wait_room(struct cla_call *call, struct cla_writer *writer);
+ * read what went before, and 'on_room' will be called, or cla_call_leave_room(). Then look again.
+ * Without memory to wait it need not. */
+bool cla_call_wait_room(struct cla_call *call, void (*on_room)(struct cla_call *call));
+
+/* Ends such a wait. */
+void cla_call_leave_room(struct cla_call *call);
 
 /* Why 'call' can send no such part, and what to call instead; NULL: it can. */
 const char *cla_call_part_refused(const struct cla_call *call, enum cla_call_part kind);
@@ -166,8 +187,12 @@ const char *cla_call_part_refused(const struct cla_call *call, enum cla_call_par
 struct cla_writers *cla_call_part_writers(const struct cla_call *call);
 
 /* Waits for room to send a part, as cla_writers_take_turn(). 'writer' is among the call's senders
- * from now on, until cla_call_leave_turn(): if the call ends before, its on_room is called. */
+ * from now on, until cla_call_leave_turn(): if the call ends before, its on_room is called. Without
+ * memory for that it has its turn. */
 bool cla_call_take_turn(struct cla_call *call, struct cla_writer *writer);
+
+/* True if one waits for room to send a part. */
+bool cla_call_has_senders(const struct cla_call *call);
 
 /* Ends the wait of 'writer', if it waits; one that was called and has not written lets the next. */
 void cla_call_leave_turn(struct cla_call *call, struct cla_writer *writer);

@@ -23,7 +23,7 @@ static struct cla_call **slot_of(const struct cla_call_index *index, struct cla_
 
 static void push(struct cla_call_index *index, struct cla_call *call)
 {
-    struct cla_call **slot = slot_of(index, call->request_id);
+    struct cla_call **slot = slot_of(index, cla_call_client_id(call));
 
     call->index_next = *slot;
     *slot = call;
@@ -67,7 +67,7 @@ static struct cla_call *find(const struct cla_call_index *index, struct cla_slic
     struct cla_call *call = index->count > 0 ? *slot_of(index, id) : NULL;
 
     while (call != NULL &&
-           ((call->state == CLA_CALL_OPEN) != open || !cla_slice_eq(call->request_id, id)))
+           ((call->state == CLA_CALL_OPEN) != open || !cla_slice_eq(cla_call_client_id(call), id)))
         call = call->index_next;
     return call;
 }
@@ -102,7 +102,7 @@ static void free_slots(struct cla_call_index *index)
 
 void cla_call_index_remove(struct cla_call_index *index, struct cla_call *call)
 {
-    uint32_t h = hash(call->request_id);
+    uint32_t h = hash(cla_call_client_id(call));
     struct cla_call **at = &index->slots[h & index->mask].first;
 
     while (*at != call)

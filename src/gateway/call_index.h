@@ -24,7 +24,7 @@ struct cla_call_index {
     uint32_t answered[CLA_CALL_INDEX_ANSWERED]; /* … this ring */
 };
 
-/* Adds a call, whose request_id is set; several may have the same. Returns 0 or -CLA_ENOMEM. */
+/* Adds a call, whose client_id is set; several may have the same. Returns 0 or -CLA_ENOMEM. */
 int cla_call_index_add(struct cla_call_index *index, struct cla_call *call);
 
 /* The OPEN call with this id, or NULL. */

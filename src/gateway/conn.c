@@ -327,7 +327,7 @@ static void on_stream_end(struct cla_stream *stream, int rc)
 {
     struct cla_conn *conn = conn_of(stream);
     bool answering = conn->out.n + stream->queued > 0;
-    bool upgrading = conn->exchange != NULL && conn->exchange->upgrade != NULL;
+    bool upgrading = conn->exchange != NULL && conn->exchange->http->upgrade != NULL;
     bool in_use = upgrading || (conn->socket != NULL && conn->state == CLA_CONN_OPEN);
 
     if (rc == -CLA_EPROTO)

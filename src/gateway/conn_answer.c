@@ -45,7 +45,7 @@ void cla_conn_add_fields(struct cla_buf *fields, const struct cla_exchange *exch
     const struct cla_route *route = &exchange->http->route;
     bool options = route->kind == CLA_ROUTE_OPTIONS;
 
-    if (exchange->worker->rules.origin_count > 0)
+    if (cla_worker_of(exchange)->rules.origin_count > 0)
         (void)cla_origin_fields(fields, &route->cors, options ? route->allow : NULL);
 }
 
@@ -79,7 +79,7 @@ static struct cla_slice more_fields(struct cla_worker *worker, const struct cla_
     if (route->kind == CLA_ROUTE_HANDLER)
         (void)cla_buf_add(fields, cla_buf_slice(&exchange->http->plain.fields));
     else
-        add_of_status(fields, route, exchange->status);
+        add_of_status(fields, route, exchange->http->status);
     cla_conn_add_fields(fields, exchange);
     return cla_buf_slice(fields);
 }
@@ -88,12 +88,12 @@ void cla_conn_answer(struct cla_conn *conn, const struct cla_exchange *exchange,
                      const char *content_type)
 {
     bool body = content_type != NULL && !exchange->http->head_only;
-    bool unsized = exchange->request.plain != NULL && exchange->request.plain->unsized;
+    bool unsized = exchange->http->request.plain != NULL && exchange->http->plain.unsized;
     bool close = cla_conn_last_request(conn, exchange);
     const struct cla_http_reply reply = {
-        .status = exchange->status,
+        .status = exchange->http->status,
         .content_type = content_type,
-        .content_length = content_type != NULL ? exchange->reply.n : 0,
+        .content_length = content_type != NULL ? exchange->http->reply.n : 0,
         .unsized = unsized,
         .chunked = unsized && !exchange->http->version_1_0,
         .fields = more_fields(conn->worker, exchange),
@@ -103,7 +103,7 @@ void cla_conn_answer(struct cla_conn *conn, const struct cla_exchange *exchange,
     };
 
     conn->exchange = NULL;
-    write_reply(conn, &reply, body ? cla_buf_slice(&exchange->reply) : cla_slice("", 0));
+    write_reply(conn, &reply, body ? cla_buf_slice(&exchange->http->reply) : cla_slice("", 0));
     if (conn->state == CLA_CONN_OPEN && cla_conn_pending(conn) > 0)
         cla_worker_advance_later(conn->worker, conn);
 }
@@ -186,7 +186,7 @@ void cla_conn_refuse_upgrade(struct cla_conn *conn, int status, const char *why,
 static void become_peers_own(struct cla_conn *conn, const struct cla_exchange *exchange)
 {
     conn->arrival.proxies = NULL;
-    conn->arrival.peer_n = exchange->request.peer.n;
+    conn->arrival.peer_n = exchange->http->request.peer.n;
     memcpy(conn->arrival.peer, exchange->http->peer, conn->arrival.peer_n);
 }
 
@@ -194,12 +194,12 @@ void cla_conn_upgrade(struct cla_conn *conn, struct cla_exchange *exchange)
 {
     struct cla_buf fields = {0};
     const char *why = NULL;
-    int status =
-        cla_socket_new(&exchange->upgrade, exchange, exchange->http->route.socket, &fields, &why);
+    int status = cla_socket_new(&exchange->http->upgrade, exchange, exchange->http->route.socket,
+                                &fields, &why);
 
     become_peers_own(conn, exchange);
     if (status == 0) {
-        cla_socket_ask(exchange->upgrade);
+        cla_socket_ask(exchange->http->upgrade);
     } else {
         conn->exchange = NULL;
         cla_exchange_abandon(exchange, CLA_CANCEL_DISCONNECT);

@@ -25,7 +25,7 @@ static struct cla_buf *output_of(struct cla_conn *conn)
 
 static void begin(struct cla_exchange *exchange, const struct cla_http_reply *reply)
 {
-    struct cla_conn *conn = exchange->conn;
+    struct cla_conn *conn = exchange->http->conn;
     struct cla_conn_stream *stream = &exchange->http->stream;
 
     stream->conn = conn;
@@ -39,13 +39,13 @@ static void begin(struct cla_exchange *exchange, const struct cla_http_reply *re
 void cla_conn_stream_begin_sized(struct cla_exchange *exchange, const char *content_type,
                                  struct cla_slice fields, uint64_t bytes)
 {
-    bool close = cla_conn_last_request(exchange->conn, exchange);
+    bool close = cla_conn_last_request(exchange->http->conn, exchange);
     const struct cla_http_reply reply = {
-        .status = exchange->status,
+        .status = exchange->http->status,
         .content_type = content_type,
         .content_length = bytes,
         .fields = fields,
-        .date = cla_worker_date(exchange->conn->worker),
+        .date = cla_worker_date(exchange->http->conn->worker),
         .close = close,
         .keep_alive_1_0 = exchange->http->version_1_0 && !close,
     };
@@ -56,10 +56,10 @@ void cla_conn_stream_begin_sized(struct cla_exchange *exchange, const char *cont
 void cla_conn_stream_begin(struct cla_exchange *exchange, const char *content_type,
                            struct cla_slice fields)
 {
-    struct cla_conn *conn = exchange->conn;
+    struct cla_conn *conn = exchange->http->conn;
     bool chunked = !exchange->http->version_1_0;
     const struct cla_http_reply reply = {
-        .status = exchange->status,
+        .status = exchange->http->status,
         .content_type = content_type,
         .chunked = chunked,
         .unsized = true,

@@ -128,7 +128,7 @@ static struct cla_counts_entry *find_entry(struct cla_counts *counts,
 static inline struct cla_counts_entry *entry_of(struct cla_counts *counts,
                                                 const struct cla_procedure *procedure)
 {
-    if (procedure == NULL)
+    if (procedure->unknown)
         return counts->entries[CLA_COUNTS_UNKNOWN];
     return procedure->counts != NULL ? procedure->counts : find_entry(counts, procedure);
 }
@@ -136,14 +136,13 @@ static inline struct cla_counts_entry *entry_of(struct cla_counts *counts,
 void cla_counts_call(struct cla_counts *counts, const struct cla_call *call, enum cla_code code,
                      enum cla_cancel_kind kind)
 {
-    const struct cla_request *request = call->request;
     struct cla_counts_entry *entry = entry_of(counts, call->procedure);
     struct cla_counts_pending *pending = &counts->pending[counts->pending_count++];
 
-    entry->ended[request->protocol->family][code]++;
+    entry->ended[call->request->protocol->family][code]++;
     counts->cancelled[kind]++;
     pending->entry = entry;
-    pending->received_ns = request->received_ns;
+    pending->received_ns = call->received_ns;
     if (counts->pending_count == CLA_COUNTS_PENDING)
         cla_counts_settle(counts);
 }

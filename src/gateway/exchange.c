@@ -13,6 +13,7 @@
 #include "gateway/proxy.h"
 #include "gateway/route_query.h"
 #include "gateway/socket_out.h"
+#include "gateway/unknown.h"
 #include "gateway/worker.h"
 #include "rpc/connect.h"
 #include "rpc/connect_stream.h"
@@ -20,13 +21,32 @@
 
 bool cla_exchange_let_go(const struct cla_exchange *x)
 {
-    return x->conn == NULL && x->socket == NULL && x->upgrade == NULL;
+    if (x->http == NULL)
+        return !x->wanted;
+    return x->http->conn == NULL && x->http->upgrade == NULL;
 }
 
 void cla_exchange_maybe_put(struct cla_exchange *x)
 {
-    if (cla_exchange_let_go(x) && !x->reading && cla_list_empty(&x->calls))
+    if (cla_exchange_let_go(x) && !x->reading && cla_exchange_next_call(x, NULL) == NULL)
         cla_exchange_pool_put(x);
+}
+
+struct cla_call *cla_exchange_next_call(const struct cla_exchange *exchange,
+                                        const struct cla_call *call)
+{
+    const struct cla_link *link;
+
+    if (call == NULL && exchange->first_used)
+        return (struct cla_call *)&exchange->first;
+    if (exchange->batch == NULL)
+        return NULL;
+    link = call == NULL || !call->further
+               ? &exchange->batch->further
+               : &CLA_CONTAINER(call, const struct cla_exchange_further, call)->link;
+    if (link->next == &exchange->batch->further)
+        return NULL;
+    return &CLA_CONTAINER(link->next, struct cla_exchange_further, link)->call;
 }
 
 static const struct cla_rpc_protocol *protocol_of(const struct cla_route *route)
@@ -46,17 +66,18 @@ static const struct cla_rpc_protocol *protocol_of(const struct cla_route *route)
     return &cla_jsonrpc_http_protocol;
 }
 
-static void reset(struct cla_exchange *x, struct cla_worker *worker)
+void cla_exchange_begin(struct cla_exchange *x, const struct cla_request *request,
+                        uint64_t received_ns)
 {
-    x->worker = worker;
-    x->conn = NULL;
-    x->socket = x->upgrade = x->origin = NULL;
-    cla_list_init(&x->calls);
+    struct cla_worker *worker = CLA_CONTAINER(request->env, struct cla_worker, env);
+
+    x->first.request = request;
+    x->first.app = cla_app_pin(worker->env.app);
+    x->first.received_ns = received_ns;
     cla_list_init(&x->of_socket);
-    x->unanswered = x->replies = 0;
-    x->status = 200;
-    x->busy = x->batch = x->reading = x->first_used = x->lost = x->postponed = false;
-    x->request.app = cla_app_pin(worker->env.app);
+    x->unanswered = 0;
+    x->wanted = x->batched = x->replied = x->lost = x->postponed = x->reading = x->first_used =
+        false;
     cla_list_push(&worker->exchanges, &x->link);
 }
 
@@ -69,15 +90,12 @@ static void move_into_copy(struct cla_slice *slice, const struct cla_exchange_ht
 }
 
 /* Copies what the head says; false: out of memory. */
-static bool take_head(struct cla_exchange *x, const struct cla_conn *conn,
-                      const struct cla_http_head *head)
+static bool take_head(struct cla_exchange_http *http, const struct cla_http_head *head)
 {
-    struct cla_worker *worker = x->worker;
-    struct cla_exchange_http *http = x->http;
+    const struct cla_conn *conn = http->conn;
+    struct cla_worker *worker = conn->worker;
 
-    if (http == NULL)
-        http = x->http = cla_mem_zalloc(sizeof *http);
-    if (http == NULL || cla_buf_add(&http->head, head->raw) != 0)
+    if (cla_buf_add(&http->head, head->raw) != 0)
         return false;
     http->keep_alive = head->keep_alive;
     http->version_1_0 = head->version_minor == 0;
@@ -95,319 +113,29 @@ static bool take_head(struct cla_exchange *x, const struct cla_conn *conn,
 struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_http_head *head,
                                       uint64_t received_ns)
 {
-    struct cla_exchange *x = cla_exchange_pool_take(conn->worker);
-    char *peer;
+    struct cla_exchange *x = cla_exchange_pool_take_http(conn->worker);
+    struct cla_exchange_http *http;
 
     if (x == NULL)
         return NULL;
-    reset(x, conn->worker);
-    if (!take_head(x, conn, head)) {
+    http = x->http;
+    http->conn = conn;
+    http->upgrade = NULL;
+    http->status = 200;
+    http->busy = false;
+    http->request = (struct cla_request){.env = &conn->worker->env, .sink = &cla_exchange_sink};
+    cla_exchange_begin(x, &http->request, received_ns);
+    if (!take_head(http, head)) {
         cla_exchange_pool_put(x);
         return NULL;
     }
-    x->conn = conn;
-    peer = x->http->peer;
-    x->request =
-        (struct cla_request){.app = x->request.app,
-                             .peer = cla_slice(peer, cla_proxy_peer(&conn->arrival, head, peer)),
-                             .certificate = cla_certificate_ref(conn->certificate),
-                             .head = cla_buf_slice(&x->http->head),
-                             .protocol = protocol_of(&x->http->route),
-                             .received_ns = received_ns};
-    if (x->http->route.kind == CLA_ROUTE_HANDLER)
+    http->request.protocol = protocol_of(&http->route);
+    http->request.peer = cla_slice(http->peer, cla_proxy_peer(&conn->arrival, head, http->peer));
+    http->request.head = cla_buf_slice(&http->head);
+    http->request.certificate = cla_certificate_ref(conn->certificate);
+    if (http->route.kind == CLA_ROUTE_HANDLER)
         cla_exchange_plain_init(x);
     return x;
-}
-
-/* --- Starting. --- */
-
-struct cla_call *cla_exchange_new_call(struct cla_exchange *x, struct cla_slice id)
-{
-    struct cla_call *call = &x->first;
-
-    if (x->first_used) {
-        call = cla_mem_alloc(sizeof *call);
-        if (call == NULL)
-            return NULL;
-    } else {
-        x->first_used = true;
-    }
-    *call = (struct cla_call){.sink = &cla_exchange_sink,
-                              .env = &x->worker->env,
-                              .request = &x->request,
-                              .request_id = id};
-    if (x->origin != NULL)
-        x->origin->in_flight++;
-    cla_list_push(&x->calls, &call->link);
-    return call;
-}
-
-static void on_text(void *arg, const struct cla_rpc_text *text)
-{
-    struct cla_exchange *x = arg;
-
-    x->batch = text->batch;
-    x->unanswered = text->count;
-}
-
-static void answer_invalid(struct cla_exchange *x, const struct cla_rpc_request *request)
-{
-    struct cla_rpc_error error = {.code = CLA_CODE_INVALID_ARGUMENT,
-                                  .number = request->error_code,
-                                  .message = cla_slice_str(request->error)};
-
-    cla_access_refused(&x->worker->env, x->request.peer, 200, request->error);
-    if (request->id.n > 0) /* else a notification, which is never answered */
-        cla_exchange_write_error(x, request->id, &error);
-    cla_exchange_one_answered(x);
-}
-
-static void answer_unavailable(struct cla_exchange *x, struct cla_slice id, const char *why)
-{
-    struct cla_rpc_error error = {.code = CLA_CODE_UNAVAILABLE, .message = cla_slice_str(why)};
-
-    if (id.n > 0)
-        cla_exchange_write_error(x, id, &error);
-    cla_exchange_one_answered(x);
-}
-
-/* The client's timeout: of the header, which a text has not, and of _meta the smaller. */
-static void set_deadline(struct cla_exchange *x, struct cla_call *call,
-                         const struct cla_rpc_options *options)
-{
-    bool in_header = x->origin == NULL && x->http->route.has_timeout;
-    uint64_t timeout_ms = options->timeout_ms;
-
-    if (in_header && (!options->has_timeout || x->http->route.timeout_ms < timeout_ms))
-        timeout_ms = x->http->route.timeout_ms;
-    cla_call_set_deadline(call, in_header || options->has_timeout, timeout_ms);
-}
-
-/* Null names no call: clients use it for calls they do not tell apart. */
-static bool names_a_call(struct cla_slice id)
-{
-    return id.n > 0 && !cla_slice_eq(id, CLA_LIT("null"));
-}
-
-/* The live call with this id, or NULL. */
-static const struct cla_call *find_live(struct cla_exchange *x, struct cla_slice id)
-{
-    if (!names_a_call(id))
-        return NULL;
-    if (x->socket != NULL)
-        return cla_call_index_find(&x->socket->calls, id);
-    CLA_LIST_EACH (link, &x->calls) {
-        struct cla_call *call = CLA_CONTAINER(link, struct cla_call, link);
-
-        if (call->state == CLA_CALL_OPEN && cla_slice_eq(call->request_id, id))
-            return call;
-    }
-    return NULL;
-}
-
-/* From now on the call is found by its id, by later texts too. Returns 0 or -CLA_ENOMEM. */
-static int add_to_index(struct cla_exchange *x, struct cla_call *call)
-{
-    if (x->origin == NULL || !names_a_call(call->request_id))
-        return 0;
-    if (cla_call_index_add(&x->origin->calls, call) != 0)
-        return -CLA_ENOMEM;
-    call->indexed = true;
-    return 0;
-}
-
-static void start_call(struct cla_exchange *x, struct cla_call *call)
-{
-    struct cla_slice id = call->request_id;
-
-    if (add_to_index(x, call) == 0) {
-        cla_call_start(call);
-        return;
-    }
-    cla_exchange_forget_call(x, call);
-    answer_unavailable(x, id, "out of memory");
-}
-
-/* The id of a live call again. The answer carries it in its data only: as its id it would settle
- * the first call at the client. */
-static void answer_id_taken(struct cla_exchange *x, struct cla_slice id)
-{
-    struct cla_buf data = {0};
-    struct cla_rpc_error error = {.code = CLA_CODE_INVALID_ARGUMENT,
-                                  .number = CLA_JSONRPC_INVALID_REQUEST,
-                                  .message = CLA_LIT("a call with this id is in flight")};
-
-    if (cla_buf_printf(&data, "{\"id\":%.*s}", (int)id.n, id.p) == 0)
-        error.data = cla_buf_slice(&data);
-    cla_access_refused(&x->worker->env, x->request.peer, 200, "a call with this id is in flight");
-    cla_exchange_write_error(x, CLA_LIT("null"), &error);
-    cla_buf_fini(&data);
-    cla_exchange_one_answered(x);
-}
-
-/* The call waits until the one with its id, which has not begun either, has: see
- * cla_exchange_judge().
- */
-static void postpone(struct cla_exchange *x)
-{
-    x->postponed = true;
-    cla_list_remove(&x->of_socket);
-    cla_list_push(&x->socket->postponed, &x->of_socket);
-    cla_worker_judge_later(x->worker, x->socket);
-}
-
-bool cla_exchange_judge(struct cla_exchange *x)
-{
-    struct cla_call *call = &x->first;
-    const struct cla_call *live = find_live(x, call->request_id);
-    struct cla_slice id = call->request_id;
-
-    if (live != NULL && !live->begun)
-        return false;
-    x->postponed = false;
-    cla_list_remove(&x->of_socket);
-    cla_list_push(&x->socket->texts, &x->of_socket);
-    if (live == NULL) {
-        start_call(x, call);
-    } else {
-        call->sink->release(call);
-        answer_id_taken(x, id);
-    }
-    return true;
-}
-
-/* False: out of memory. */
-static bool take_tokens(struct cla_call *call, const struct cla_rpc_options *options)
-{
-    if (options->item_token.n + options->progress_token.n == 0)
-        return true;
-    call->tokens = cla_mem_alloc(sizeof *call->tokens);
-    if (call->tokens == NULL)
-        return false;
-    *call->tokens = (struct cla_call_tokens){options->item_token, options->progress_token};
-    return true;
-}
-
-void cla_exchange_start_request(struct cla_exchange *x, const struct cla_rpc_request *request)
-{
-    struct cla_app *app = x->request.app;
-    const struct cla_call *live = find_live(x, request->id);
-    struct cla_call *call;
-
-    if (live != NULL && (live->begun || x->batch || x->socket == NULL)) {
-        answer_id_taken(x, request->id);
-        return;
-    }
-    if (x->origin != NULL && x->origin->in_flight >= x->worker->calls_per_connection) {
-        answer_unavailable(x, request->id,
-                           "too many calls in flight on this connection (calls_per_connection)");
-        return;
-    }
-    call = cla_exchange_new_call(x, request->id);
-    if (call == NULL) {
-        answer_unavailable(x, request->id, "out of memory");
-        return;
-    }
-    call->procedure = app->ops->find(app, request->method);
-    call->name = call->procedure != NULL ? call->procedure->name : request->method;
-    call->params = request->params;
-    call->params_meta = request->params_meta;
-    set_deadline(x, call, &request->options);
-    if (!take_tokens(call, &request->options)) {
-        cla_exchange_forget_call(x, call);
-        answer_unavailable(x, request->id, "out of memory");
-        return;
-    }
-    if (live != NULL)
-        postpone(x);
-    else
-        start_call(x, call);
-}
-
-/* A notification of the protocol itself: of those that there may be only cancels mean something. */
-static void run_protocol_notification(struct cla_exchange *x, const struct cla_rpc_request *request)
-{
-    struct cla_slice id;
-
-    if (x->socket != NULL &&
-        (cla_slice_eq(request->method, CLA_LIT("$/cancelRequest")) ||
-         cla_slice_eq(request->method, CLA_LIT("$/cancel_request"))) &&
-        cla_jsonrpc_cancel_id(request->params, &id) == 0)
-        cla_socket_reset(x->socket, id);
-    cla_exchange_one_answered(x);
-}
-
-static void on_request(void *arg, const struct cla_rpc_request *request)
-{
-    struct cla_exchange *x = arg;
-
-    if (cla_exchange_let_go(x))
-        return; /* an element before this one had the socket closed */
-    if (request->kind == CLA_RPC_INVALID)
-        answer_invalid(x, request);
-    else if (request->kind == CLA_RPC_NOTIFY && cla_slice_starts(request->method, CLA_LIT("$/")))
-        run_protocol_notification(x, request);
-    else
-        cla_exchange_start_request(x, request);
-}
-
-/* Returns 0, or -CLA_ENOMEM: a socket's text that will not be answered. */
-static int run_jsonrpc(struct cla_exchange *x)
-{
-    static const struct cla_rpc_server_events events = {on_text, on_request};
-    const struct cla_rpc_limits limits = {.json_depth = x->worker->json_depth,
-                                          .batch_items = x->worker->batch_items};
-
-    int rc;
-
-    x->reading = true;
-    rc = cla_jsonrpc_read(cla_buf_slice(&x->body), &limits, &events, x);
-    x->reading = false;
-    if (rc != 0 && x->socket != NULL)
-        return rc;
-    if (rc != 0 && x->conn != NULL)
-        cla_exchange_answer_text(x, 503, "out of memory");
-    else
-        cla_exchange_maybe_put(x);
-    return 0;
-}
-
-struct cla_exchange *cla_exchange_of_message(struct cla_socket *socket,
-                                             const struct cla_rpc_protocol *protocol,
-                                             struct cla_slice first, struct cla_slice second,
-                                             uint64_t received_ns)
-{
-    struct cla_worker *worker = socket->conn->worker;
-    struct cla_exchange *x = cla_exchange_pool_take(worker);
-
-    if (x == NULL)
-        return NULL;
-    reset(x, worker);
-    if (cla_buf_reserve(&x->body, first.n + second.n) != 0) {
-        cla_exchange_pool_put(x);
-        return NULL;
-    }
-    (void)cla_buf_add(&x->body, first);
-    (void)cla_buf_add(&x->body, second);
-    x->request = (struct cla_request){.app = x->request.app,
-                                      .peer = socket->peer,
-                                      .certificate = cla_certificate_ref(socket->certificate),
-                                      .head = cla_socket_head(socket),
-                                      .protocol = protocol,
-                                      .raw = protocol->raw,
-                                      .received_ns = received_ns,
-                                      .socket = socket};
-    x->socket = x->origin = cla_socket_hold(socket);
-    cla_list_push(&socket->texts, &x->of_socket);
-    return x;
-}
-
-int cla_exchange_run_text(struct cla_socket *socket, struct cla_slice text, uint64_t received_ns)
-{
-    struct cla_exchange *x = cla_exchange_of_message(socket, &cla_jsonrpc_protocol, text,
-                                                     cla_slice(NULL, 0), received_ns);
-
-    return x != NULL ? run_jsonrpc(x) : -CLA_ENOMEM;
 }
 
 static void answer_unary_error(struct cla_exchange *x, enum cla_code code, int status,
@@ -415,15 +143,15 @@ static void answer_unary_error(struct cla_exchange *x, enum cla_code code, int s
 {
     struct cla_rpc_error error = {.code = code, .message = cla_slice_str(why)};
 
-    cla_access_refused(&x->worker->env, x->request.peer, status, why);
+    cla_access_refused(&cla_worker_of(x)->env, cla_exchange_request(x)->peer, status, why);
     if (x->http->route.format == CLA_ROUTE_SSE)
-        x->request.protocol = &cla_connect_protocol; /* EventSource looks at the status */
-    if (x->request.protocol->stream_type != NULL) {
+        x->http->request.protocol = &cla_connect_protocol; /* EventSource looks at the status */
+    if (cla_exchange_request(x)->protocol->stream_type != NULL) {
         cla_exchange_stream_refuse(x, &error);
         return;
     }
     cla_exchange_write_error(x, CLA_LIT("null"), &error);
-    x->status = status;
+    x->http->status = status;
     cla_exchange_answer_calls(x);
 }
 
@@ -432,13 +160,14 @@ static int read_unary_params(struct cla_exchange *x, struct cla_slice *params, c
     int rc = 0;
 
     if (x->http->route.kind == CLA_ROUTE_GET)
-        rc = cla_route_query_params(x->http->route.query, &x->body, why);
+        rc = cla_route_query_params(x->http->route.query, &x->http->body, why);
     if (rc != 0)
         return rc;
     return (x->http->route.format == CLA_ROUTE_CONNECT_STREAM &&
                     x->http->route.kind == CLA_ROUTE_UNARY
                 ? cla_connect_stream_params
-                : cla_connect_params)(cla_buf_slice(&x->body), x->worker->json_depth, params, why);
+                : cla_connect_params)(cla_buf_slice(&x->http->body), cla_worker_of(x)->json_depth,
+                                      params, why);
 }
 
 static void run_unary(struct cla_exchange *x)
@@ -456,11 +185,10 @@ static void run_unary(struct cla_exchange *x)
         answer_unary_error(x, CLA_CODE_INVALID_ARGUMENT, 400, why);
         return;
     }
-    if (x->request.protocol->stream_type != NULL && !cla_exchange_stream_begin(x))
+    if (cla_exchange_request(x)->protocol->stream_type != NULL && !cla_exchange_stream_begin(x))
         return;
     call = cla_exchange_new_call(x, CLA_LIT("null")); /* the first: it is part of the exchange */
     call->procedure = x->http->route.procedure;
-    call->name = call->procedure->name;
     call->params = params;
     x->unanswered = 1;
     cla_call_set_deadline(call, x->http->route.has_timeout, x->http->route.timeout_ms);
@@ -477,7 +205,8 @@ static void refuse(struct cla_exchange *x)
     }
     if (route->closes)
         x->http->keep_alive = false;
-    cla_access_refused(&x->worker->env, x->request.peer, route->status, route->why);
+    cla_access_refused(&cla_worker_of(x)->env, cla_exchange_request(x)->peer, route->status,
+                       route->why);
     cla_exchange_answer_text(x, route->status, route->why);
 }
 
@@ -490,15 +219,15 @@ bool cla_exchange_wants_body(const struct cla_exchange *exchange)
 
 int cla_exchange_body(struct cla_exchange *exchange, struct cla_slice bytes)
 {
-    return cla_exchange_wants_body(exchange) ? cla_buf_add(&exchange->body, bytes) : 0;
+    return cla_exchange_wants_body(exchange) ? cla_buf_add(&exchange->http->body, bytes) : 0;
 }
 
 void cla_exchange_run(struct cla_exchange *exchange)
 {
-    exchange->busy = true;
+    exchange->http->busy = true;
     switch (exchange->http->route.kind) {
     case CLA_ROUTE_JSONRPC:
-        (void)run_jsonrpc(exchange);
+        (void)cla_exchange_start_text(exchange, cla_buf_slice(&exchange->http->body));
         break;
     case CLA_ROUTE_UNARY:
     case CLA_ROUTE_GET:
@@ -511,10 +240,10 @@ void cla_exchange_run(struct cla_exchange *exchange)
         cla_file_send_start(exchange);
         break;
     case CLA_ROUTE_WEBSOCKET:
-        cla_conn_upgrade(exchange->conn, exchange);
+        cla_conn_upgrade(exchange->http->conn, exchange);
         break;
     case CLA_ROUTE_OPTIONS:
-        exchange->status = 204;
+        exchange->http->status = 204;
         cla_exchange_answer(exchange, NULL);
         break;
     case CLA_ROUTE_REFUSE:
@@ -530,32 +259,36 @@ void cla_exchange_expect(const struct cla_exchange *exchange)
 
 void cla_exchange_expect_call(const struct cla_exchange *exchange)
 {
-    struct cla_app *app = exchange->request.app;
+    struct cla_app *app = cla_exchange_app(exchange);
 
-    cla_prefetch(exchange->body.p, 1); /* the id of most calls is short, and stands first or last */
     if (exchange->first_used && app->ops->expect_cancel != NULL)
         app->ops->expect_cancel(app, &exchange->first);
 }
 
+/* The connection of an exchange of HTTP is gone. */
+static void forsake(struct cla_exchange_http *http, enum cla_cancel_kind kind)
+{
+    http->conn = NULL;
+    if (http->file != NULL)
+        cla_file_send_forsake(http->file);
+    cla_conn_stream_lost(&http->stream);
+    if (http->upgrade != NULL)
+        cla_socket_forsaken(http->upgrade, kind);
+    http->upgrade = NULL;
+}
+
 void cla_exchange_abandon(struct cla_exchange *exchange, enum cla_cancel_kind kind)
 {
-    exchange->conn = NULL;
-    exchange->socket = NULL;
+    exchange->wanted = false;
     cla_list_remove(&exchange->of_socket);
-    if (exchange->http != NULL && exchange->http->file != NULL)
-        cla_file_send_forsake(exchange->http->file);
     if (exchange->http != NULL)
-        cla_conn_stream_lost(&exchange->http->stream);
-    if (exchange->upgrade != NULL)
-        cla_socket_forsaken(exchange->upgrade, kind);
-    exchange->upgrade = NULL;
+        forsake(exchange->http, kind);
     if (exchange->postponed) {
         exchange->postponed = false;
-        exchange->first.sink->release(&exchange->first); /* and with it the exchange */
+        cla_exchange_request(exchange)->sink->release(&exchange->first); /* and the exchange */
         return;
     }
-    CLA_LIST_EACH (link, &exchange->calls) {
-        cla_call_cancel(CLA_CONTAINER(link, struct cla_call, link), kind, cla_slice(NULL, 0));
-    }
+    CLA_EXCHANGE_EACH_CALL(call, exchange)
+    cla_call_cancel(call, kind, cla_slice(NULL, 0));
     cla_exchange_maybe_put(exchange);
 }

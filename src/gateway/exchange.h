@@ -21,10 +21,41 @@ struct cla_conn;
 struct cla_socket;
 struct cla_worker;
 
-/* What an HTTP request has besides. Apart, for a WebSocket may have thousands of texts waiting. */
+/* What is asked for by one HTTP request or text. Small, for a WebSocket may have thousands of texts
+ * waiting: what only HTTP has, or a batch, is apart. */
+struct cla_exchange {
+    struct cla_link link;           /* in worker->exchanges, or a pool */
+    struct cla_link of_socket;      /* of a text that is wanted: in socket->texts or ->postponed */
+    struct cla_exchange_http *http; /* that it is part of; NULL: it is a text */
+    struct cla_socket *socket;      /* that a text came by, held; NULL: it is of HTTP */
+    struct cla_exchange_batch *batch; /* owned; NULL: it is none, or has needed none yet */
+    char *text;                       /* of a WebSocket, owned; NULL once no call needs it */
+    size_t reply_at;                  /* where what is written, or was last, begins in its buffer */
+    unsigned unanswered;              /* calls that have not ended, and elements not yet read */
+    bool short_text : 1;              /* its text is of CLA_TEXT_SHORT bytes at most */
+    bool wanted : 1;                  /* it is a text that its socket waits for, not answered yet */
+    bool batched : 1;                 /* it is a batch */
+    bool replied : 1;                 /* a reply was written */
+    bool lost : 1;                    /* a reply had no memory: none is sent, rather than some */
+    bool postponed : 1;               /* its call has the id of another that has not begun */
+    bool reading : 1;                 /* its text is being read: it is not put back */
+    bool first_used : 1;              /* 'first' is a live call */
+    struct cla_call first; /* most exchanges have one call; its request, app and received_ns are
+                              there from the beginning, for they are the exchange's */
+};
+
+/* What an exchange of HTTP has besides. */
 struct cla_exchange_http {
+    struct cla_exchange exchange;
+    struct cla_conn *conn;      /* NULL once answered or the client is gone */
+    struct cla_socket *upgrade; /* the socket that is asked for, until the script has decided */
+    struct cla_request request;
     struct cla_route route;
-    struct cla_buf head; /* the raw head, copied */
+    struct cla_buf head;  /* the raw head, copied */
+    struct cla_buf body;  /* or the params of a GET */
+    struct cla_buf reply; /* the response body under way */
+    int status;           /* of the response */
+    bool busy;            /* the request is complete and not yet answered */
     bool keep_alive;
     bool version_1_0;
     bool head_only; /* HEAD: no body in the response */
@@ -34,30 +65,46 @@ struct cla_exchange_http {
     struct cla_conn_stream stream; /* of a response that goes out in pieces */
 };
 
-struct cla_exchange {
-    struct cla_link link; /* in worker->exchanges, or its pool */
-    struct cla_worker *worker;
-    struct cla_conn *conn;      /* of HTTP; NULL once answered or the client is gone */
-    struct cla_socket *socket;  /* of a text; NULL likewise */
-    struct cla_socket *upgrade; /* the socket that is asked for, until the script has decided */
-    struct cla_socket *origin; /* the socket that a text came by, held: its head is the request's */
-    struct cla_link of_socket; /* in socket->texts, while 'socket' is set */
-    struct cla_request request;
-    struct cla_exchange_http *http; /* never NULL in one of HTTP; of no meaning in a text */
-    struct cla_link calls;          /* not released */
-    struct cla_buf body;            /* the body, or the params of a GET */
-    struct cla_buf reply;           /* the response body under way */
-    struct cla_call first;          /* most exchanges have one call */
-    size_t unanswered;              /* calls that have not ended, and elements not yet read */
-    unsigned replies;               /* in 'reply' */
-    int status;                     /* of the response */
-    bool busy;                      /* the request is complete and not yet answered */
-    bool batch;
-    bool lost;       /* a reply had no memory: none is sent, rather than some */
-    bool postponed;  /* its call has the id of another that has not begun */
-    bool reading;    /* its text is being read: it is not put back */
-    bool first_used; /* 'first' is a live call */
+/* What a batch has besides. */
+struct cla_exchange_batch {
+    struct cla_link further; /* calls that are not released, but for the first */
+    struct cla_buf reply;    /* of a text: the replies under way */
 };
+
+/* A call of a batch that is not its first. */
+struct cla_exchange_further {
+    struct cla_call call;
+    struct cla_link link; /* in batch->further */
+    struct cla_exchange *exchange;
+};
+
+/* Those that are idle, of one kind. */
+struct cla_exchange_pool {
+    struct cla_link idle;
+    unsigned count;
+};
+
+/* What its calls have in common. */
+static inline const struct cla_request *cla_exchange_request(const struct cla_exchange *exchange)
+{
+    return exchange->first.request;
+}
+
+/* Whose calls these are: what was current when it began. */
+static inline struct cla_app *cla_exchange_app(const struct cla_exchange *exchange)
+{
+    return exchange->first.app;
+}
+
+/* The first of its calls that are not released, or, of a call, the next; NULL: there is none. */
+struct cla_call *cla_exchange_next_call(const struct cla_exchange *exchange,
+                                        const struct cla_call *call);
+
+/* Walks them; 'call' may be released in the body. */
+#define CLA_EXCHANGE_EACH_CALL(call, exchange)                                         \
+    for (struct cla_call *call = cla_exchange_next_call(exchange, NULL), *call##_next; \
+         call != NULL && (call##_next = cla_exchange_next_call(exchange, call), true); \
+         call = call##_next)
 
 /* Takes an exchange from the pool for a head that has arrived on 'conn'. NULL: out of memory. */
 struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_http_head *head,

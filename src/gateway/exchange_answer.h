@@ -13,7 +13,9 @@ extern const struct cla_call_sink cla_exchange_sink;
 /* The exchange that a call is part of. */
 static inline struct cla_exchange *cla_exchange_of(const struct cla_call *call)
 {
-    return (struct cla_exchange *)CLA_CONTAINER(call->request, struct cla_exchange, request);
+    if (call->further)
+        return CLA_CONTAINER(call, const struct cla_exchange_further, call)->exchange;
+    return (struct cla_exchange *)CLA_CONTAINER(call, const struct cla_exchange, first);
 }
 
 /* Answers over HTTP: the response is complete in status and reply. 'content_type' NULL: no body. */
@@ -34,6 +36,9 @@ void cla_exchange_write_error(struct cla_exchange *x, struct cla_slice id,
 
 /* A call is over, or never was: frees it. */
 void cla_exchange_forget_call(struct cla_exchange *x, struct cla_call *call);
+
+/* What it has as a batch, made if need be. NULL: out of memory. */
+struct cla_exchange_batch *cla_exchange_batch_of(struct cla_exchange *x);
 
 /* True if the client is gone, or has its answer. */
 bool cla_exchange_let_go(const struct cla_exchange *x);

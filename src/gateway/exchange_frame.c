@@ -10,7 +10,7 @@
 
 static void close_broken(struct cla_socket *socket, const char *why)
 {
-    cla_access_refused(&socket->worker->env, socket->peer, CLA_WS_PROTOCOL, why);
+    cla_access_refused(&socket->worker->env, socket->request.peer, CLA_WS_PROTOCOL, why);
     cla_socket_close(socket, CLA_WS_PROTOCOL, cla_slice_str(why), CLA_CANCEL_DISCONNECT);
 }
 
@@ -19,53 +19,48 @@ static void answer_invalid(struct cla_exchange *x, struct cla_slice id, const ch
     const struct cla_rpc_error error = {.code = CLA_CODE_INVALID_ARGUMENT,
                                         .message = cla_slice_str(why)};
 
-    cla_access_refused(&x->worker->env, x->request.peer, 200, why);
+    cla_access_refused(&cla_worker_of(x)->env, cla_exchange_request(x)->peer, 200, why);
     if (id.n > 0)
         cla_exchange_write_error(x, id, &error);
     cla_exchange_one_answered(x);
 }
 
+_Static_assert(CLA_FRAME_ID_DIGITS <= CLA_CALL_ID_SHORT, "a call keeps the id of a frame itself");
+
 /* Makes the params of JSON out of the payload. Returns 0, or -CLA_EINVAL and 'why'. */
 static int read_params(const struct cla_exchange *x, struct cla_rpc_request *request,
                        const char **why)
 {
-    struct cla_app *app = x->request.app;
+    struct cla_app *app = cla_exchange_app(x);
     const struct cla_procedure *procedure = app->ops->find(app, request->method);
 
     if (procedure == NULL || procedure->payload != CLA_PAYLOAD_JSON)
         return 0;
-    return cla_connect_params(request->params, x->worker->json_depth, &request->params, why);
-}
-
-static void start(struct cla_exchange *x, const struct cla_frame *frame, size_t id_n)
-{
-    struct cla_rpc_request request = {
-        .kind = id_n > 0 ? CLA_RPC_CALL : CLA_RPC_NOTIFY,
-        .id = cla_slice(x->body.p, id_n),
-        .method = frame->name,
-        .params = cla_slice(x->body.p + id_n, x->body.n - id_n),
-    };
-    const char *why = NULL;
-
-    x->unanswered = 1;
-    x->reading = true;
-    if (read_params(x, &request, &why) == 0)
-        cla_exchange_start_request(x, &request);
-    else
-        answer_invalid(x, request.id, why);
-    x->reading = false;
-    cla_exchange_maybe_put(x);
+    return cla_connect_params(request->params, cla_worker_of(x)->json_depth, &request->params, why);
 }
 
 static int run_call(struct cla_socket *socket, const struct cla_frame *frame, struct cla_slice id,
                     uint64_t received_ns)
 {
-    struct cla_exchange *x =
-        cla_exchange_of_message(socket, socket->rpc, id, frame->payload, received_ns);
+    struct cla_rpc_request request = {
+        .kind = id.n > 0 ? CLA_RPC_CALL : CLA_RPC_NOTIFY,
+        .id = id,
+        .method = frame->name,
+        .params = frame->payload,
+    };
+    struct cla_exchange *x = cla_exchange_of_message(socket, &request.params, received_ns);
+    const char *why = NULL;
 
     if (x == NULL)
         return -CLA_ENOMEM;
-    start(x, frame, id.n);
+    x->unanswered = 1;
+    x->reading = true;
+    if (read_params(x, &request, &why) == 0)
+        cla_exchange_start_request(x, &request);
+    else
+        answer_invalid(x, id, why);
+    x->reading = false;
+    cla_exchange_maybe_put(x);
     return 0;
 }
 

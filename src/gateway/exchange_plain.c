@@ -24,7 +24,7 @@ const struct cla_rpc_protocol cla_exchange_plain_protocol = {
 
 static struct cla_exchange *exchange_of(struct cla_call *call)
 {
-    return CLA_CONTAINER(call->request, struct cla_exchange, request);
+    return CLA_CONTAINER(call, struct cla_exchange, first);
 }
 
 /* --- An answer in pieces. --- */
@@ -34,10 +34,10 @@ static void begin(struct cla_call *call)
     struct cla_exchange *x = exchange_of(call);
     struct cla_plain *plain = &x->http->plain;
 
-    if (x->conn == NULL)
+    if (x->http->conn == NULL)
         return;
     plain->begun = true;
-    x->status = plain->status;
+    x->http->status = plain->status;
     cla_conn_add_fields(&plain->fields, x);
     cla_conn_stream_begin(x, plain->type.p, cla_buf_slice(&plain->fields));
 }
@@ -50,9 +50,9 @@ static const char *part_refused(const struct cla_call *call, enum cla_call_part 
 
 static struct cla_writers *part_writers(const struct cla_call *call)
 {
-    struct cla_exchange *x = CLA_CONTAINER(call->request, struct cla_exchange, request);
+    const struct cla_exchange *x = CLA_CONTAINER(call, struct cla_exchange, first);
 
-    return x->conn != NULL ? &x->http->stream.writers : NULL;
+    return x->http->conn != NULL ? &x->http->stream.writers : NULL;
 }
 
 static int part(struct cla_call *call, enum cla_call_part kind, struct cla_slice value)
@@ -60,45 +60,27 @@ static int part(struct cla_call *call, enum cla_call_part kind, struct cla_slice
     struct cla_exchange *x = exchange_of(call);
 
     (void)kind;
-    if (x->conn == NULL)
+    if (x->http->conn == NULL)
         return -CLA_ECLOSED;
     call->reply_bytes += value.n;
     cla_conn_stream_piece(&x->http->stream, value, cla_slice(NULL, 0));
     return 0;
 }
 
-void cla_exchange_plain_init(struct cla_exchange *x)
-{
-    struct cla_plain *plain = &x->http->plain;
-
-    plain->method = x->http->route.method;
-    plain->path = x->http->route.path;
-    plain->query = x->http->route.query;
-    plain->begin = begin;
-    cla_plain_reset(plain);
-    x->request.plain = plain;
-}
-
 /* --- The sink of its call. --- */
-
-static bool wait_room(struct cla_call *call, struct cla_writer *writer)
-{
-    (void)call, (void)writer;
-    return false; /* its answer is the first thing that is written */
-}
 
 static struct cla_buf *result_begin(struct cla_call *call)
 {
     struct cla_exchange *x = exchange_of(call);
 
     call->result_begun = true;
-    call->reply_mark = x->reply.n = 0;
-    return cla_exchange_let_go(x) ? NULL : &x->reply;
+    x->http->reply.n = 0;
+    return cla_exchange_let_go(x) ? NULL : &x->http->reply;
 }
 
 static int result_end(struct cla_call *call)
 {
-    call->reply_bytes += exchange_of(call)->reply.n;
+    call->reply_bytes += exchange_of(call)->http->reply.n;
     return 0;
 }
 
@@ -112,13 +94,13 @@ static void on_completed(struct cla_call *call)
         cla_exchange_stream_close(x, true);
         return;
     }
-    x->status = x->http->plain.status;
+    x->http->status = x->http->plain.status;
     cla_exchange_answer(x, cla_plain_type(&x->http->plain));
 }
 
 static void result_rollback(struct cla_call *call)
 {
-    exchange_of(call)->reply.n = 0;
+    exchange_of(call)->http->reply.n = 0;
 }
 
 static void on_error(struct cla_call *call, const struct cla_rpc_error *error)
@@ -132,8 +114,8 @@ static void on_error(struct cla_call *call, const struct cla_rpc_error *error)
         return;
     }
     cla_plain_reset(&x->http->plain);
-    cla_exchange_write_error(x, call->request_id, error);
-    call->reply_bytes = x->reply.n;
+    cla_exchange_write_error(x, cla_call_client_id(call), error);
+    call->reply_bytes = x->http->reply.n;
     cla_exchange_answer_calls(x);
 }
 
@@ -146,7 +128,6 @@ static void on_release(struct cla_call *call)
 }
 
 static const struct cla_call_sink sink = {
-    .wait_room = wait_room,
     .result_begin = result_begin,
     .result_end = result_end,
     .result_rollback = result_rollback,
@@ -158,15 +139,26 @@ static const struct cla_call_sink sink = {
     .part = part,
 };
 
+void cla_exchange_plain_init(struct cla_exchange *x)
+{
+    struct cla_plain *plain = &x->http->plain;
+
+    plain->method = x->http->route.method;
+    plain->path = x->http->route.path;
+    plain->query = x->http->route.query;
+    plain->begin = begin;
+    cla_plain_reset(plain);
+    x->http->request.plain = plain;
+    x->http->request.sink = &sink;
+}
+
 void cla_exchange_plain_run(struct cla_exchange *x)
 {
     struct cla_call *call = cla_exchange_new_call(x, CLA_LIT("null"));
     const struct cla_route *route = &x->http->route;
 
-    call->sink = &sink;
     call->procedure = route->procedure;
-    call->name = call->procedure->name;
-    call->params = cla_buf_slice(&x->body);
+    call->params = cla_buf_slice(&x->http->body);
     x->unanswered = 1;
     cla_call_set_deadline(call, route->has_timeout, route->timeout_ms);
     cla_call_start(call);

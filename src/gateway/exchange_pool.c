@@ -9,19 +9,40 @@
 /* Idle exchanges kept; what is above is freed at once. */
 #define POOL_MAX 1024
 
-static struct cla_exchange *pop(struct cla_worker *worker)
+static struct cla_exchange *pop(struct cla_exchange_pool *pool)
 {
-    struct cla_link *link = cla_list_pop(&worker->exchange_pool);
+    struct cla_link *link = cla_list_pop(&pool->idle);
 
     if (link == NULL)
         return NULL;
-    worker->exchange_pooled--;
+    pool->count--;
     return CLA_CONTAINER(link, struct cla_exchange, link);
 }
 
-struct cla_exchange *cla_exchange_pool_take(struct cla_worker *worker)
+void cla_exchange_pool_init(struct cla_exchange_pool *pool)
 {
-    struct cla_exchange *exchange = pop(worker);
+    cla_list_init(&pool->idle);
+    pool->count = 0;
+}
+
+struct cla_exchange *cla_exchange_pool_take_http(struct cla_worker *worker)
+{
+    struct cla_exchange *exchange = pop(&worker->https);
+    struct cla_exchange_http *http;
+
+    if (exchange != NULL)
+        return exchange;
+    http = cla_mem_zalloc(sizeof *http);
+    if (http == NULL)
+        return NULL;
+    http->exchange.http = http;
+    cla_list_init(&http->exchange.link);
+    return &http->exchange;
+}
+
+struct cla_exchange *cla_exchange_pool_take_text(struct cla_worker *worker)
+{
+    struct cla_exchange *exchange = pop(&worker->texts);
 
     if (exchange != NULL)
         return exchange;
@@ -33,14 +54,17 @@ struct cla_exchange *cla_exchange_pool_take(struct cla_worker *worker)
 
 static void destroy(struct cla_exchange *exchange)
 {
-    if (exchange->http != NULL) {
-        cla_buf_fini(&exchange->http->head);
-        cla_plain_fini(&exchange->http->plain);
+    struct cla_exchange_http *http = exchange->http;
+
+    if (http == NULL) {
+        cla_mem_free(exchange);
+        return;
     }
-    cla_mem_free(exchange->http);
-    cla_buf_fini(&exchange->body);
-    cla_buf_fini(&exchange->reply);
-    cla_mem_free(exchange);
+    cla_buf_fini(&http->head);
+    cla_buf_fini(&http->body);
+    cla_buf_fini(&http->reply);
+    cla_plain_fini(&http->plain);
+    cla_mem_free(http);
 }
 
 static void empty(struct cla_buf *buf)
@@ -50,34 +74,63 @@ static void empty(struct cla_buf *buf)
         cla_buf_fini(buf);
 }
 
+static void empty_http(struct cla_exchange_http *http)
+{
+    cla_certificate_put(&http->request.certificate);
+    empty(&http->head);
+    empty(&http->body);
+    empty(&http->reply);
+    empty(&http->plain.type);
+    empty(&http->plain.fields);
+}
+
+static void drop_batch(struct cla_exchange *exchange)
+{
+    if (exchange->batch == NULL)
+        return;
+    cla_buf_fini(&exchange->batch->reply);
+    cla_mem_free(exchange->batch);
+    exchange->batch = NULL;
+}
+
+void cla_exchange_drop_text(struct cla_exchange *exchange)
+{
+    if (exchange->text == NULL)
+        return;
+    cla_text_pool_put(&cla_worker_of(exchange)->text_pool, exchange->text, exchange->short_text);
+    exchange->text = NULL;
+}
+
+static void empty_text(struct cla_exchange *exchange)
+{
+    cla_exchange_drop_text(exchange);
+    cla_socket_release(exchange->socket);
+    exchange->socket = NULL;
+}
+
 void cla_exchange_pool_put(struct cla_exchange *exchange)
 {
-    struct cla_worker *worker = exchange->worker;
+    struct cla_worker *worker = cla_worker_of(exchange);
+    struct cla_exchange_pool *pool = exchange->http != NULL ? &worker->https : &worker->texts;
 
     cla_list_remove(&exchange->link);
-    cla_app_unpin(exchange->request.app);
-    if (exchange->origin != NULL)
-        cla_socket_release(exchange->origin);
-    exchange->origin = NULL;
-    cla_certificate_put(&exchange->request.certificate);
-    if (worker->exchange_pooled == POOL_MAX) {
+    cla_app_unpin(cla_exchange_app(exchange));
+    drop_batch(exchange);
+    if (exchange->http != NULL)
+        empty_http(exchange->http);
+    else
+        empty_text(exchange);
+    if (pool->count == POOL_MAX) {
         destroy(exchange);
         return;
     }
-    if (exchange->http != NULL) {
-        empty(&exchange->http->head);
-        empty(&exchange->http->plain.type);
-        empty(&exchange->http->plain.fields);
-    }
-    empty(&exchange->body);
-    empty(&exchange->reply);
-    cla_list_push_front(&worker->exchange_pool, &exchange->link);
-    worker->exchange_pooled++;
+    cla_list_push_front(&pool->idle, &exchange->link);
+    pool->count++;
 }
 
-bool cla_exchange_pool_trim(struct cla_worker *worker, unsigned keep, unsigned most)
+bool cla_exchange_pool_trim(struct cla_exchange_pool *pool, unsigned keep, unsigned most)
 {
-    while (worker->exchange_pooled > keep && most-- > 0)
-        destroy(pop(worker));
-    return worker->exchange_pooled > keep;
+    while (pool->count > keep && most-- > 0)
+        destroy(pop(pool));
+    return pool->count > keep;
 }

@@ -6,13 +6,23 @@
 
 #include "gateway/exchange.h"
 
-/* An exchange whose buffers are empty; the rest is as its last use left it. NULL: out of memory. */
-struct cla_exchange *cla_exchange_pool_take(struct cla_worker *worker);
+/* Sets up an empty pool. */
+void cla_exchange_pool_init(struct cla_exchange_pool *pool);
 
-/* Takes back an exchange that nobody refers to; lets go of its origin. */
+/* An exchange for HTTP, whose buffers are empty; the rest is as its last use left it. NULL: out of
+ * memory. */
+struct cla_exchange *cla_exchange_pool_take_http(struct cla_worker *worker);
+
+/* The same for a text. */
+struct cla_exchange *cla_exchange_pool_take_text(struct cla_worker *worker);
+
+/* The text of an exchange is of no more use. No-op if it has none. */
+void cla_exchange_drop_text(struct cla_exchange *exchange);
+
+/* Takes back an exchange that nobody refers to; lets go of its socket. */
 void cla_exchange_pool_put(struct cla_exchange *exchange);
 
 /* Frees idle exchanges beyond 'keep', at most 'most'. Returns true if there are more. */
-bool cla_exchange_pool_trim(struct cla_worker *worker, unsigned keep, unsigned most);
+bool cla_exchange_pool_trim(struct cla_exchange_pool *pool, unsigned keep, unsigned most);
 
 #endif

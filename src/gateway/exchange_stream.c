@@ -11,7 +11,7 @@
 /* Lines for pages of other sites, and for caches in between. */
 static struct cla_slice more_fields(const struct cla_exchange *x)
 {
-    struct cla_buf *fields = &x->worker->scratch;
+    struct cla_buf *fields = &cla_worker_of(x)->scratch;
 
     fields->n = 0;
     (void)cla_buf_add(fields, CLA_LIT("Cache-Control: no-store\r\n"));
@@ -22,9 +22,9 @@ static struct cla_slice more_fields(const struct cla_exchange *x)
 bool cla_exchange_stream_begin(struct cla_exchange *x)
 {
     x->reading = true;
-    cla_conn_stream_begin(x, x->request.protocol->stream_type, more_fields(x));
+    cla_conn_stream_begin(x, cla_exchange_request(x)->protocol->stream_type, more_fields(x));
     x->reading = false;
-    if (x->conn != NULL)
+    if (x->http->conn != NULL)
         return true;
     cla_exchange_maybe_put(x);
     return false;
@@ -40,8 +40,8 @@ static bool is_nothing(struct cla_slice result)
  * -CLA_ENOMEM. */
 static int add_end(const struct cla_exchange *x, struct cla_buf *last)
 {
-    const struct cla_rpc_protocol *protocol = x->request.protocol;
-    struct cla_slice result = cla_buf_slice(&x->reply);
+    const struct cla_rpc_protocol *protocol = cla_exchange_request(x)->protocol;
+    struct cla_slice result = cla_buf_slice(&x->http->reply);
 
     if (!x->first_used || x->first.state != CLA_CALL_COMPLETED)
         return cla_buf_add(last, result); /* the error, which is an end */
@@ -54,8 +54,8 @@ void cla_exchange_stream_close(struct cla_exchange *x, bool whole)
 {
     struct cla_conn_stream *stream = &x->http->stream;
 
-    x->conn = NULL;
-    x->busy = false;
+    x->http->conn = NULL;
+    x->http->busy = false;
     x->reading = true; /* it is not put back if the connection closes for want of memory */
     if (whole)
         cla_conn_stream_end(stream);
@@ -102,7 +102,7 @@ const char *cla_exchange_part_refused(const struct cla_call *call, enum cla_call
         return "this protocol shows no progress";
     if (kind == CLA_CALL_ITEM && protocol->item == NULL)
         return protocol->no_items;
-    if (call->request_id.n == 0)
+    if (cla_call_is_notification(call))
         return "this procedure streams, and a notification has no reply: call it with an id";
     if (!protocol->by_token || token_of(call, kind).n > 0)
         return NULL;
@@ -116,18 +116,18 @@ struct cla_writers *cla_exchange_part_writers(const struct cla_call *call)
 {
     struct cla_exchange *x = cla_exchange_of(call);
 
-    if (x->socket != NULL)
-        return &x->socket->writers;
-    return x->conn != NULL ? &x->http->stream.writers : NULL;
+    if (x->http != NULL)
+        return x->http->conn != NULL ? &x->http->stream.writers : NULL;
+    return x->wanted ? &x->socket->writers : NULL;
 }
 
 static int send_part(struct cla_exchange *x, struct cla_slice part)
 {
-    if (x->socket != NULL)
+    if (cla_exchange_let_go(x))
+        return -CLA_ECLOSED;
+    if (x->http == NULL)
         return cla_socket_send(
             x->socket, cla_socket_framed(x->socket) ? CLA_WS_KIND_BINARY : CLA_WS_KIND_TEXT, part);
-    if (x->conn == NULL)
-        return -CLA_ECLOSED;
     cla_conn_stream_piece(&x->http->stream, part, cla_slice(NULL, 0));
     return 0;
 }
@@ -135,9 +135,9 @@ static int send_part(struct cla_exchange *x, struct cla_slice part)
 int cla_exchange_part(struct cla_call *call, enum cla_call_part kind, struct cla_slice value)
 {
     struct cla_exchange *x = cla_exchange_of(call);
-    const struct cla_rpc_protocol *protocol = x->request.protocol;
-    struct cla_buf *part = &x->worker->scratch;
-    struct cla_slice key = protocol->by_token ? token_of(call, kind) : call->request_id;
+    const struct cla_rpc_protocol *protocol = cla_exchange_request(x)->protocol;
+    struct cla_buf *part = &cla_worker_of(x)->scratch;
+    struct cla_slice key = protocol->by_token ? token_of(call, kind) : cla_call_client_id(call);
 
     part->n = 0;
     if ((kind == CLA_CALL_ITEM ? protocol->item : protocol->progress)(part, key, value) != 0)

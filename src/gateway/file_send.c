@@ -132,7 +132,7 @@ static void answer_text(struct cla_file_send *file, int status, const char *text
 {
     struct cla_exchange *x = take_exchange(file);
 
-    cla_access_file(&x->worker->env, &x->request, x->http->route.path, status, 0);
+    cla_access_file(&x->http->request, x->first.received_ns, x->http->route.path, status, 0);
     cla_exchange_answer_text(x, status, text);
 }
 
@@ -141,7 +141,8 @@ static void finish(struct cla_file_send *file, bool whole)
 {
     struct cla_exchange *x = take_exchange(file);
 
-    cla_access_file(&x->worker->env, &x->request, x->http->route.path, x->status, file->sent);
+    cla_access_file(&x->http->request, x->first.received_ns, x->http->route.path, x->http->status,
+                    file->sent);
     cla_exchange_stream_close(x, whole);
 }
 
@@ -156,7 +157,7 @@ static void on_room(struct cla_writer *writer)
 {
     struct cla_file_send *file = CLA_CONTAINER(writer, struct cla_file_send, writer);
 
-    if (file->x != NULL && file->x->conn != NULL && !file->working)
+    if (file->x != NULL && file->x->http->conn != NULL && !file->working)
         go_on(file);
 }
 
@@ -208,9 +209,9 @@ static struct cla_http_verdict judge(struct cla_file_send *file)
 static bool begin_head(struct cla_file_send *file, int status, const char *type, uint64_t bytes)
 {
     struct cla_exchange *x = file->x;
-    struct cla_buf *fields = &x->worker->scratch;
+    struct cla_buf *fields = &cla_worker_of(x)->scratch;
 
-    x->status = status;
+    x->http->status = status;
     cla_conn_add_fields(fields, x);
     cla_conn_stream_begin_sized(x, type, cla_buf_slice(fields), bytes);
     return file->x != NULL;
@@ -218,7 +219,7 @@ static bool begin_head(struct cla_file_send *file, int status, const char *type,
 
 static void send_file(struct cla_file_send *file)
 {
-    struct cla_buf *fields = &file->x->worker->scratch;
+    struct cla_buf *fields = &cla_worker_of(file->x)->scratch;
     struct cla_http_verdict verdict;
     const char *type = cla_http_media_type(cla_slice(file->name.p, file->name.n - 1));
     bool content;
@@ -244,7 +245,7 @@ static void send_file(struct cla_file_send *file)
 static void redirect(struct cla_file_send *file)
 {
     const struct cla_route *route = &file->x->http->route;
-    struct cla_buf *fields = &file->x->worker->scratch;
+    struct cla_buf *fields = &cla_worker_of(file->x)->scratch;
     struct cla_slice path = route->path;
 
     fields->n = 0;
@@ -327,8 +328,8 @@ void cla_file_send_start(struct cla_exchange *x)
         return;
     }
     file->work.data = file;
-    file->loop = x->worker->loop;
-    file->folder = cla_folder_ref(x->request.app->folder);
+    file->loop = cla_worker_of(x)->loop;
+    file->folder = cla_folder_ref(cla_exchange_app(x)->folder);
     file->file.fd = -1;
     file->writer.on_room = on_room;
     cla_list_init(&file->writer.link);

@@ -209,7 +209,7 @@ void cla_socket_release(struct cla_socket *socket)
     cla_mem_free(socket->inbox);
     cla_socket_data_fini(&socket->data);
     cla_reason_fini(&socket->cause);
-    cla_certificate_put(&socket->certificate);
+    cla_certificate_put(&socket->request.certificate);
     cla_buf_fini(&socket->head);
     cla_buf_fini(&socket->fields);
     cla_mem_free(socket);
@@ -278,7 +278,8 @@ static void act_on(struct cla_socket *socket, enum cla_ws_result result)
     case CLA_WS_PEER_CLOSED: /* on_close has seen to that */
         break;
     case CLA_WS_FAILED:
-        cla_access_refused(&conn->worker->env, socket->peer, socket->ws.code, socket->ws.error);
+        cla_access_refused(&conn->worker->env, socket->request.peer, socket->ws.code,
+                           socket->ws.error);
         end_in_order(socket, socket->ws.code, cla_slice_str(socket->ws.error));
         break;
     }
@@ -390,7 +391,7 @@ void cla_socket_reset(struct cla_socket *socket, struct cla_slice id)
     cla_call_cancel(call, CLA_CANCEL_RESET, cla_slice(NULL, 0));
     if (socket->conn == NULL || !cla_ws_conn_writable(&socket->ws) || !resets_too_often(socket))
         return; /* the answer may have been the end of the connection */
-    cla_access_refused(&conn->worker->env, socket->peer, CLA_WS_POLICY, why);
+    cla_access_refused(&conn->worker->env, socket->request.peer, CLA_WS_POLICY, why);
     cla_socket_close(socket, CLA_WS_POLICY, cla_slice_str(why), CLA_CANCEL_LIMIT);
 }
 

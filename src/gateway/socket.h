@@ -35,7 +35,6 @@ struct cla_socket {
     struct cla_app *app;                  /* whose handler it belongs to; NULL: of none, or OVER */
     const struct cla_socket_route *route; /* of the handler; NULL: it makes calls. Once OVER only
                                            * for the jobs that go on */
-    const struct cla_rpc_protocol *rpc;   /* of its calls */
     struct cla_exchange *upgrade;         /* the request, while ASKED */
     struct cla_ws_conn ws;
     struct cla_link texts;            /* exchanges not yet answered */
@@ -48,11 +47,11 @@ struct cla_socket {
     struct cla_socket_data data;      /* what scripts keep here */
     struct cla_buf head;              /* of the upgrade request, then path, peer and subprotocol */
     struct cla_buf fields;            /* of the answer 101, while ASKED */
-    struct cla_slice path, peer, protocol; /* in 'head' */
-    struct cla_certificate *certificate;   /* the client's, verified; NULL: none */
-    void *task;                            /* the app's: on_connect, or the handler */
-    void *reader;                          /* the app's: who waits for a message */
-    unsigned char stage;                   /* the app's: how far its handler is */
+    struct cla_slice path, protocol;  /* in 'head' */
+    struct cla_request request;       /* of its calls: what is known of who makes them */
+    void *task;                       /* the app's: on_connect, or the handler */
+    void *reader;                     /* the app's: who waits for a message */
+    unsigned char stage;              /* the app's: how far its handler is */
     uint64_t id;
     size_t forced_n;    /* bytes that went out though there was no room, since there was */
     uint64_t pinged_ns; /* from when on the pong is waited for */
@@ -70,19 +69,13 @@ struct cla_socket {
     bool feeding; /* inside cla_ws_conn_feed() */
 };
 
-/* The raw head of the upgrade request. */
-static inline struct cla_slice cla_socket_head(const struct cla_socket *socket)
-{
-    return cla_slice(socket->head.p, (size_t)(socket->path.p - socket->head.p));
-}
-
 /* Sets up the protocol with what the handshake agreed on. For cla_socket_new(). */
 void cla_socket_agree(struct cla_socket *socket, const struct cla_ws_agreed *agreed);
 
 /* True if its calls are binary frames. */
 static inline bool cla_socket_framed(const struct cla_socket *socket)
 {
-    return socket->route == NULL && socket->rpc->raw;
+    return socket->route == NULL && socket->request.raw;
 }
 
 /* Makes the socket that the upgrade request 'exchange' asks for, on 'route' (NULL: for calls).

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "gateway/conn.h"
+#include "gateway/exchange_answer.h"
 #include "gateway/socket_in.h"
 #include "gateway/socket_out.h"
 #include "gateway/worker.h"
@@ -117,15 +118,16 @@ static int copy_texts(struct cla_socket *socket, const struct cla_exchange *exch
 {
     struct cla_buf *head = &socket->head;
     size_t head_n = exchange->http->head.n;
-    struct cla_slice path = exchange->http->route.path, peer = exchange->request.peer;
+    struct cla_slice path = exchange->http->route.path, peer = exchange->http->request.peer;
 
     if (cla_buf_add(head, cla_buf_slice(&exchange->http->head)) != 0 ||
         cla_buf_add(head, path) != 0 || cla_buf_add(head, peer) != 0 ||
         cla_buf_add(head, protocol) != 0)
         return -CLA_ENOMEM;
     socket->path = cla_slice(head->p + head_n, path.n);
-    socket->peer = cla_slice(socket->path.p + path.n, peer.n);
-    socket->protocol = cla_slice(socket->peer.p + peer.n, protocol.n);
+    socket->request.head = cla_slice(head->p, head_n);
+    socket->request.peer = cla_slice(socket->path.p + path.n, peer.n);
+    socket->protocol = cla_slice(socket->request.peer.p + peer.n, protocol.n);
     return 0;
 }
 
@@ -136,11 +138,11 @@ static struct cla_socket *new_socket(struct cla_exchange *exchange,
 
     if (socket == NULL)
         return NULL;
-    socket->worker = exchange->worker;
+    socket->worker = cla_worker_of(exchange);
     socket->upgrade = exchange;
     socket->route = route;
     if (route != NULL) {
-        socket->app = cla_app_pin(exchange->request.app);
+        socket->app = cla_app_pin(cla_exchange_app(exchange));
         socket->streams = route->streams;
     }
     socket->refs = 1;
@@ -152,6 +154,21 @@ static struct cla_socket *new_socket(struct cla_exchange *exchange,
     return socket;
 }
 
+/* 'protocol' NULL: JSON-RPC. */
+static void fill_request(struct cla_socket *socket, const struct cla_exchange_http *http,
+                         const struct cla_rpc_protocol *protocol)
+{
+    struct cla_request *request = &socket->request;
+
+    request->env = &socket->worker->env;
+    request->sink = &cla_exchange_sink;
+    request->protocol = protocol != NULL ? protocol : &cla_jsonrpc_protocol;
+    request->raw = request->protocol->raw;
+    request->certificate = cla_certificate_ref(http->request.certificate);
+    request->writers = &socket->writers;
+    request->socket = socket;
+}
+
 /* Fills in a new socket what was agreed on. Returns 0 or -CLA_ENOMEM. */
 static int fill(struct cla_socket *socket, struct cla_exchange *exchange,
                 const struct cla_ws_accept *accept)
@@ -160,10 +177,7 @@ static int fill(struct cla_socket *socket, struct cla_exchange *exchange,
         cla_ws_handshake_answer(&socket->fields, accept) != 0 ||
         (socket->route != NULL && cla_socket_in_open(socket) != 0))
         return -CLA_ENOMEM;
-    socket->rpc = cla_frame_protocol(accept->protocol);
-    if (socket->rpc == NULL)
-        socket->rpc = &cla_jsonrpc_protocol;
-    socket->certificate = cla_certificate_ref(exchange->request.certificate);
+    fill_request(socket, exchange->http, cla_frame_protocol(accept->protocol));
     cla_socket_agree(socket, &accept->agreed);
     return 0;
 }
@@ -173,7 +187,7 @@ int cla_socket_new(struct cla_socket **out, struct cla_exchange *exchange,
 {
     struct cla_ws_accept accept;
     struct cla_socket *socket;
-    int status = accept_request(exchange->worker, exchange->http, &accept, why);
+    int status = accept_request(cla_worker_of(exchange), exchange->http, &accept, why);
 
     if (status == 426)
         (void)cla_buf_add(fields, CLA_LIT(CLA_WS_UPGRADE_REQUIRED));
@@ -196,10 +210,10 @@ int cla_socket_new(struct cla_socket **out, struct cla_exchange *exchange,
 static struct cla_conn *take_connection(struct cla_socket *socket)
 {
     struct cla_exchange *exchange = socket->upgrade;
-    struct cla_conn *conn = exchange->conn;
+    struct cla_conn *conn = exchange->http->conn;
 
     socket->upgrade = NULL;
-    exchange->upgrade = NULL;
+    exchange->http->upgrade = NULL;
     conn->exchange = NULL;
     cla_exchange_abandon(exchange, CLA_CANCEL_DISCONNECT);
     return conn;
@@ -207,7 +221,7 @@ static struct cla_conn *take_connection(struct cla_socket *socket)
 
 void cla_socket_ask(struct cla_socket *socket)
 {
-    struct cla_app *app = socket->upgrade->request.app;
+    struct cla_app *app = cla_exchange_app(socket->upgrade);
     int rc = app->ops->connect(app, socket);
 
     if (rc == 0)

@@ -203,17 +203,34 @@ static void drop_pools(struct cla_worker *worker, unsigned bufs, unsigned parser
     while (worker->parser_count > parsers)
         cla_http_parser_free(worker->parsers[--worker->parser_count]);
     cla_buf_fini(&worker->scratch);
+    cla_buf_fini(&worker->reply);
+    cla_text_pool_fini(&worker->text_pool);
+}
+
+/* Returns true if there are more. */
+static bool trim_exchanges(struct cla_worker *worker)
+{
+    return cla_exchange_pool_trim(&worker->texts, TRIM_EXCHANGES, TRIM_SLICE) ||
+           cla_exchange_pool_trim(&worker->https, TRIM_EXCHANGES, TRIM_SLICE);
 }
 
 static bool trim_slice(struct cla_trim *trim)
 {
     struct cla_worker *worker = CLA_CONTAINER(trim, struct cla_worker, trim);
 
-    if (cla_exchange_pool_trim(worker, TRIM_EXCHANGES, TRIM_SLICE) || cla_generations_trim(worker))
+    if (trim_exchanges(worker) || cla_generations_trim(worker))
         return true;
     drop_pools(worker, TRIM_BUFS, TRIM_PARSERS);
     cla_mem_trim();
     return false;
+}
+
+/* Nothing is being written between turns. */
+static void settle_reply(struct cla_buf *reply)
+{
+    reply->n = 0;
+    if (reply->cap > KEEP_BYTES)
+        cla_buf_fini(reply);
 }
 
 /* The end of a loop turn: runs what is ready, and the requests behind it, then writes once. */
@@ -243,6 +260,7 @@ static bool turn(void *arg)
     lose_more(worker);
     flush_all(worker);
     cla_counts_settle(&worker->counts);
+    settle_reply(&worker->reply);
     worker->wall_ns = 0;
     cla_generations_tidy(worker);
     if (worker->log_buf.n > 0)
@@ -273,10 +291,8 @@ static void cancel_calls(struct cla_worker *worker)
     CLA_LIST_EACH (link, &worker->exchanges) {
         struct cla_exchange *exchange = CLA_CONTAINER(link, struct cla_exchange, link);
 
-        CLA_LIST_EACH (call, &exchange->calls) {
-            cla_call_cancel(CLA_CONTAINER(call, struct cla_call, link), CLA_CANCEL_SHUTDOWN,
-                            cla_slice(NULL, 0));
-        }
+        CLA_EXCHANGE_EACH_CALL(call, exchange)
+        cla_call_cancel(call, CLA_CANCEL_SHUTDOWN, cla_slice(NULL, 0));
     }
 }
 
@@ -383,9 +399,8 @@ static struct cla_call *find_call(struct cla_worker *worker, uint64_t id)
     CLA_LIST_EACH (link, &worker->exchanges) {
         struct cla_exchange *exchange = CLA_CONTAINER(link, struct cla_exchange, link);
 
-        CLA_LIST_EACH (each, &exchange->calls) {
-            struct cla_call *call = CLA_CONTAINER(each, struct cla_call, link);
-
+        CLA_EXCHANGE_EACH_CALL(call, exchange)
+        {
             if (call->id == id)
                 return call;
         }
@@ -400,7 +415,7 @@ bool cla_worker_kill(struct cla_worker *worker, uint64_t id, bool now)
 
     if (call == NULL || call->id == 0)
         return false;
-    app = call->request->app;
+    app = call->app;
     cla_call_cancel(call, CLA_CANCEL_KILLED, cla_slice(NULL, 0));
     if (now)
         app->ops->end_grace(app, call);
@@ -491,7 +506,8 @@ void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cl
     cla_list_init(&worker->older);
     cla_list_init(&worker->conns);
     cla_list_init(&worker->exchanges);
-    cla_list_init(&worker->exchange_pool);
+    cla_exchange_pool_init(&worker->https);
+    cla_exchange_pool_init(&worker->texts);
     cla_list_init(&worker->advance);
     cla_list_init(&worker->lost);
     cla_list_init(&worker->dirty);
@@ -543,7 +559,8 @@ void cla_worker_fini(struct cla_worker *worker)
 {
     CLA_PRE(cla_list_empty(&worker->conns) && cla_list_empty(&worker->exchanges));
     cla_trim_fini(&worker->trim);
-    (void)cla_exchange_pool_trim(worker, 0, worker->exchange_pooled);
+    (void)cla_exchange_pool_trim(&worker->https, 0, worker->https.count);
+    (void)cla_exchange_pool_trim(&worker->texts, 0, worker->texts.count);
     drop_pools(worker, 0, 0);
     cla_topics_fini(&worker->topics);
     cla_counts_fini(&worker->counts);

@@ -8,6 +8,7 @@
 #include "gateway/conn.h"
 #include "gateway/counts.h"
 #include "gateway/mailbox.h"
+#include "gateway/text_pool.h"
 #include "gateway/topics.h"
 #include "gateway/trim.h"
 #include "http/head.h"
@@ -38,19 +39,20 @@ struct cla_worker {
     struct cla_call_env env;
     struct cla_route_rules rules;
     struct cla_http_limits http_limits;
-    struct cla_link conns;         /* not yet freed */
-    struct cla_link exchanges;     /* in use */
-    struct cla_link exchange_pool; /* idle */
-    unsigned exchange_pooled;
-    struct cla_link advance;              /* connections with pending bytes to go on with */
-    struct cla_topics topics;             /* what its clients are subscribed to */
-    struct cla_link lost;                 /* connections without a peer, whose calls still run */
-    int may_cancel;                       /* so many calls of lost connections in this turn */
-    struct cla_link judge;                /* sockets with texts that are postponed */
-    struct cla_link dirty;                /* connections with something to write */
-    struct cla_buf log_buf;               /* log lines of this turn */
-    struct cla_buf scratch;               /* procedure names, header lines */
-    struct cla_buf bufs[CLA_WORKER_BUFS]; /* empty, with memory */
+    struct cla_link conns;                 /* not yet freed */
+    struct cla_link exchanges;             /* in use */
+    struct cla_exchange_pool https, texts; /* exchanges, idle */
+    struct cla_text_pool text_pool;        /* what texts lie in */
+    struct cla_link advance;               /* connections with pending bytes to go on with */
+    struct cla_topics topics;              /* what its clients are subscribed to */
+    struct cla_link lost;                  /* connections without a peer, whose calls still run */
+    int may_cancel;                        /* so many calls of lost connections in this turn */
+    struct cla_link judge;                 /* sockets with texts that are postponed */
+    struct cla_link dirty;                 /* connections with something to write */
+    struct cla_buf log_buf;                /* log lines of this turn */
+    struct cla_buf scratch;                /* procedure names, header lines */
+    struct cla_buf reply;                  /* to a text, while it is written; empty between turns */
+    struct cla_buf bufs[CLA_WORKER_BUFS];  /* empty, with memory */
     unsigned buf_count;
     struct cla_http_parser *parsers[CLA_WORKER_PARSERS]; /* idle */
     unsigned parser_count;
@@ -81,6 +83,12 @@ struct cla_worker {
     bool stopped;       /* what ran was abandoned: nothing begins any more */
     unsigned abandoned; /* calls that had to be left behind */
 };
+
+/* Whose exchange that is. */
+static inline struct cla_worker *cla_worker_of(const struct cla_exchange *exchange)
+{
+    return CLA_CONTAINER(cla_exchange_request(exchange)->env, struct cla_worker, env);
+}
 
 /* Sets up a worker for 'app' on 'loop', whose turn it becomes. 'config' and 'log', which is the
  * worker's own, must outlive it. */

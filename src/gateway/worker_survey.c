@@ -25,7 +25,7 @@ static uint64_t remaining_ms(uint64_t deadline_ns, uint64_t now_ns)
 static void tell_call(const struct cla_worker *worker, const struct cla_call *call, unsigned at,
                       struct cla_survey_answer *answer)
 {
-    struct cla_app *app = call->request->app;
+    struct cla_app *app = call->app;
     uint64_t now = cla_loop_now_ns(worker->loop);
     struct cla_app_view view;
 
@@ -37,12 +37,12 @@ static void tell_call(const struct cla_worker *worker, const struct cla_call *ca
                                    .id = call->id,
                                    .generation = view.generation,
                                    .worker = at,
-                                   .procedure = call->name,
+                                   .procedure = call->procedure->name,
                                    .protocol = cla_slice_str(call->request->protocol->name),
                                    .peer = call->request->peer,
                                    .phase = phases[view.phase],
                                    .where = view.where,
-                                   .age_ms = since_ms(call->request->received_ns, now),
+                                   .age_ms = since_ms(call->received_ns, now),
                                    .cpu_ms = view.cpu_ns / CLA_NS_PER_MS,
                                    .remaining_ms = remaining_ms(view.deadline_ns, now),
                                });
@@ -53,9 +53,8 @@ static void tell_calls(struct cla_worker *worker, unsigned at, struct cla_survey
     CLA_LIST_EACH (link, &worker->exchanges) {
         struct cla_exchange *exchange = CLA_CONTAINER(link, struct cla_exchange, link);
 
-        CLA_LIST_EACH (each, &exchange->calls) {
-            tell_call(worker, CLA_CONTAINER(each, struct cla_call, link), at, answer);
-        }
+        CLA_EXCHANGE_EACH_CALL(call, exchange)
+        tell_call(worker, call, at, answer);
     }
 }
 

@@ -16,8 +16,9 @@ struct cla_writer {
     struct cla_link link; /* in the list of who waits; cla_list_remove() ends the wait */
     /* It is this one's turn, or there is nobody to write for any more: ask again. */
     void (*on_room)(struct cla_writer *writer);
-    bool called;             /* on_room was, and it has not asked again yet */
-    struct cla_link of_call; /* in call->senders: who writes for a call, and is over with it */
+    bool called; /* on_room was, and it has not asked again yet */
+    struct cla_link
+        of_call; /* among the senders of a call: who writes for it, and is over with it */
 };
 
 struct cla_writers {

@@ -121,6 +121,7 @@ static inline void gate_run_call(struct gate_app *app, struct cla_call *call)
     if (call->procedure == &gate_procedures[GATE_HOLD] ||
         call->procedure == &gate_procedures[GATE_BRIEF] ||
         call->procedure == &gate_procedures[GATE_FEED]) {
+        cla_call_params_taken(call);
         app->held[app->held_n++] = call;
     } else if (call->procedure == &gate_procedures[GATE_FAIL]) {
         cla_call_fail(call, &error);

@@ -21,7 +21,8 @@ static int make_calls(void **state)
     (void)state;
     for (int i = 0; i < CALLS; i++) {
         snprintf(ids[i], sizeof ids[i], "%d", i);
-        calls[i] = (struct cla_call){.request_id = cla_slice_str(ids[i]), .state = CLA_CALL_OPEN};
+        calls[i] = (struct cla_call){.client_id = cla_call_id_make(cla_slice_str(ids[i])),
+                                     .state = CLA_CALL_OPEN};
     }
     return 0;
 }
@@ -31,13 +32,13 @@ static void every_call_is_found_until_it_is_removed(void **state)
     struct cla_call_index index = {0};
 
     (void)state;
-    assert_null(cla_call_index_find(&index, calls[0].request_id));
+    assert_null(cla_call_index_find(&index, cla_call_client_id(&calls[0])));
     for (int i = 0; i < CALLS; i++)
         assert_int_equal(cla_call_index_add(&index, &calls[i]), 0);
     for (int i = 0; i < CALLS; i += 2)
         cla_call_index_remove(&index, &calls[i]);
     for (int i = 0; i < CALLS; i++)
-        assert_ptr_equal(cla_call_index_find(&index, calls[i].request_id),
+        assert_ptr_equal(cla_call_index_find(&index, cla_call_client_id(&calls[i])),
                          i % 2 == 0 ? NULL : &calls[i]);
     for (int i = 1; i < CALLS; i += 2)
         cla_call_index_remove(&index, &calls[i]);
@@ -76,13 +77,13 @@ static void call_that_has_ended_hides_no_other_of_its_id(void **state)
     struct cla_call_index index = {0};
 
     (void)state;
-    calls[1].request_id = calls[2].request_id = calls[0].request_id;
+    calls[1].client_id = calls[2].client_id = calls[0].client_id;
     for (int i = 0; i < 3; i++) {
         assert_int_equal(cla_call_index_add(&index, &calls[i]), 0);
-        assert_ptr_equal(cla_call_index_find(&index, calls[0].request_id), &calls[i]);
+        assert_ptr_equal(cla_call_index_find(&index, cla_call_client_id(&calls[0])), &calls[i]);
         calls[i].state = CLA_CALL_CANCELLED;
     }
-    assert_null(cla_call_index_find(&index, calls[0].request_id));
+    assert_null(cla_call_index_find(&index, cla_call_client_id(&calls[0])));
     for (int i = 0; i < 3; i++)
         cla_call_index_remove(&index, &calls[i]);
     cla_call_index_fini(&index);
@@ -102,7 +103,7 @@ static void without_memory_the_first_call_is_refused_and_later_ones_are_found(vo
     }
     mem_fault_off();
     for (int i = 0; i < 100; i++)
-        assert_ptr_equal(cla_call_index_find(&index, calls[i].request_id), &calls[i]);
+        assert_ptr_equal(cla_call_index_find(&index, cla_call_client_id(&calls[i])), &calls[i]);
     for (int i = 0; i < 100; i++)
         cla_call_index_remove(&index, &calls[i]);
     cla_call_index_fini(&index);

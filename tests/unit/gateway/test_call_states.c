@@ -12,6 +12,7 @@
 #include "base/error.h"
 
 #include "gateway/call.h"
+#include "gateway/unknown.h"
 
 struct fixture {
     struct cla_app app;
@@ -102,13 +103,11 @@ static int open_fixture(void **state)
     cla_loop_use_virtual_time(&f.loop);
     cla_call_env_init(&f.env, &f.app, &f.loop, &f.log, &f.log_buf, &config);
     cla_config_fini(&config);
-    f.request = (struct cla_request){
-        .app = &f.app, .protocol = &protocol, .received_ns = cla_loop_now_ns(&f.loop)};
-    f.call = (struct cla_call){.sink = &sink,
-                               .env = &f.env,
-                               .request = &f.request,
-                               .procedure = &procedure,
-                               .name = procedure.name};
+    f.request = (struct cla_request){.env = &f.env, .sink = &sink, .protocol = &protocol};
+    f.call = (struct cla_call){.request = &f.request,
+                               .app = &f.app,
+                               .received_ns = cla_loop_now_ns(&f.loop),
+                               .procedure = &procedure};
     cla_call_set_deadline(&f.call, false, 0);
     return 0;
 }
@@ -143,8 +142,7 @@ static void deadline_is_the_least_of_those_who_speak(void **state)
 
         f.call.procedure = &p;
         cla_call_set_deadline(&f.call, cases[i].has, cases[i].client_ms);
-        assert_int_equal(f.call.deadline_ns - f.request.received_ns,
-                         cases[i].want_ms * CLA_NS_PER_MS);
+        assert_int_equal(f.call.deadline_ns - f.call.received_ns, cases[i].want_ms * CLA_NS_PER_MS);
     }
 }
 
@@ -244,11 +242,11 @@ static void access_line_says_how_a_call_ended_and_whose_it_was(void **state)
 
     begin_access_log();
     f.call.params = CLA_LIT("[]");
-    f.request.received_ns = cla_loop_now_ns(&f.loop) - 1500 * 1000;
-    f.call.request_id = CLA_LIT("7");
+    f.call.received_ns = cla_loop_now_ns(&f.loop) - 1500 * 1000;
+    f.call.client_id = cla_call_id_make(CLA_LIT("7"));
     run_logged_call(CLA_CANCEL_RESET, CLA_LIT(""));
     assert_memory_equal(f.log_buf.p + f.log_buf.n - strlen(reset), reset, strlen(reset));
-    f.call.request_id = CLA_LIT("");
+    f.call.client_id = cla_call_id_make(CLA_LIT(""));
     run_logged_call(CLA_CANCEL_USER, CLA_LIT("so it is"));
     assert_memory_equal(f.log_buf.p + f.log_buf.n - strlen(user), user, strlen(user));
     close(f.log.fd);
@@ -296,9 +294,10 @@ static void unknown_procedure_is_refused_by_name(void **state)
     char name[200];
 
     memset(name, 'n', sizeof name);
-    f.call.procedure = NULL;
-    f.call.name = cla_slice(name, sizeof name);
+    f.call.procedure = cla_unknown_new(cla_slice(name, sizeof name));
+    assert_non_null(f.call.procedure);
     require_refused(CLA_CODE_UNIMPLEMENTED, "no such procedure: nnn", 0);
+    cla_unknown_free(f.call.procedure);
 }
 
 static void call_during_the_drain_is_refused(void **state)

@@ -37,10 +37,10 @@ static int teardown(void **state)
 static void end_call(struct cla_procedure *procedure, const struct cla_rpc_protocol *protocol,
                      enum cla_code code, enum cla_cancel_kind kind, uint64_t ms)
 {
-    struct cla_call_env env = {.loop = &loop};
-    const struct cla_request request = {.protocol = protocol,
-                                        .received_ns = loop.virtual_ns - ms * CLA_NS_PER_MS};
-    const struct cla_call call = {.env = &env, .request = &request, .procedure = procedure};
+    const struct cla_request request = {.protocol = protocol};
+    const struct cla_call call = {.request = &request,
+                                  .procedure = procedure,
+                                  .received_ns = loop.virtual_ns - ms * CLA_NS_PER_MS};
 
     cla_counts_call(&counts, &call, code, kind);
     cla_counts_settle(&counts);
@@ -82,10 +82,11 @@ static void a_duration_is_in_the_first_bucket_that_holds_it(void **state)
 static void a_call_is_counted_by_procedure_protocol_and_outcome(void **state)
 {
     struct cla_procedure a = {.name = CLA_LIT("a")}, b = {.name = CLA_LIT("b")};
+    struct cla_procedure none = {.name = CLA_LIT("a"), .unknown = true};
 
     end_call(&a, &jsonrpc, CLA_CODE_OK, CLA_CANCEL_NONE, 3);
     end_call(&b, &sse, CLA_CODE_DEADLINE_EXCEEDED, CLA_CANCEL_TIMEOUT, 40000);
-    end_call(NULL, &jsonrpc, CLA_CODE_UNIMPLEMENTED, CLA_CANCEL_NONE, 0);
+    end_call(&none, &jsonrpc, CLA_CODE_UNIMPLEMENTED, CLA_CANCEL_NONE, 0);
     assert_ptr_equal(a.counts, counts.entries[CLA_COUNTS_FIRST]);
     assert_ptr_equal(b.counts, counts.entries[CLA_COUNTS_FIRST + 1]);
     assert_int_equal(a.counts->ended[CLA_RPC_JSONRPC][CLA_CODE_OK], 1);
@@ -166,10 +167,10 @@ static void counts_without_memory_are_none(void **state)
 
 static void calls_have_taken_until_the_turn_ends_or_many_have_ended(void **state)
 {
-    struct cla_call_env env = {.loop = &loop};
     struct cla_procedure a = {.name = CLA_LIT("a")};
-    const struct cla_request request = {.protocol = &jsonrpc, .received_ns = loop.virtual_ns};
-    const struct cla_call call = {.env = &env, .request = &request, .procedure = &a};
+    const struct cla_request request = {.protocol = &jsonrpc};
+    const struct cla_call call = {
+        .request = &request, .procedure = &a, .received_ns = loop.virtual_ns};
 
     for (int i = 0; i < CLA_COUNTS_PENDING + 1; i++)
         cla_counts_call(&counts, &call, CLA_CODE_OK, CLA_CANCEL_NONE);

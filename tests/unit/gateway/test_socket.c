@@ -244,10 +244,10 @@ static void what_a_burst_of_texts_left_is_given_back_when_it_is_quiet(void **sta
     assert_int_equal(gate.worker.env.in_flight, 200);
     client_close(&c);
     gate_turns(&gate);
-    assert_int_equal(gate.worker.exchange_pooled, 200);
+    assert_int_equal(gate.worker.texts.count, 200);
     assert_int_equal(gate.app.trims, 0);
     gate_pass(&gate, 200);
-    assert_int_equal(gate.worker.exchange_pooled, 32);
+    assert_int_equal(gate.worker.texts.count, 32);
     assert_int_equal(gate.app.trims, 3);
     assert_int_equal(gate.worker.parser_count, 1);
 }

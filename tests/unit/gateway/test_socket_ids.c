@@ -126,6 +126,18 @@ static void case_23_a_client_that_counts_past_its_end_is_refused_the_live_id_onl
     socket_require(&c, HELD("3"));
 }
 
+/* Its name is not in the text as it stands there, and is known for as long as the call waits. */
+static void a_call_that_waits_for_its_id_may_have_no_procedure(void **state)
+{
+    static const char *const texts[] = {SOCKET_CALL("echo", "1"), SOCKET_CALL("n\\u006fne", "1")};
+
+    socket_gate_open();
+    send_together(texts, CLA_ARRAY_LEN(texts));
+    socket_require(&c, ECHOED("1"));
+    socket_require_part(&c, "no such procedure: none\"");
+    client_require_nothing(&c);
+}
+
 static void an_id_may_not_come_again_behind_a_call_that_waits(void **state)
 {
     static const char *const texts[] = {SOCKET_CALL("hold", "1"), SOCKET_CALL("echo", "1"),
@@ -225,6 +237,7 @@ int main(void)
         TEST(case_19_a_cancel_before_its_request_is_nothing),
         TEST(case_22_a_second_call_of_an_id_outlives_the_clean_up_of_the_first),
         TEST(case_23_a_client_that_counts_past_its_end_is_refused_the_live_id_only),
+        TEST(a_call_that_waits_for_its_id_may_have_no_procedure),
         TEST(an_id_may_not_come_again_behind_a_call_that_waits),
         TEST(a_cancel_ends_the_first_of_two_with_one_id),
         TEST(a_call_that_waits_for_its_id_is_dropped_when_the_answer_to_another_closes),

@@ -101,48 +101,49 @@ static void escape(struct cla_buf *buf, struct cla_slice s, bool quoted)
     }
 }
 
-#define BIT(c) (UINT64_C(1) << ((c) % 64))
 /* Of ASCII: no control character, no space, none that has a meaning in a line. */
-static const uint64_t plain[2] = {
-    ~(BIT('!') - 1) & ~BIT('"') & ~BIT('='),
-    ~BIT('\\') & ~BIT(0x7f),
-};
-
-static bool plain_word(struct cla_slice s)
+static bool is_plain(unsigned char c)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
+#define BIT(c) (UINT64_C(1) << ((c) % 64))
+    static const uint64_t plain[4] = {
+        ~(BIT('!') - 1) & ~BIT('"') & ~BIT('='),
+        ~BIT('\\') & ~BIT(0x7f),
+    };
 
-        if (c >= 0x80 || (plain[c / 64] >> c % 64 & 1) == 0)
+    return (plain[c / 64] >> c % 64 & 1) != 0;
+#undef BIT
+}
+
+/* Writes 'value' as long as it needs no quotes; false: it does, or is empty. */
+static bool put_plain(char *at, struct cla_slice value)
+{
+    for (size_t i = 0; i < value.n; i++) {
+        if (!is_plain((unsigned char)value.p[i]))
             return false;
+        at[i] = value.p[i];
     }
-    return s.n > 0;
+    return value.n > 0;
 }
 
-static void add_word(struct cla_buf *buf, struct cla_slice key, struct cla_slice value)
+void cla_log_value(struct cla_buf *buf, struct cla_slice key, struct cla_slice value)
 {
-    char *p;
+    char *at;
 
-    if (cla_buf_reserve(buf, key.n + value.n + 2) != 0)
-        return;
-    p = buf->p + buf->n;
-    *p++ = ' ';
-    memcpy(p, key.p, key.n);
-    p += key.n;
-    *p++ = '=';
-    memcpy(p, value.p, value.n);
-    buf->n += key.n + value.n + 2;
-}
-
-void cla_log_value(struct cla_buf *buf, const char *key, struct cla_slice value)
-{
     if (value.n > VALUE_MAX)
         value.n = VALUE_MAX;
-    if (plain_word(value)) {
-        add_word(buf, cla_slice_str(key), value);
+    if (cla_buf_reserve(buf, key.n + value.n + 3) != 0)
+        return;
+    at = buf->p + buf->n;
+    *at++ = ' ';
+    memcpy(at, key.p, key.n);
+    at += key.n;
+    *at++ = '=';
+    buf->n += key.n + 2;
+    if (put_plain(at, value)) {
+        buf->n += value.n;
         return;
     }
-    add_word(buf, cla_slice_str(key), CLA_LIT("\""));
+    (void)cla_buf_push(buf, '"');
     escape(buf, value, true);
     (void)cla_buf_push(buf, '"');
 }

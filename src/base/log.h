@@ -55,7 +55,7 @@ void cla_log_begin_at(struct cla_log *log, struct cla_buf *buf, enum cla_log_lev
                       uint64_t now_ns);
 
 /* Appends ' key=value'; the value is quoted if it is not a plain word, and cut at 1 KiB. */
-void cla_log_value(struct cla_buf *buf, const char *key, struct cla_slice value);
+void cla_log_value(struct cla_buf *buf, struct cla_slice key, struct cla_slice value);
 
 /* Ends the line in 'buf' with a line feed, so that the next may begin behind it. */
 void cla_log_end(struct cla_buf *buf);

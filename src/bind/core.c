@@ -130,7 +130,7 @@ static void add_fields(lua_State *L, struct cla_buf *line)
         lua_pushvalue(L, -1);
         lua_rawget(L, 2);
         text.p = luaL_tolstring(L, -1, &text.n);
-        cla_log_value(line, push_key(L, lua_tostring(L, 5)), text);
+        cla_log_value(line, cla_slice_str(push_key(L, lua_tostring(L, 5))), text);
         lua_settop(L, 4);
     }
 }

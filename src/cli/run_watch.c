@@ -10,7 +10,7 @@ static void log_change(struct cla_log *log, const char *path)
         return;
     cla_log_begin(log, &line, CLA_LOG_INFO);
     (void)cla_buf_add(&line, CLA_LIT(" changed"));
-    cla_log_value(&line, "file", cla_slice_str(path));
+    cla_log_value(&line, CLA_LIT("file"), cla_slice_str(path));
     cla_log_end(&line);
     cla_log_flush(log, &line);
     cla_buf_fini(&line);

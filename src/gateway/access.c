@@ -76,7 +76,7 @@ static void add_facts(struct cla_buf *line, const struct cla_call *call, enum cl
         return;
     line->n = (size_t)(put_outcome(line->p + line->n, code, reason) - line->p);
     if (message.n > 0) {
-        cla_log_value(line, "message", message);
+        cla_log_value(line, CLA_LIT("message"), message);
         if (cla_buf_reserve(line, FIXED_BYTES) != 0)
             return;
     }
@@ -111,12 +111,12 @@ void cla_access_call(const struct cla_call *call, enum cla_code code,
     cla_log_begin_at(env->log, line, CLA_LOG_INFO, now_ns);
     (void)cla_buf_add(line, CLA_LIT(" call id="));
     (void)cla_buf_add_number(line, call->id);
-    cla_log_value(line, "procedure", call->procedure->name);
+    cla_log_value(line, CLA_LIT("procedure"), call->procedure->name);
     add_facts(line, call, code, reason, now_ns);
     if (cla_call_is_notification(call))
         (void)cla_buf_add(line, CLA_LIT(" notification=true"));
     else
-        cla_log_value(line, "request_id", cla_call_client_id(call));
+        cla_log_value(line, CLA_LIT("request_id"), cla_call_client_id(call));
     end_line(env);
 }
 
@@ -131,8 +131,8 @@ void cla_access_refused(const struct cla_call_env *env, struct cla_slice peer, i
     (void)cla_buf_add(line, CLA_LIT(" refused"));
     (void)cla_buf_add(line, CLA_LIT(" status="));
     (void)cla_buf_add_number(line, (uint64_t)status);
-    cla_log_value(line, "why", cla_slice_str(why));
-    cla_log_value(line, "peer", peer);
+    cla_log_value(line, CLA_LIT("why"), cla_slice_str(why));
+    cla_log_value(line, CLA_LIT("peer"), peer);
     end_line(env);
 }
 
@@ -144,8 +144,8 @@ void cla_access_tls_failed(const struct cla_call_env *env, struct cla_slice peer
         return;
     cla_log_begin(env->log, line, CLA_LOG_INFO);
     (void)cla_buf_add(line, CLA_LIT(" tls failed"));
-    cla_log_value(line, "why", cla_slice_str(why));
-    cla_log_value(line, "peer", peer);
+    cla_log_value(line, CLA_LIT("why"), cla_slice_str(why));
+    cla_log_value(line, CLA_LIT("peer"), peer);
     end_line(env);
 }
 
@@ -160,10 +160,10 @@ void cla_access_file(const struct cla_request *request, uint64_t received_ns, st
         return;
     cla_log_begin(env->log, line, CLA_LOG_INFO);
     (void)cla_buf_add(line, CLA_LIT(" file"));
-    cla_log_value(line, "path", path);
+    cla_log_value(line, CLA_LIT("path"), path);
     (void)cla_buf_printf(line, " status=%d ms=%llu.%03llu out=%llu", status,
                          (unsigned long long)(us / 1000), (unsigned long long)(us % 1000),
                          (unsigned long long)bytes);
-    cla_log_value(line, "peer", request->peer);
+    cla_log_value(line, CLA_LIT("peer"), request->peer);
     end_line(env);
 }

@@ -149,7 +149,7 @@ static void plain_values_stand_as_they_are_and_others_are_quoted(void **state)
     for (size_t i = 0; i < CLA_ARRAY_LEN(cases); i++) {
         struct cla_buf buf = {0};
 
-        cla_log_value(&buf, "k", cases[i].value);
+        cla_log_value(&buf, CLA_LIT("k"), cases[i].value);
         assert_int_equal(cla_buf_push(&buf, '\0'), 0);
         assert_string_equal(buf.p, cases[i].expected);
         cla_buf_fini(&buf);
@@ -162,10 +162,10 @@ static void values_are_cut_at_one_kib(void **state)
     char value[1025];
 
     memset(value, 'v', sizeof value);
-    cla_log_value(&buf, "k", cla_slice(value, 1024));
+    cla_log_value(&buf, CLA_LIT("k"), cla_slice(value, 1024));
     assert_int_equal(buf.n, 3 + 1024);
     buf.n = 0;
-    cla_log_value(&buf, "k", cla_slice(value, 1025));
+    cla_log_value(&buf, CLA_LIT("k"), cla_slice(value, 1025));
     assert_int_equal(buf.n, 3 + 1024);
     cla_buf_fini(&buf);
 }
@@ -177,10 +177,10 @@ static void several_lines_leave_in_one_write(void **state)
     const char *second;
 
     cla_log_begin(&f->log, &buf, CLA_LOG_INFO);
-    cla_log_value(&buf, "n", CLA_LIT("1"));
+    cla_log_value(&buf, CLA_LIT("n"), CLA_LIT("1"));
     cla_log_end(&buf);
     cla_log_begin(&f->log, &buf, CLA_LOG_ERROR);
-    cla_log_value(&buf, "n", CLA_LIT("2"));
+    cla_log_value(&buf, CLA_LIT("n"), CLA_LIT("2"));
     cla_log_end(&buf);
     cla_log_flush(&f->log, &buf);
     assert_int_equal(buf.n, 0);

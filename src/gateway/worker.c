@@ -19,6 +19,8 @@
  * would hold up other connections, and what a call needs would have left the processor's caches
  * when it comes to unwind. */
 #define LOST_CALLS 64
+/* Turns whose log lines are written together, at most. */
+#define LOG_TURNS 8
 /* Buffers larger than this are not kept: a burst of large ones would stay for ever. */
 #define KEEP_BYTES 4096
 /* Exchanges, buffers and parsers that are kept when memory is given back after a burst … */
@@ -233,6 +235,16 @@ static void settle_reply(struct cla_buf *reply)
         cla_buf_fini(reply);
 }
 
+/* A write costs more than its bytes: where the next turn follows at once its lines may join. */
+static void flush_log(struct cla_worker *worker, bool more)
+{
+    if (worker->log_buf.n > 0 && more && ++worker->log_turns < LOG_TURNS)
+        return;
+    worker->log_turns = 0;
+    if (worker->log_buf.n > 0)
+        cla_log_flush(worker->env.log, &worker->log_buf);
+}
+
 /* The end of a loop turn: runs what is ready, and the requests behind it, then writes once. */
 static bool turn(void *arg)
 {
@@ -263,11 +275,10 @@ static bool turn(void *arg)
     settle_reply(&worker->reply);
     worker->wall_ns = 0;
     cla_generations_tidy(worker);
-    if (worker->log_buf.n > 0)
-        cla_log_flush(worker->env.log, &worker->log_buf);
     maybe_finished(worker);
     more = cla_generations_ready(worker) || !cla_list_empty(&worker->advance) ||
            !cla_list_empty(&worker->dirty) || !cla_list_empty(&worker->lost);
+    flush_log(worker, more);
     return cla_trim_turn_ends(&worker->trim, load_of(worker), !more) || more;
 }
 
@@ -564,6 +575,7 @@ void cla_worker_fini(struct cla_worker *worker)
     drop_pools(worker, 0, 0);
     cla_topics_fini(&worker->topics);
     cla_counts_fini(&worker->counts);
+    flush_log(worker, false);
     worker->env.log->pending = NULL;
     cla_buf_fini(&worker->log_buf);
 }

@@ -49,7 +49,8 @@ struct cla_worker {
     int may_cancel;                        /* so many calls of lost connections in this turn */
     struct cla_link judge;                 /* sockets with texts that are postponed */
     struct cla_link dirty;                 /* connections with something to write */
-    struct cla_buf log_buf;                /* log lines of this turn */
+    struct cla_buf log_buf;                /* log lines of this turn, and … */
+    unsigned log_turns;                    /* … so many before it */
     struct cla_buf scratch;                /* procedure names, header lines */
     struct cla_buf reply;                  /* to a text, while it is written; empty between turns */
     struct cla_buf bufs[CLA_WORKER_BUFS];  /* empty, with memory */

@@ -43,8 +43,10 @@ static int calls_of(const struct cla_conn *conn)
     return conn->socket != NULL ? (int)conn->socket->in_flight : 1;
 }
 
+/* All calls of a connection that is lost are cancelled at the same time. */
 static void close_lost(struct cla_worker *worker)
 {
+    bool held = cla_loop_hold_now(worker->loop);
     struct cla_link *link;
 
     while (worker->may_cancel > 0 && (link = cla_list_pop(&worker->lost)) != NULL) {
@@ -53,6 +55,8 @@ static void close_lost(struct cla_worker *worker)
         worker->may_cancel -= calls_of(conn);
         cla_conn_close(conn, CLA_CANCEL_DISCONNECT);
     }
+    if (held)
+        cla_loop_release_now(worker->loop);
 }
 
 void cla_worker_conn_lost(struct cla_worker *worker, struct cla_conn *conn)

@@ -31,6 +31,7 @@ struct cla_loop {
     char *plain_buf; /* as large: what TLS streams decrypt into; NULL: there was none yet */
     struct cla_buf cipher_buf; /* what they encrypt into; empty between calls */
     uint64_t virtual_ns;       /* the virtual time */
+    uint64_t held_ns;          /* the time, while it is held; 0: it is not */
     unsigned pending;          /* outside events awaited: virtual time waits for them */
     unsigned lookups; /* of names, under way: they cannot be broken off, and fini waits for them */
     bool is_virtual;
@@ -46,7 +47,26 @@ void cla_loop_on_turn(struct cla_loop *loop, cla_loop_turn_cb *turn, void *arg);
 /* Now, on this loop's clock: real and fresh, or virtual. */
 static inline uint64_t cla_loop_now_ns(const struct cla_loop *loop)
 {
+    if (loop->held_ns != 0)
+        return loop->held_ns;
     return loop->is_virtual ? loop->virtual_ns : cla_clock_monotonic_ns();
+}
+
+/* Lets it be now until cla_loop_release_now(), for what is done to many things at once, when a look
+ * at the clock for each would take a good part of the time. No script runs meanwhile. Returns false
+ * if it is held already; then somebody else releases it. */
+static inline bool cla_loop_hold_now(struct cla_loop *loop)
+{
+    if (loop->held_ns != 0)
+        return false;
+    loop->held_ns = cla_loop_now_ns(loop);
+    return true;
+}
+
+/* Lets time pass again. */
+static inline void cla_loop_release_now(struct cla_loop *loop)
+{
+    loop->held_ns = 0;
 }
 
 /* Switches to virtual time, which begins at the present real time. */

@@ -197,6 +197,28 @@ static void step_tells_if_there_is_more_to_do(void **state)
     assert_false(cla_loop_step(&loop, false));
 }
 
+static void pass(uint64_t ns)
+{
+    uint64_t until = cla_clock_monotonic_ns() + ns;
+
+    while (cla_clock_monotonic_ns() <= until)
+        continue;
+}
+
+static void time_stands_still_while_it_is_held(void **state)
+{
+    uint64_t before = cla_loop_now_ns(&loop), held;
+
+    assert_true(cla_loop_hold_now(&loop));
+    held = cla_loop_now_ns(&loop);
+    assert_true(held >= before);
+    pass(1000);
+    assert_false(cla_loop_hold_now(&loop)); /* it is; who began it ends it */
+    assert_int_equal(cla_loop_now_ns(&loop), held);
+    cla_loop_release_now(&loop);
+    assert_true(cla_loop_now_ns(&loop) >= held + 1000);
+}
+
 static void init_without_memory_leaves_nothing(void **state)
 {
     mem_fault_after(0);
@@ -221,6 +243,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(busy_turn_is_called_again_without_waiting, open_loop,
                                         close_loop),
         cmocka_unit_test_setup_teardown(step_tells_if_there_is_more_to_do, open_loop, close_loop),
+        cmocka_unit_test_setup_teardown(time_stands_still_while_it_is_held, open_loop, close_loop),
         cmocka_unit_test(init_without_memory_leaves_nothing),
     };
 

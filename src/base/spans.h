@@ -33,8 +33,8 @@ struct cla_span *cla_spans_take(struct cla_spans *spans);
 /* Gives a span back, for the next to take. */
 void cla_spans_give(struct cla_spans *spans, struct cla_span *span);
 
-/* Gives the memory of some spans that are free, those of one chunk, back to the system. Returns true
- * if there may be more. Takes about a tenth of a millisecond. */
+/* Gives the memory of some spans that are free, those of one chunk, back to the system. Returns
+ * true if there may be more. Takes about a tenth of a millisecond. */
 bool cla_spans_trim(struct cla_spans *spans);
 
 /* Frees all spans, taken or not. */

@@ -111,7 +111,7 @@ static void count_calls(struct cla_worker *worker)
         struct cla_exchange *exchange = CLA_CONTAINER(link, struct cla_exchange, link);
 
         CLA_EXCHANGE_EACH_CALL(call, exchange)
-            call->app->adoption->calls++;
+        call->app->adoption->calls++;
     }
 }
 

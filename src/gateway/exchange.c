@@ -288,7 +288,7 @@ void cla_exchange_abandon(struct cla_exchange *exchange, enum cla_cancel_kind ki
         cla_exchange_request(exchange)->sink->release(&exchange->first); /* and the exchange */
         return;
     }
-    CLA_EXCHANGE_EACH_CALL(call, exchange)
-    cla_call_cancel(call, kind, cla_slice(NULL, 0));
+    CLA_EXCHANGE_EACH_CALL (call, exchange)
+        cla_call_cancel(call, kind, cla_slice(NULL, 0));
     cla_exchange_maybe_put(exchange);
 }

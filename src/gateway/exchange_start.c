@@ -91,8 +91,7 @@ static const struct cla_call *find_live(struct cla_exchange *x, struct cla_slice
         return NULL;
     if (x->wanted)
         return cla_call_index_find(&x->socket->calls, id);
-    CLA_EXCHANGE_EACH_CALL(call, x)
-    {
+    CLA_EXCHANGE_EACH_CALL (call, x) {
         if (call->state == CLA_CALL_OPEN && cla_slice_eq(cla_call_client_id(call), id))
             return call;
     }

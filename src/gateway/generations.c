@@ -34,8 +34,8 @@ static void cancel_calls(struct cla_worker *worker, const struct cla_app *app)
 
         if (cla_exchange_app(exchange) != app)
             continue;
-        CLA_EXCHANGE_EACH_CALL(call, exchange)
-        cla_call_cancel(call, CLA_CANCEL_RELOAD, cla_slice(NULL, 0));
+        CLA_EXCHANGE_EACH_CALL (call, exchange)
+            cla_call_cancel(call, CLA_CANCEL_RELOAD, cla_slice(NULL, 0));
     }
 }
 
@@ -110,8 +110,8 @@ static void count_calls(struct cla_worker *worker)
     CLA_LIST_EACH (link, &worker->exchanges) {
         struct cla_exchange *exchange = CLA_CONTAINER(link, struct cla_exchange, link);
 
-        CLA_EXCHANGE_EACH_CALL(call, exchange)
-        call->app->adoption->calls++;
+        CLA_EXCHANGE_EACH_CALL (call, exchange)
+            call->app->adoption->calls++;
     }
 }
 

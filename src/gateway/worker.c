@@ -306,8 +306,8 @@ static void cancel_calls(struct cla_worker *worker)
     CLA_LIST_EACH (link, &worker->exchanges) {
         struct cla_exchange *exchange = CLA_CONTAINER(link, struct cla_exchange, link);
 
-        CLA_EXCHANGE_EACH_CALL(call, exchange)
-        cla_call_cancel(call, CLA_CANCEL_SHUTDOWN, cla_slice(NULL, 0));
+        CLA_EXCHANGE_EACH_CALL (call, exchange)
+            cla_call_cancel(call, CLA_CANCEL_SHUTDOWN, cla_slice(NULL, 0));
     }
 }
 
@@ -414,8 +414,7 @@ static struct cla_call *find_call(struct cla_worker *worker, uint64_t id)
     CLA_LIST_EACH (link, &worker->exchanges) {
         struct cla_exchange *exchange = CLA_CONTAINER(link, struct cla_exchange, link);
 
-        CLA_EXCHANGE_EACH_CALL(call, exchange)
-        {
+        CLA_EXCHANGE_EACH_CALL (call, exchange) {
             if (call->id == id)
                 return call;
         }

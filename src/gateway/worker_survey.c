@@ -53,8 +53,8 @@ static void tell_calls(struct cla_worker *worker, unsigned at, struct cla_survey
     CLA_LIST_EACH (link, &worker->exchanges) {
         struct cla_exchange *exchange = CLA_CONTAINER(link, struct cla_exchange, link);
 
-        CLA_EXCHANGE_EACH_CALL(call, exchange)
-        tell_call(worker, call, at, answer);
+        CLA_EXCHANGE_EACH_CALL (call, exchange)
+            tell_call(worker, call, at, answer);
     }
 }
 

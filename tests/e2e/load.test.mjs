@@ -91,7 +91,7 @@ describe(`${CALLS} calls that are reset at once end soon, with`, { skip }, () =>
       t.diagnostic(`ms until the last had ended: ${each.join(', ')}; ${bytes.toFixed(0)} bytes a call`);
       if (sanitized) return;
       assert.ok(Math.min(...each) <= most, `${Math.min(...each)} ms at best, ${most} are allowed`);
-      assert.ok(bytes <= 3000, `${bytes} bytes a call`);
+      assert.ok(bytes <= 2048, `${bytes} bytes a call`);
     });
   }
 });

@@ -9,6 +9,7 @@
 #ifndef CLA_IO_LOOP_H
 #define CLA_IO_LOOP_H
 
+#include <stdatomic.h>
 #include <uv.h>
 
 #include "base/buf.h"
@@ -31,8 +32,10 @@ struct cla_loop {
     char *plain_buf; /* as large: what TLS streams decrypt into; NULL: there was none yet */
     struct cla_buf cipher_buf; /* what they encrypt into; empty between calls */
     uint64_t virtual_ns;       /* the virtual time */
-    uint64_t held_ns;          /* the time, while it is held; 0: it is not */
-    unsigned pending;          /* outside events awaited: virtual time waits for them */
+    /* The time, while it is held; 0: it is not. Threads that load a script for this loop's read it,
+     * too. */
+    atomic_uint_fast64_t held_ns;
+    unsigned pending; /* outside events awaited: virtual time waits for them */
     unsigned lookups; /* of names, under way: they cannot be broken off, and fini waits for them */
     bool is_virtual;
     bool stopped;
@@ -47,8 +50,10 @@ void cla_loop_on_turn(struct cla_loop *loop, cla_loop_turn_cb *turn, void *arg);
 /* Now, on this loop's clock: real and fresh, or virtual. */
 static inline uint64_t cla_loop_now_ns(const struct cla_loop *loop)
 {
-    if (loop->held_ns != 0)
-        return loop->held_ns;
+    uint64_t held_ns = atomic_load_explicit(&loop->held_ns, memory_order_relaxed);
+
+    if (held_ns != 0)
+        return held_ns;
     return loop->is_virtual ? loop->virtual_ns : cla_clock_monotonic_ns();
 }
 
@@ -57,16 +62,16 @@ static inline uint64_t cla_loop_now_ns(const struct cla_loop *loop)
  * if it is held already; then somebody else releases it. */
 static inline bool cla_loop_hold_now(struct cla_loop *loop)
 {
-    if (loop->held_ns != 0)
+    if (atomic_load_explicit(&loop->held_ns, memory_order_relaxed) != 0)
         return false;
-    loop->held_ns = cla_loop_now_ns(loop);
+    atomic_store_explicit(&loop->held_ns, cla_loop_now_ns(loop), memory_order_relaxed);
     return true;
 }
 
 /* Lets time pass again. */
 static inline void cla_loop_release_now(struct cla_loop *loop)
 {
-    loop->held_ns = 0;
+    atomic_store_explicit(&loop->held_ns, 0, memory_order_relaxed);
 }
 
 /* Switches to virtual time, which begins at the present real time. */

@@ -15,8 +15,10 @@
 #define UNWIND_MAX 64
 /* Of them, between two looks at the clock: clean-up may compute. */
 #define UNWIND_BATCH 4
-/* Of a coroutine, and of the part in use of its first stack, which mostly lies behind it. */
-#define COROUTINE_BYTES 512
+/* Of a coroutine's own struct. */
+#define COROUTINE_BYTES 216
+/* Of the stack of a procedure that waits, up to where what it called begins. */
+#define STACK_BYTES 192
 /* Of the calls of a procedure that waits: they were made in turn, and mostly lie before the last.
  */
 #define CALLS_BYTES 384
@@ -40,19 +42,40 @@ static struct cla_task *task_at(struct cla_link *link)
     return CLA_CONTAINER(link, struct cla_task, link);
 }
 
-/* Asks for the memory of the tasks that are resumed next, for what has waited is in no cache. Where
- * a coroutine's calls lie is private to Lua: of that nothing is read. */
+static void expect_coroutine(const struct cla_task *task)
+{
+    cla_prefetch((char *)task->L - LUA_EXTRASPACE, COROUTINE_BYTES);
+}
+
+static void expect_calls(const struct cla_task *task)
+{
+    lua_Debug ar;
+
+    if (lua_getstack(task->L, 0, &ar) != 0)
+        cla_prefetch((char *)ar.i_ci - CALLS_BYTES, CALLS_BYTES + CLA_CACHE_LINE);
+}
+
+static void expect_stack(const struct cla_task *task)
+{
+    lua_Debug ar;
+
+    if (lua_getstack(task->L, 0, &ar) != 0)
+        cla_prefetch(*(char **)ar.i_ci - STACK_BYTES, STACK_BYTES + CLA_CACHE_LINE);
+}
+
+/* Asks for the memory of the tasks that are resumed next, for what has waited is in no cache. */
 static void expect_next(const struct cla_link *list)
 {
-    struct cla_link *first = list->next, *second = first->next;
-    lua_Debug ar;
+    struct cla_link *first = list->next, *second = first->next, *third = second->next;
 
     if (first == list || !task_at(first)->entered)
         return;
-    if (lua_getstack(task_at(first)->L, 0, &ar) != 0)
-        cla_prefetch((char *)ar.i_ci - CALLS_BYTES, CALLS_BYTES + CLA_CACHE_LINE);
-    if (second != list)
-        cla_prefetch((char *)task_at(second)->L - LUA_EXTRASPACE, COROUTINE_BYTES);
+    expect_stack(task_at(first));
+    if (second == list)
+        return;
+    expect_calls(task_at(second));
+    if (third != list)
+        expect_coroutine(task_at(third));
 }
 
 /* Takes the first task of a list; NULL: it is empty. */

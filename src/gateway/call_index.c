@@ -53,6 +53,8 @@ static int resize(struct cla_call_index *index, unsigned slots)
 
 int cla_call_index_add(struct cla_call_index *index, struct cla_call *call)
 {
+    if (index->closed)
+        return 0;
     if (index->slots == NULL && resize(index, LEAST_SLOTS) != 0)
         return -CLA_ENOMEM;
     if (index->count > index->mask)
@@ -103,8 +105,11 @@ static void free_slots(struct cla_call_index *index)
 void cla_call_index_remove(struct cla_call_index *index, struct cla_call *call)
 {
     uint32_t h = hash(cla_call_client_id(call));
-    struct cla_call **at = &index->slots[h & index->mask].first;
+    struct cla_call **at;
 
+    if (index->closed)
+        return;
+    at = &index->slots[h & index->mask].first;
     while (*at != call)
         at = &(*at)->index_next;
     *at = call->index_next;
@@ -114,8 +119,9 @@ void cla_call_index_remove(struct cla_call_index *index, struct cla_call *call)
         free_slots(index);
 }
 
-void cla_call_index_fini(struct cla_call_index *index)
+void cla_call_index_close(struct cla_call_index *index)
 {
-    CLA_PRE(index->count == 0);
     free_slots(index);
+    index->count = 0;
+    index->closed = true;
 }

@@ -20,6 +20,7 @@ struct cla_call_index {
     struct cla_call_chain *slots; /* by hash; NULL while there are none */
     unsigned mask;                /* slots - 1 */
     unsigned count;
+    bool closed;
     unsigned answered_n;                        /* ever; the last of them are in … */
     uint32_t answered[CLA_CALL_INDEX_ANSWERED]; /* … this ring */
 };
@@ -40,7 +41,8 @@ bool cla_call_index_answered(const struct cla_call_index *index, struct cla_slic
 /* Takes a call out that was added. */
 void cla_call_index_remove(struct cla_call_index *index, struct cla_call *call);
 
-/* Frees the slots; no call may be left. */
-void cla_call_index_fini(struct cla_call_index *index);
+/* Nothing is looked for any more: frees the slots, and does not look at the calls. To add one or to
+ * take one out does nothing from now on. */
+void cla_call_index_close(struct cla_call_index *index);
 
 #endif

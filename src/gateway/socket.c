@@ -109,6 +109,7 @@ static void end(struct cla_socket *socket, enum cla_cancel_kind kind, unsigned c
     socket->clean = clean;
     note_end(socket, kind, code, reason);
     cla_topics_leave(&socket->worker->topics, &socket->subscriber);
+    cla_call_index_close(&socket->calls);
     abandon_texts(socket, kind);
     cla_socket_drained(socket);
     if (clean)
@@ -204,7 +205,7 @@ void cla_socket_release(struct cla_socket *socket)
         return;
     cla_socket_forget_app(socket);
     cla_ws_conn_fini(&socket->ws);
-    cla_call_index_fini(&socket->calls);
+    cla_call_index_close(&socket->calls);
     cla_socket_in_clear(socket);
     cla_mem_free(socket->inbox);
     cla_socket_data_fini(&socket->data);

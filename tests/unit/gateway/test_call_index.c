@@ -43,7 +43,7 @@ static void every_call_is_found_until_it_is_removed(void **state)
     for (int i = 1; i < CALLS; i += 2)
         cla_call_index_remove(&index, &calls[i]);
     assert_null(index.slots); /* so many are not kept for an idle connection */
-    cla_call_index_fini(&index);
+    cla_call_index_close(&index);
 }
 
 static struct cla_slice id_of(int i)
@@ -69,7 +69,7 @@ static void the_last_ids_that_were_answered_are_known(void **state)
     for (int i = 0; i < CALLS; i++)
         assert_int_equal(cla_call_index_answered(&index, id_of(i)),
                          i % 2 == 0 && i >= CALLS - 2 * CLA_CALL_INDEX_ANSWERED);
-    cla_call_index_fini(&index);
+    cla_call_index_close(&index);
 }
 
 static void call_that_has_ended_hides_no_other_of_its_id(void **state)
@@ -86,7 +86,7 @@ static void call_that_has_ended_hides_no_other_of_its_id(void **state)
     assert_null(cla_call_index_find(&index, cla_call_client_id(&calls[0])));
     for (int i = 0; i < 3; i++)
         cla_call_index_remove(&index, &calls[i]);
-    cla_call_index_fini(&index);
+    cla_call_index_close(&index);
 }
 
 static void without_memory_the_first_call_is_refused_and_later_ones_are_found(void **state)
@@ -106,7 +106,7 @@ static void without_memory_the_first_call_is_refused_and_later_ones_are_found(vo
         assert_ptr_equal(cla_call_index_find(&index, cla_call_client_id(&calls[i])), &calls[i]);
     for (int i = 0; i < 100; i++)
         cla_call_index_remove(&index, &calls[i]);
-    cla_call_index_fini(&index);
+    cla_call_index_close(&index);
     assert_int_equal(mem_fault.live, 0);
 }
 

@@ -82,9 +82,10 @@ static void remove_from_heap(struct cla_timers *timers, struct cla_timer *timer)
 
 /* --- The lists. --- */
 
-static bool is_list(const struct cla_timer *timer)
+/* Told by where it lies: a timer that is only a neighbour need not be looked at. */
+static bool is_list(const struct cla_timers *timers, const struct cla_timer *timer)
 {
-    return timer->fire == NULL;
+    return (uintptr_t)timer - (uintptr_t)timers->lists < sizeof timers->lists;
 }
 
 static bool is_empty(const struct cla_timer *list)
@@ -99,6 +100,8 @@ static struct cla_timer *list_for(struct cla_timers *timers, uint64_t due_ns)
 {
     struct cla_timer *best = NULL;
 
+    if (timers->recent != NULL && due_ns - timers->recent->due_ns < JUST_BEFORE_NS)
+        return timers->recent; /* as what is started in a row most often is */
     for (unsigned i = 0; i < CLA_TIMERS_LISTS; i++) {
         struct cla_timer *list = &timers->lists[i];
 
@@ -124,14 +127,14 @@ static void add_to_list(struct cla_timer *list, struct cla_timer *timer)
     list->due_ns = timer->due_ns;
 }
 
-static void remove_from_list(struct cla_timer *timer)
+static void remove_from_list(const struct cla_timers *timers, struct cla_timer *timer)
 {
     struct cla_timer *next = timer->next, *prev = timer->prev;
 
     next->prev = prev;
     prev->next = next;
-    if (is_list(next))
-        next->due_ns = is_list(prev) ? 0 : prev->due_ns;
+    if (is_list(timers, next))
+        next->due_ns = is_list(timers, prev) ? 0 : prev->due_ns;
     timer->child = timer->next = timer->prev = NULL;
 }
 
@@ -158,7 +161,7 @@ void cla_timer_stop(struct cla_timers *timers, struct cla_timer *timer)
     timer->order = 0;
     timers->active--;
     if (timer->child == timer)
-        remove_from_list(timer);
+        remove_from_list(timers, timer);
     else
         remove_from_heap(timers, timer);
 }
@@ -174,6 +177,7 @@ void cla_timer_start(struct cla_timers *timers, struct cla_timer *timer, uint64_
     timer->order = ++timers->started;
     timers->active++;
     list = list_for(timers, timer->due_ns);
+    timers->recent = list;
     if (list != NULL)
         add_to_list(list, timer);
     else

@@ -33,6 +33,7 @@ struct cla_timer {
 
 struct cla_timers {
     struct cla_timer lists[CLA_TIMERS_LISTS]; /* rings through these; 'due_ns' is the last one's */
+    struct cla_timer *recent;                 /* the list that was last added to; or NULL */
     struct cla_timer *root;                   /* of the heap: its earliest; NULL: none */
     size_t active;                            /* timers */
     uint64_t started;                         /* counts starts, for 'order' */

@@ -16,7 +16,6 @@
 #define TOKEN "cancela.Token"
 #define REGISTRATION "cancela.Registration"
 
-enum { TOKEN_SCOPE = 1, TOKEN_KEEPS = 2 };            /* user values of a token */
 enum { REGISTRATION_FN = 1, REGISTRATION_TOKEN = 2 }; /* user values of a registration */
 
 struct token {
@@ -35,12 +34,14 @@ struct registration {
 /* Makes the token of the scope on top of the stack, and puts it there instead. */
 static void put_token(lua_State *L, struct cla_scope *scope)
 {
-    struct token *token = lua_newuserdatauv(L, sizeof *token, 2);
+    struct token *token = lua_newuserdatauv(L, sizeof *token, CLA_TOKEN_VALUES);
 
     token->scope = scope;
     luaL_setmetatable(L, TOKEN);
     lua_pushvalue(L, -2);
-    lua_setiuservalue(L, -2, TOKEN_SCOPE);
+    lua_setiuservalue(L, -2, CLA_TOKEN_SCOPE);
+    lua_getiuservalue(L, -2, CLA_SCOPE_TOKEN);
+    lua_setiuservalue(L, -2, CLA_TOKEN_KEEPS);
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, -3, CLA_SCOPE_TOKEN);
     scope->exposed = true;
@@ -63,7 +64,7 @@ void cla_token_push_loose(lua_State *L, int keeps_at)
 {
     put_token(L, cla_scope_at(L, -1));
     lua_pushvalue(L, keeps_at);
-    lua_setiuservalue(L, -2, TOKEN_KEEPS);
+    lua_setiuservalue(L, -2, CLA_TOKEN_KEEPS);
 }
 
 struct cla_scope *cla_token_check(lua_State *L, int index)
@@ -104,7 +105,7 @@ static int l_throw_if_cancelled(lua_State *L)
     if (scope->open && from->open && !from->loose)
         cla_scope_push(L, from);
     else
-        lua_getiuservalue(L, 1, TOKEN_SCOPE);
+        lua_getiuservalue(L, 1, CLA_TOKEN_SCOPE);
     return lua_error(L);
 }
 

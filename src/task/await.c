@@ -34,14 +34,20 @@ struct cla_task *cla_await_check(lua_State *L)
     return task;
 }
 
-int cla_await_with(lua_State *L, struct cla_task *task, cla_wait_cancel_fn *cancel, void *wait,
-                   lua_KFunction k, lua_KContext context)
+static int suspend(lua_State *L, struct cla_task *task, cla_wait_cancel_fn *cancel, lua_KFunction k,
+                   lua_KContext context)
 {
     task->wait_cancel = cancel;
-    task->wait = wait;
     task->withdrawn = false;
     task->state = CLA_TASK_WAITING;
     return lua_yieldk(L, 0, context, k);
+}
+
+int cla_await_with(lua_State *L, struct cla_task *task, cla_wait_cancel_fn *cancel, void *wait,
+                   lua_KFunction k, lua_KContext context)
+{
+    task->wait = wait;
+    return suspend(L, task, cancel, k, context);
 }
 
 int cla_await(lua_State *L, struct cla_task *task, cla_wait_cancel_fn *cancel, void *wait,
@@ -64,12 +70,13 @@ struct cla_task *cla_await_end(lua_State *L)
 
 static enum cla_wait_cancel cancel_sleep(struct cla_task *task)
 {
-    task->wakes_ns = CLA_NEVER;
+    task->sleeps = false;
     return CLA_WAIT_CANCELLED;
 }
 
 int cla_await_sleep(lua_State *L, struct cla_task *task, uint64_t duration_ns, lua_KFunction k)
 {
     task->wakes_ns = cla_clock_add(cla_sched_now_ns(task->sched), duration_ns);
-    return cla_await(L, task, cancel_sleep, NULL, k);
+    task->sleeps = true;
+    return suspend(L, task, cancel_sleep, k, 0);
 }

@@ -177,7 +177,7 @@ void cla_scope_arm(struct cla_scope *scope)
     struct cla_timer *timer = &scope->timer;
     uint64_t due_ns = cla_scope_acts_ns(scope);
 
-    if (scope == &scope->task->root && scope->task->wakes_ns < due_ns)
+    if (scope == &scope->task->root && cla_task_wakes_ns(scope->task) < due_ns)
         due_ns = scope->task->wakes_ns;
     if (!cla_timer_active(timer) || timer->due_ns != due_ns)
         cla_timer_start(cla_scope_timers(scope), timer, due_ns);

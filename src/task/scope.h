@@ -38,8 +38,13 @@
 
 #include "task/sched.h"
 
-/* User values of a scope: its token object; of a loose one also the links, if it is linked. */
+/* User values of a scope: its token object, once there is one; of a loose one also the links, if it
+ * is linked. */
 enum { CLA_SCOPE_TOKEN = 1, CLA_SCOPE_LINKS = 2, CLA_SCOPE_VALUES = 2 };
+
+/* User values of a token object: its scope, and what it keeps besides, such as what was in its
+ * place there. */
+enum { CLA_TOKEN_SCOPE = 1, CLA_TOKEN_KEEPS = 2, CLA_TOKEN_VALUES = CLA_TOKEN_KEEPS };
 
 /* What ends with a scope; embedded in its owner's struct. */
 struct cla_dependent {

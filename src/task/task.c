@@ -163,18 +163,19 @@ static void on_timer(struct cla_timer *timer)
 {
     struct cla_task *task = CLA_CONTAINER(timer, struct cla_task, root.timer);
     uint64_t now = cla_sched_now_ns(task->sched), acts_ns = cla_scope_acts_ns(&task->root);
+    uint64_t wakes_ns = cla_task_wakes_ns(task);
 
-    if (task->root.grace_over || (acts_ns <= now && acts_ns <= task->wakes_ns)) {
+    if (task->root.grace_over || (acts_ns <= now && acts_ns <= wakes_ns)) {
         cla_scope_expire(&task->root);
-    } else if (task->wakes_ns <= now) {
-        task->wakes_ns = CLA_NEVER;
+    } else if (wakes_ns <= now) {
+        task->sleeps = false;
         cla_task_wake(task);
     }
 }
 
 void cla_task_init(struct cla_task *task, struct cla_sched *sched)
 {
-    *task = (struct cla_task){.sched = sched, .wakes_ns = CLA_NEVER};
+    *task = (struct cla_task){.sched = sched};
     cla_list_init(&task->link);
     cla_list_init(&task->all);
 }
@@ -208,12 +209,17 @@ static void let_thread_go(struct cla_task *task)
 {
     lua_State *L = task->sched->L;
 
-    if (!lua_checkstack(L, 2))
+    if (!lua_checkstack(L, 3))
         return;
     cla_scope_push(L, &task->root);
-    lua_pushnil(L);
-    lua_setiuservalue(L, -2, CLA_TASK_THREAD);
-    lua_pop(L, 1);
+    if (lua_getiuservalue(L, -1, CLA_SCOPE_TOKEN) == LUA_TUSERDATA) {
+        lua_pushnil(L);
+        lua_setiuservalue(L, -2, CLA_TOKEN_KEEPS);
+    } else {
+        lua_pushnil(L);
+        lua_setiuservalue(L, -3, CLA_TASK_THREAD);
+    }
+    lua_pop(L, 2);
 }
 
 void cla_task_free(struct cla_task *task)

@@ -70,8 +70,9 @@ struct cla_task_ops {
     bool is_cleanup; /* its body is entered even if it can no longer await */
 };
 
-/* User values of a task, which is a userdata: as a scope, and its coroutine. */
-enum { CLA_TASK_THREAD = CLA_SCOPE_TOKEN + 1, CLA_TASK_VALUES = CLA_TASK_THREAD };
+/* User values of a task, which is a userdata: its coroutine, until it has a token, which then keeps
+ * that. */
+enum { CLA_TASK_THREAD = CLA_SCOPE_TOKEN, CLA_TASK_VALUES = CLA_TASK_THREAD };
 
 struct cla_task {
     struct cla_scope root; /* first: to scripts the userdata is this; root.ref keeps the task */
@@ -87,9 +88,9 @@ struct cla_task {
     cla_wait_cancel_fn *wait_cancel; /* of the await under way */
     union {
         void *wait;                     /* its operation */
+        uint64_t wakes_ns;              /* if it 'sleeps': when that is over */
         struct cla_scope *cancelled_by; /* if 'withdrawn': the scope whose cancellation did that */
     };
-    uint64_t wakes_ns;       /* when the await is over by itself; CLA_NEVER: by something else */
     struct cla_stack coros;  /* the script's that belong to it and are not over */
     struct cla_task *closer; /* the child that closes abandoned ones; NULL: none */
     struct cla_stack made;   /* registrations on tokens that outlive the body */
@@ -99,6 +100,7 @@ struct cla_task {
     uint64_t cpu_ns;         /* processor time of it and what is inside, as far as known */
     unsigned children;       /* live child tasks */
     enum cla_task_state state : 8;
+    bool sleeps : 1;      /* the await is over at a time */
     bool withdrawn : 1;   /* the await was ended by a cancellation */
     bool entered : 1;     /* has run */
     bool begun : 1;       /* and so has its body */
@@ -111,6 +113,12 @@ struct cla_task {
 static inline struct cla_scope *cla_task_root(const struct cla_task *task)
 {
     return (struct cla_scope *)&task->root;
+}
+
+/* When its await is over by itself; CLA_NEVER: by something else. */
+static inline uint64_t cla_task_wakes_ns(const struct cla_task *task)
+{
+    return task->sleeps ? task->wakes_ns : CLA_NEVER;
 }
 
 /* Takes an idle task, or makes one. NULL: out of memory. Not while Lua runs a script, unless from

@@ -152,6 +152,33 @@ describe("token:child", function()
   end)
 end)
 
+describe("the token of a task that has ended", function()
+  -- More than the pool keeps coroutines.
+  local TASKS = 1500
+
+  it("does not keep its coroutine", function()
+    local tokens, coroutines = {}, setmetatable({}, { __mode = "k" })
+    cancela.group(function(group)
+      for i = 1, TASKS do
+        group:spawn(function()
+          tokens[i] = cancela.token()
+          coroutines[coroutine.running()] = true
+          cancela.sleep(1)
+        end)
+      end
+    end)
+    cancela.sleep(0)
+    collectgarbage()
+    collectgarbage()
+    local left = 0
+    for _ in pairs(coroutines) do
+      left = left + 1
+    end
+    assert.equal(TASKS, #tokens)
+    assert.is_true(left <= 1024 + 2, left .. " coroutines are left")
+  end)
+end)
+
 describe("linked_token", function()
   it("is cancelled with any of its sources, which say so at the same time", function()
     for i = 1, 3 do

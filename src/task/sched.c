@@ -17,8 +17,10 @@
 #define UNWIND_BATCH 4
 /* Of a coroutine's own struct. */
 #define COROUTINE_BYTES 216
-/* Of the stack of a procedure that waits, up to where what it called begins. */
-#define STACK_BYTES 192
+/* Of the stack of a procedure that waits: its own part, then that of what it called, where what
+ * unwinds it will lie, too. */
+#define STACK_BEFORE 192
+#define STACK_BYTES 384
 /* Of the calls of a procedure that waits: they were made in turn, and mostly lie before the last.
  */
 #define CALLS_BYTES 384
@@ -55,12 +57,14 @@ static void expect_calls(const struct cla_task *task)
         cla_prefetch((char *)ar.i_ci - CALLS_BYTES, CALLS_BYTES + CLA_CACHE_LINE);
 }
 
+/* What Lua knows of a call begins with where the stack has its function. (Did it not, other memory
+ * were asked for: nothing but time depends on it.) */
 static void expect_stack(const struct cla_task *task)
 {
     lua_Debug ar;
 
     if (lua_getstack(task->L, 0, &ar) != 0)
-        cla_prefetch(*(char **)ar.i_ci - STACK_BYTES, STACK_BYTES + CLA_CACHE_LINE);
+        cla_prefetch(*(char **)ar.i_ci - STACK_BEFORE, STACK_BYTES);
 }
 
 /* Asks for the memory of the tasks that are resumed next, for what has waited is in no cache. */

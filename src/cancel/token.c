@@ -216,34 +216,46 @@ uint64_t cla_token_remaining_ns(const struct cla_token *token, uint64_t now_ns)
     return token->deadline_ns > now_ns ? token->deadline_ns - now_ns : 0;
 }
 
+/* The newest registration; NULL: there is none. */
+static struct cla_registration *newest(const struct cla_token *token)
+{
+    return cla_stack_empty(&token->registrations)
+               ? NULL
+               : CLA_CONTAINER(token->registrations.first, struct cla_registration, link);
+}
+
 int cla_token_register(struct cla_token *token, struct cla_registration *registration)
 {
-    if (token->registration_count >= CLA_TOKEN_REGISTRATIONS_MAX)
+    unsigned count = newest(token) != NULL ? newest(token)->count : 0;
+
+    if (count >= CLA_TOKEN_REGISTRATIONS_MAX)
         return -CLA_ELIMIT;
-    *registration = (struct cla_registration){.token = token};
+    *registration = (struct cla_registration){.token = token, .count = count + 1};
     cla_stack_push(&token->registrations, &registration->link);
-    token->registration_count++;
     return 0;
 }
 
 bool cla_registration_remove(struct cla_registration *registration)
 {
-    if (registration->token == NULL)
+    const struct cla_token *token = registration->token;
+    unsigned count;
+
+    if (token == NULL)
         return false;
-    registration->token->registration_count--;
+    count = newest(token)->count;
     registration->token = NULL;
     cla_stack_remove(&registration->link);
     cla_stack_remove(&registration->made);
+    if (newest(token) != NULL)
+        newest(token)->count = count - 1;
     return true;
 }
 
 struct cla_registration *cla_token_take(struct cla_token *token)
 {
-    struct cla_registration *registration;
+    struct cla_registration *registration = newest(token);
 
-    if (cla_stack_empty(&token->registrations))
-        return NULL;
-    registration = CLA_CONTAINER(token->registrations.first, struct cla_registration, link);
-    cla_registration_remove(registration);
+    if (registration != NULL)
+        cla_registration_remove(registration);
     return registration;
 }

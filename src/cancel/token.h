@@ -34,7 +34,6 @@ struct cla_token {
     uint64_t deadline_ns;           /* the least of its own, its ancestors' and its sources' */
     struct cla_stack links;         /* to tokens that are marked with it */
     struct cla_token_link *sources; /* from tokens that it is marked with; NULL: none */
-    unsigned registration_count;
 };
 
 /* From a source to the token that is linked to it; in the storage of who owns that token. */
@@ -51,6 +50,7 @@ struct cla_registration {
     struct cla_stack_link link; /* in token->registrations, or in none */
     struct cla_stack_link made; /* in that of a maker that may end before the token, or in none */
     struct cla_token *token;    /* NULL once taken, removed or dropped */
+    unsigned count;             /* of the newest of a token: how many that has */
 };
 
 /* Makes a token under 'parent' (NULL: a root); born cancelled if the parent is. */

@@ -194,16 +194,25 @@ static void registrations_are_taken_newest_first(void **state)
 
 static void registrations_are_limited_and_room_comes_back(void **state)
 {
-    static struct cla_registration r[CLA_TOKEN_REGISTRATIONS_MAX + 1];
+    static struct cla_registration r[CLA_TOKEN_REGISTRATIONS_MAX];
+    const size_t removed[] = {CLA_TOKEN_REGISTRATIONS_MAX - 1, CLA_TOKEN_REGISTRATIONS_MAX - 2, 0,
+                              CLA_TOKEN_REGISTRATIONS_MAX / 2};
+    struct cla_registration further;
     struct cla_token token;
 
+    (void)state;
     cla_token_init(&token, NULL, CLA_NEVER);
-    for (size_t i = 0; i < CLA_TOKEN_REGISTRATIONS_MAX; i++)
+    for (size_t i = 0; i < CLA_ARRAY_LEN(r); i++)
         assert_int_equal(cla_token_register(&token, &r[i]), 0);
-    assert_int_equal(cla_token_register(&token, &r[CLA_TOKEN_REGISTRATIONS_MAX]), -CLA_ELIMIT);
-    assert_true(cla_registration_remove(&r[17]));
-    assert_int_equal(cla_token_register(&token, &r[CLA_TOKEN_REGISTRATIONS_MAX]), 0);
-    assert_int_equal(cla_token_register(&token, &r[17]), -CLA_ELIMIT);
+    assert_int_equal(cla_token_register(&token, &further), -CLA_ELIMIT);
+    for (size_t i = 0; i < CLA_ARRAY_LEN(removed); i++)
+        assert_true(cla_registration_remove(&r[removed[i]]));
+    for (size_t i = 0; i < CLA_ARRAY_LEN(removed); i++)
+        assert_int_equal(cla_token_register(&token, &r[removed[i]]), 0);
+    assert_int_equal(cla_token_register(&token, &further), -CLA_ELIMIT);
+    while (cla_token_take(&token) != NULL)
+        continue;
+    assert_int_equal(cla_token_register(&token, &further), 0);
     cla_token_end(&token);
 }
 
@@ -232,7 +241,7 @@ static void end_drops_registrations(void **state)
     cla_token_register(&token, &r);
     cla_token_end(&token);
     assert_false(cla_registration_remove(&r));
-    assert_int_equal(token.registration_count, 0);
+    assert_null(cla_token_take(&token));
 }
 
 static void walk_visits_children_before_parents_and_newest_first(void **state)

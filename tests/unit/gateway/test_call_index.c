@@ -89,6 +89,24 @@ static void call_that_has_ended_hides_no_other_of_its_id(void **state)
     cla_call_index_close(&index);
 }
 
+static void closed_one_finds_no_call_and_lets_each_go_without_a_look(void **state)
+{
+    struct cla_call_index index = {0};
+
+    (void)state;
+    for (int i = 0; i < CALLS; i++)
+        assert_int_equal(cla_call_index_add(&index, &calls[i]), 0);
+    cla_call_index_close(&index);
+    assert_null(index.slots);
+    assert_null(cla_call_index_find(&index, id_of(0)));
+    assert_int_equal(cla_call_index_add(&index, &calls[0]), 0);
+    assert_null(cla_call_index_find(&index, id_of(0)));
+    for (int i = 0; i < CALLS; i++)
+        cla_call_index_remove(&index, &calls[i]);
+    assert_null(index.slots);
+    cla_call_index_close(&index);
+}
+
 static void without_memory_the_first_call_is_refused_and_later_ones_are_found(void **state)
 {
     struct cla_call_index index = {0};
@@ -117,6 +135,7 @@ int main(void)
         TEST(every_call_is_found_until_it_is_removed),
         TEST(the_last_ids_that_were_answered_are_known),
         TEST(call_that_has_ended_hides_no_other_of_its_id),
+        TEST(closed_one_finds_no_call_and_lets_each_go_without_a_look),
         TEST(without_memory_the_first_call_is_refused_and_later_ones_are_found),
     };
 

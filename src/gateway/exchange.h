@@ -24,7 +24,7 @@ struct cla_worker;
 /* What is asked for by one HTTP request or text. Small, for a WebSocket may have thousands of texts
  * waiting: what only HTTP has, or a batch, is apart. */
 struct cla_exchange {
-    struct cla_link link;           /* in worker->exchanges, or a pool */
+    struct cla_link link;           /* in worker->exchanges, or of HTTP in the pool */
     struct cla_link of_socket;      /* of a text that is wanted: in socket->texts or ->postponed */
     struct cla_exchange_http *http; /* that it is part of; NULL: it is a text */
     struct cla_socket *socket;      /* that a text came by, held; NULL: it is of HTTP */
@@ -78,7 +78,7 @@ struct cla_exchange_further {
     struct cla_exchange *exchange;
 };
 
-/* Those that are idle, of one kind. */
+/* Those of HTTP that are idle. */
 struct cla_exchange_pool {
     struct cla_link idle;
     unsigned count;

@@ -35,7 +35,6 @@ struct cla_exchange *cla_exchange_pool_take_http(struct cla_worker *worker)
     http = cla_mem_zalloc(sizeof *http);
     if (http == NULL)
         return NULL;
-    http->exchange.http = http;
     cla_list_init(&http->exchange.link);
     return &http->exchange;
 }
@@ -44,10 +43,8 @@ struct cla_exchange *cla_exchange_pool_take_text(struct cla_worker *worker)
 {
     struct cla_exchange *exchange = cla_blocks_take(&worker->texts, sizeof *exchange);
 
-    if (exchange != NULL) {
-        exchange->http = NULL;
+    if (exchange != NULL)
         exchange->batch = NULL;
-    }
     return exchange;
 }
 
@@ -121,8 +118,8 @@ void cla_exchange_pool_put(struct cla_exchange *exchange)
     cla_list_remove(&exchange->link);
     cla_app_unpin(cla_exchange_app(exchange));
     drop_batch(exchange);
-    if (exchange->http != NULL)
-        put_http(worker, exchange->http);
+    if (cla_exchange_is_http(exchange))
+        put_http(worker, cla_exchange_http(exchange));
     else
         put_text(worker, exchange);
 }
@@ -130,6 +127,6 @@ void cla_exchange_pool_put(struct cla_exchange *exchange)
 bool cla_exchange_pool_trim(struct cla_exchange_pool *pool, unsigned keep, unsigned most)
 {
     while (pool->count > keep && most-- > 0)
-        destroy_http(pop(pool)->http);
+        destroy_http(cla_exchange_http(pop(pool)));
     return pool->count > keep;
 }

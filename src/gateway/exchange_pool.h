@@ -14,8 +14,7 @@ void cla_exchange_pool_init(struct cla_exchange_pool *pool);
  * memory. */
 struct cla_exchange *cla_exchange_pool_take_http(struct cla_worker *worker);
 
-/* An exchange for a text: of its fields those for HTTP or a batch are NULL, and others are not set.
- * NULL: out of memory. */
+/* An exchange for a text: no batch yet, and its other fields are not set. NULL: out of memory. */
 struct cla_exchange *cla_exchange_pool_take_text(struct cla_worker *worker);
 
 /* The text of an exchange is of no more use. No-op if it has none. */

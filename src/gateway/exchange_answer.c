@@ -209,13 +209,19 @@ static int result_end(struct cla_call *call)
     return 0;
 }
 
+/* True if its id, or a token, lies in the text. */
+static bool has_borrowed(const struct cla_call *call)
+{
+    return cla_call_id_is_borrowed(&call->client_id) || cla_call_token(call, CLA_CALL_ITEM).n > 0 ||
+           cla_call_token(call, CLA_CALL_PROGRESS).n > 0;
+}
+
 /* A text goes when its one call has begun, and has borrowed nothing of it. */
 static void params_taken(struct cla_call *call)
 {
     struct cla_exchange *x = cla_exchange_of(call);
 
-    if (x->text == NULL || x->batched || call->tokens != NULL ||
-        cla_call_id_is_borrowed(&call->client_id))
+    if (x->text == NULL || x->batched || has_borrowed(call))
         return;
     call->params.p = NULL;
     cla_exchange_drop_text(x);
@@ -247,7 +253,7 @@ void cla_exchange_forget_call(struct cla_exchange *x, struct cla_call *call)
         cla_call_index_remove(&x->socket->calls, call);
     if (x->socket != NULL)
         x->socket->in_flight--;
-    cla_mem_free(call->tokens);
+    cla_call_free_extras(call);
     if (call->procedure != NULL && call->procedure->unknown)
         cla_unknown_free(call->procedure);
     if (call->further)

@@ -172,13 +172,9 @@ bool cla_exchange_judge(struct cla_exchange *x)
 /* False: out of memory. */
 static bool take_tokens(struct cla_call *call, const struct cla_rpc_options *options)
 {
-    if (options->item_token.n + options->progress_token.n == 0)
-        return true;
-    call->tokens = cla_mem_alloc(sizeof *call->tokens);
-    if (call->tokens == NULL)
-        return false;
-    *call->tokens = (struct cla_call_tokens){options->item_token, options->progress_token};
-    return true;
+    const struct cla_call_tokens tokens = {options->item_token, options->progress_token};
+
+    return tokens.item.n + tokens.progress.n == 0 || cla_call_set_tokens(call, &tokens) == 0;
 }
 
 /* Notes what the call is asked for. False: out of memory. */

@@ -89,13 +89,6 @@ void cla_exchange_stream_refuse(struct cla_exchange *x, const struct cla_rpc_err
 
 /* --- Parts. --- */
 
-static struct cla_slice token_of(const struct cla_call *call, enum cla_call_part kind)
-{
-    if (call->tokens == NULL)
-        return cla_slice(NULL, 0);
-    return kind == CLA_CALL_ITEM ? call->tokens->item : call->tokens->progress;
-}
-
 const char *cla_exchange_part_refused(const struct cla_call *call, enum cla_call_part kind)
 {
     const struct cla_rpc_protocol *protocol = call->request->protocol;
@@ -106,7 +99,7 @@ const char *cla_exchange_part_refused(const struct cla_call *call, enum cla_call
         return protocol->no_items;
     if (cla_call_is_notification(call))
         return "this procedure streams, and a notification has no reply: call it with an id";
-    if (!protocol->by_token || token_of(call, kind).n > 0)
+    if (!protocol->by_token || cla_call_token(call, kind).n > 0)
         return NULL;
     return kind == CLA_CALL_ITEM
                ? "this procedure streams: say under which token, in _meta.itemToken or "
@@ -140,7 +133,8 @@ int cla_exchange_part(struct cla_call *call, enum cla_call_part kind, struct cla
     struct cla_exchange *x = cla_exchange_of(call);
     const struct cla_rpc_protocol *protocol = cla_exchange_request(x)->protocol;
     struct cla_buf *part = &cla_worker_of(x)->scratch;
-    struct cla_slice key = protocol->by_token ? token_of(call, kind) : cla_call_client_id(call);
+    struct cla_slice key =
+        protocol->by_token ? cla_call_token(call, kind) : cla_call_client_id(call);
 
     part->n = 0;
     if ((kind == CLA_CALL_ITEM ? protocol->item : protocol->progress)(part, key, value) != 0)

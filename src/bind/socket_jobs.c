@@ -128,15 +128,15 @@ static void set_slice(lua_State *L, const char *name, struct cla_slice value)
 
 static void push_request(lua_State *L, const struct cla_socket *socket)
 {
-    const struct cla_exchange *exchange = socket->upgrade;
+    const struct cla_exchange_http *http = cla_exchange_http(socket->upgrade);
 
     lua_createtable(L, 0, 6);
     set_slice(L, "method", CLA_LIT("GET"));
-    set_slice(L, "path", exchange->http->route.path);
+    set_slice(L, "path", http->route.path);
     set_slice(L, "peer", socket->request.peer);
-    cla_headers_push_query(L, exchange->http->route.query);
+    cla_headers_push_query(L, http->route.query);
     lua_setfield(L, -2, "query");
-    cla_headers_push(L, cla_buf_slice(&exchange->http->head));
+    cla_headers_push(L, cla_buf_slice(&http->head));
     lua_setfield(L, -2, "headers");
     cla_headers_push_certificate(L, socket->request.certificate);
     lua_setfield(L, -2, "certificate");

@@ -75,6 +75,52 @@ void cla_call_set_deadline(struct cla_call *call, bool has_timeout, uint64_t tim
     call->deadline_ns = cla_clock_add(call->received_ns, timeout);
 }
 
+/* --- What few calls need. --- */
+
+static void on_own_room(struct cla_writer *writer)
+{
+    struct cla_call_extras *extras = CLA_CONTAINER(writer, struct cla_call_extras, own);
+
+    extras->on_room(extras->call);
+}
+
+/* Those of the call, or NULL: out of memory. */
+static struct cla_call_extras *extras_of(struct cla_call *call)
+{
+    struct cla_call_extras *extras = call->extras;
+
+    if (extras != NULL)
+        return extras;
+    extras = call->extras = cla_mem_zalloc(sizeof *extras);
+    if (extras == NULL)
+        return NULL;
+    extras->call = call;
+    extras->own.on_room = on_own_room;
+    cla_list_init(&extras->own.link);
+    cla_list_init(&extras->senders);
+    return extras;
+}
+
+void cla_call_free_extras(struct cla_call *call)
+{
+    if (call->extras == NULL)
+        return;
+    cla_mem_free(call->extras);
+    call->extras = NULL;
+}
+
+int cla_call_set_tokens(struct cla_call *call, const struct cla_call_tokens *tokens)
+{
+    struct cla_call_extras *extras = extras_of(call);
+
+    if (extras == NULL)
+        return -CLA_ENOMEM;
+    extras->tokens = *tokens;
+    return 0;
+}
+
+/* --- The beginning. --- */
+
 /* Ends a call that was never started. */
 static void refuse(struct cla_call *call, enum cla_code code, const char *message)
 {
@@ -146,46 +192,14 @@ void cla_call_params_taken(struct cla_call *call)
 
 /* --- Waiting for room. --- */
 
-/* Who waits until there is room to write for a call. Apart, for few calls ever wait. */
-struct cla_call_waiters {
-    struct cla_call *call;
-    struct cla_writer own; /* before it begins, and before its result is written */
-    void (*on_room)(struct cla_call *call);
-    struct cla_link senders; /* of its parts */
-};
-
-static void on_own_room(struct cla_writer *writer)
-{
-    struct cla_call_waiters *waiters = CLA_CONTAINER(writer, struct cla_call_waiters, own);
-
-    waiters->on_room(waiters->call);
-}
-
-/* Those of the call, or NULL: out of memory. */
-static struct cla_call_waiters *waiters_of(struct cla_call *call)
-{
-    struct cla_call_waiters *waiters = call->waiters;
-
-    if (waiters != NULL)
-        return waiters;
-    waiters = call->waiters = cla_mem_zalloc(sizeof *waiters);
-    if (waiters == NULL)
-        return NULL;
-    waiters->call = call;
-    waiters->own.on_room = on_own_room;
-    cla_list_init(&waiters->own.link);
-    cla_list_init(&waiters->senders);
-    return waiters;
-}
-
 static bool must_wait(struct cla_call *call, struct cla_writers *writers)
 {
-    struct cla_call_waiters *waiters;
+    struct cla_call_extras *extras;
 
-    if (call->waiters == NULL && cla_writers_may_write(writers))
+    if (call->extras == NULL && cla_writers_may_write(writers))
         return false;
-    waiters = waiters_of(call);
-    return waiters != NULL && !cla_writers_take_turn(writers, &waiters->own);
+    extras = extras_of(call);
+    return extras != NULL && !cla_writers_take_turn(writers, &extras->own);
 }
 
 bool cla_call_wait_room(struct cla_call *call, void (*on_room)(struct cla_call *call))
@@ -195,7 +209,7 @@ bool cla_call_wait_room(struct cla_call *call, void (*on_room)(struct cla_call *
     if (writers == NULL)
         return false;
     if (call->state == CLA_CALL_OPEN && must_wait(call, writers)) {
-        call->waiters->on_room = on_room;
+        call->extras->on_room = on_room;
         return true;
     }
     if (call->state != CLA_CALL_OPEN || !call->begun)
@@ -205,8 +219,8 @@ bool cla_call_wait_room(struct cla_call *call, void (*on_room)(struct cla_call *
 
 void cla_call_leave_room(struct cla_call *call)
 {
-    if (call->waiters != NULL)
-        cla_list_remove(&call->waiters->own.link);
+    if (call->extras != NULL)
+        cla_list_remove(&call->extras->own.link);
 }
 
 static void leave_queue(const struct cla_call *call, struct cla_writer *writer)
@@ -222,22 +236,22 @@ static void leave_queue(const struct cla_call *call, struct cla_writer *writer)
 bool cla_call_take_turn(struct cla_call *call, struct cla_writer *writer)
 {
     struct cla_writers *writers = cla_call_part_writers(call);
-    struct cla_call_waiters *waiters;
+    struct cla_call_extras *extras;
 
     if (writers == NULL || cla_writers_take_turn(writers, writer))
         return true;
     cla_list_remove(&writer->of_call);
-    waiters = waiters_of(call);
-    if (waiters != NULL)
-        cla_list_push(&waiters->senders, &writer->of_call);
+    extras = extras_of(call);
+    if (extras != NULL)
+        cla_list_push(&extras->senders, &writer->of_call);
     else
         leave_queue(call, writer);
-    return waiters == NULL;
+    return extras == NULL;
 }
 
 bool cla_call_has_senders(const struct cla_call *call)
 {
-    return call->waiters != NULL && !cla_list_empty(&call->waiters->senders);
+    return call->extras != NULL && !cla_list_empty(&call->extras->senders);
 }
 
 void cla_call_leave_turn(struct cla_call *call, struct cla_writer *writer)
@@ -250,7 +264,7 @@ void cla_call_leave_turn(struct cla_call *call, struct cla_writer *writer)
 static void release_senders(struct cla_call *call)
 {
     while (cla_call_has_senders(call)) {
-        struct cla_link *link = cla_list_pop(&call->waiters->senders);
+        struct cla_link *link = cla_list_pop(&call->extras->senders);
         struct cla_writer *writer = CLA_CONTAINER(link, struct cla_writer, of_call);
 
         leave_queue(call, writer);
@@ -351,7 +365,6 @@ void cla_call_cancel(struct cla_call *call, enum cla_cancel_kind kind, struct cl
 void cla_call_release(struct cla_call *call)
 {
     free_slot(call->request->env);
-    if (call->waiters != NULL)
-        cla_mem_free(call->waiters);
+    cla_call_free_extras(call);
     call->request->sink->release(call);
 }

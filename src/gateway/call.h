@@ -81,7 +81,6 @@ struct cla_request {
     bool raw;                    /* text and bytes stand as they are, not in JSON */
 };
 
-struct cla_call_waiters;
 struct cla_counts;
 
 /* What all calls of a worker share. */
@@ -105,6 +104,15 @@ struct cla_call_env {
     struct cla_counts *counts;     /* of ended calls; NULL: nobody asks for them */
 };
 
+/* What few calls need. */
+struct cla_call_extras {
+    struct cla_call *call;
+    struct cla_call_tokens tokens;
+    struct cla_writer own; /* waits for room before it begins, and before its result is written */
+    void (*on_room)(struct cla_call *call); /* of that wait */
+    struct cla_link senders;                /* who waits for room to write its parts */
+};
+
 struct cla_call {
     const struct cla_request *request;
     struct cla_app *app;                   /* whose call it is: current when it came */
@@ -118,8 +126,7 @@ struct cla_call {
     struct cla_call *index_next;           /* in its chain of a cla_call_index */
     void *task;                            /* the app's, while started */
     void *object;                          /* the app's: what scripts know the call by, or NULL */
-    struct cla_call_tokens *tokens;        /* owned; NULL: the client has given none */
-    struct cla_call_waiters *waiters;      /* owned; NULL: nobody has waited for room yet */
+    struct cla_call_extras *extras;        /* owned; NULL: it has not needed any yet */
     size_t reply_bytes;                    /* of the result, for the access log */
     enum cla_call_state state : 8;
     bool further;      /* the sink's: it is not the first of a batch */
@@ -143,6 +150,14 @@ static inline bool cla_call_is_notification(const struct cla_call *call)
     return cla_call_id_is_none(&call->client_id);
 }
 
+/* Under what the client wants such parts; empty: not at all, or the protocol has no tokens. */
+static inline struct cla_slice cla_call_token(const struct cla_call *call, enum cla_call_part kind)
+{
+    if (call->extras == NULL)
+        return cla_slice(NULL, 0);
+    return kind == CLA_CALL_ITEM ? call->extras->tokens.item : call->extras->tokens.progress;
+}
+
 /* Sets up what calls share, from the settings. Log lines go to 'log_buf', which the owner flushes
  * to 'log'. */
 void cla_call_env_init(struct cla_call_env *env, struct cla_app *app, struct cla_loop *loop,
@@ -158,6 +173,10 @@ static inline uint64_t cla_call_env_new_id(struct cla_call_env *env)
 {
     return env->next_id += env->id_step;
 }
+
+/* Notes under what the client wants parts, of which some may be empty; borrowed. Returns 0 or
+ * -CLA_ENOMEM. */
+int cla_call_set_tokens(struct cla_call *call, const struct cla_call_tokens *tokens);
 
 /* Sets the deadline from what the client asked for (has_timeout, timeout_ms), the procedure and the
  * server: the smallest of client's and procedure's, the server's default where neither says, never
@@ -221,5 +240,9 @@ void cla_call_cancel(struct cla_call *call, enum cla_cancel_kind kind, struct cl
 
 /* The call's work is gone. For the app, once. */
 void cla_call_release(struct cla_call *call);
+
+/* Frees the extras. For the sink, of calls that are over and were not started: of others they are
+ * gone. No-op if there are none. */
+void cla_call_free_extras(struct cla_call *call);
 
 #endif

@@ -115,7 +115,8 @@ static void on_head(void *arg, const struct cla_http_head *head)
         (void)cla_buf_add(&conn->out, CLA_LIT("HTTP/1.1 100 Continue\r\n\r\n"));
         cla_worker_flush_later(conn->worker, conn);
     } else {
-        conn->exchange->http->keep_alive = false; /* its body may come or not: nobody can tell */
+        /* Its body may come or not: nobody can tell. */
+        cla_exchange_http(conn->exchange)->keep_alive = false;
         cla_exchange_run(conn->exchange);
     }
 }
@@ -327,7 +328,7 @@ static void on_stream_end(struct cla_stream *stream, int rc)
 {
     struct cla_conn *conn = conn_of(stream);
     bool answering = conn->out.n + stream->queued > 0;
-    bool upgrading = conn->exchange != NULL && conn->exchange->http->upgrade != NULL;
+    bool upgrading = conn->exchange != NULL && cla_exchange_http(conn->exchange)->upgrade != NULL;
     bool in_use = upgrading || (conn->socket != NULL && conn->state == CLA_CONN_OPEN);
 
     if (rc == -CLA_EPROTO)
@@ -344,7 +345,7 @@ static void on_stream_end(struct cla_stream *stream, int rc)
 /* True if a response goes out in pieces. */
 static bool is_streaming(const struct cla_conn *conn)
 {
-    return conn->exchange != NULL && conn->exchange->http->stream.conn != NULL;
+    return conn->exchange != NULL && cla_exchange_http(conn->exchange)->stream.conn != NULL;
 }
 
 static void written(struct cla_conn *conn)
@@ -356,7 +357,7 @@ static void written(struct cla_conn *conn)
         if (conn->socket != NULL)
             cla_socket_drained(conn->socket);
         else if (is_streaming(conn))
-            cla_writers_pass(&conn->exchange->http->stream.writers);
+            cla_writers_pass(&cla_exchange_http(conn->exchange)->stream.writers);
         else if (cla_conn_pending(conn) > 0 && !cla_conn_busy(conn))
             cla_worker_advance_later(conn->worker, conn);
         if (conn->worker->env.draining)

@@ -34,7 +34,7 @@ bool cla_conn_last_request(const struct cla_conn *conn, const struct cla_exchang
 {
     const struct cla_worker *worker = conn->worker;
 
-    return !exchange->http->keep_alive || worker->env.draining ||
+    return !cla_exchange_http(exchange)->keep_alive || worker->env.draining ||
            (conn->peer_ended && cla_conn_pending(conn) == 0) ||
            (worker->requests_per_connection > 0 &&
             conn->requests + 1 >= worker->requests_per_connection);
@@ -42,7 +42,7 @@ bool cla_conn_last_request(const struct cla_conn *conn, const struct cla_exchang
 
 void cla_conn_add_fields(struct cla_buf *fields, const struct cla_exchange *exchange)
 {
-    const struct cla_route *route = &exchange->http->route;
+    const struct cla_route *route = &cla_exchange_http(exchange)->route;
     bool options = route->kind == CLA_ROUTE_OPTIONS;
 
     if (cla_worker_of(exchange)->rules.origin_count > 0)
@@ -72,14 +72,15 @@ static void add_of_status(struct cla_buf *fields, const struct cla_route *route,
  * pages of other sites. */
 static struct cla_slice more_fields(struct cla_worker *worker, const struct cla_exchange *exchange)
 {
-    const struct cla_route *route = &exchange->http->route;
+    const struct cla_exchange_http *http = cla_exchange_http(exchange);
+    const struct cla_route *route = &http->route;
     struct cla_buf *fields = &worker->scratch;
 
     fields->n = 0;
     if (route->kind == CLA_ROUTE_HANDLER)
-        (void)cla_buf_add(fields, cla_buf_slice(&exchange->http->plain.fields));
+        (void)cla_buf_add(fields, cla_buf_slice(&http->plain.fields));
     else
-        add_of_status(fields, route, exchange->http->status);
+        add_of_status(fields, route, http->status);
     cla_conn_add_fields(fields, exchange);
     return cla_buf_slice(fields);
 }
@@ -87,23 +88,24 @@ static struct cla_slice more_fields(struct cla_worker *worker, const struct cla_
 void cla_conn_answer(struct cla_conn *conn, const struct cla_exchange *exchange,
                      const char *content_type)
 {
-    bool body = content_type != NULL && !exchange->http->head_only;
-    bool unsized = exchange->http->request.plain != NULL && exchange->http->plain.unsized;
+    const struct cla_exchange_http *http = cla_exchange_http(exchange);
+    bool body = content_type != NULL && !http->head_only;
+    bool unsized = http->request.plain != NULL && http->plain.unsized;
     bool close = cla_conn_last_request(conn, exchange);
     const struct cla_http_reply reply = {
-        .status = exchange->http->status,
+        .status = http->status,
         .content_type = content_type,
-        .content_length = content_type != NULL ? exchange->http->reply.n : 0,
+        .content_length = content_type != NULL ? http->reply.n : 0,
         .unsized = unsized,
-        .chunked = unsized && !exchange->http->version_1_0,
+        .chunked = unsized && !http->version_1_0,
         .fields = more_fields(conn->worker, exchange),
         .date = cla_worker_date(conn->worker),
         .close = close,
-        .keep_alive_1_0 = exchange->http->version_1_0 && !close,
+        .keep_alive_1_0 = http->version_1_0 && !close,
     };
 
     conn->exchange = NULL;
-    write_reply(conn, &reply, body ? cla_buf_slice(&exchange->http->reply) : cla_slice("", 0));
+    write_reply(conn, &reply, body ? cla_buf_slice(&http->reply) : cla_slice("", 0));
     if (conn->state == CLA_CONN_OPEN && cla_conn_pending(conn) > 0)
         cla_worker_advance_later(conn->worker, conn);
 }
@@ -137,9 +139,10 @@ static bool write_error(struct cla_buf *to, const struct cla_exchange *exchange,
                         const char *why)
 {
     const struct cla_rpc_error error = {.code = code_of(status), .message = cla_slice_str(why)};
+    const struct cla_route *route = exchange != NULL ? &cla_exchange_http(exchange)->route : NULL;
 
-    return exchange != NULL && exchange->http->route.kind == CLA_ROUTE_UNARY &&
-           exchange->http->route.format != CLA_ROUTE_CONNECT_STREAM &&
+    return route != NULL && route->kind == CLA_ROUTE_UNARY &&
+           route->format != CLA_ROUTE_CONNECT_STREAM &&
            cla_connect_error(to, cla_slice(NULL, 0), &error) == 0;
 }
 
@@ -185,21 +188,23 @@ void cla_conn_refuse_upgrade(struct cla_conn *conn, int status, const char *why,
 /* From now on all that comes is from the client that asked for the upgrade. */
 static void become_peers_own(struct cla_conn *conn, const struct cla_exchange *exchange)
 {
+    const struct cla_exchange_http *http = cla_exchange_http(exchange);
+
     conn->arrival.proxies = NULL;
-    conn->arrival.peer_n = exchange->http->request.peer.n;
-    memcpy(conn->arrival.peer, exchange->http->peer, conn->arrival.peer_n);
+    conn->arrival.peer_n = http->request.peer.n;
+    memcpy(conn->arrival.peer, http->peer, conn->arrival.peer_n);
 }
 
 void cla_conn_upgrade(struct cla_conn *conn, struct cla_exchange *exchange)
 {
+    struct cla_exchange_http *http = cla_exchange_http(exchange);
     struct cla_buf fields = {0};
     const char *why = NULL;
-    int status = cla_socket_new(&exchange->http->upgrade, exchange, exchange->http->route.socket,
-                                &fields, &why);
+    int status = cla_socket_new(&http->upgrade, exchange, http->route.socket, &fields, &why);
 
     become_peers_own(conn, exchange);
     if (status == 0) {
-        cla_socket_ask(exchange->http->upgrade);
+        cla_socket_ask(http->upgrade);
     } else {
         conn->exchange = NULL;
         cla_exchange_abandon(exchange, CLA_CANCEL_DISCONNECT);

@@ -25,8 +25,9 @@ static struct cla_buf *output_of(struct cla_conn *conn)
 
 static void begin(struct cla_exchange *exchange, const struct cla_http_reply *reply)
 {
-    struct cla_conn *conn = exchange->http->conn;
-    struct cla_conn_stream *stream = &exchange->http->stream;
+    struct cla_exchange_http *http = cla_exchange_http(exchange);
+    struct cla_conn *conn = http->conn;
+    struct cla_conn_stream *stream = &http->stream;
 
     stream->conn = conn;
     stream->chunked = reply->chunked;
@@ -39,15 +40,16 @@ static void begin(struct cla_exchange *exchange, const struct cla_http_reply *re
 void cla_conn_stream_begin_sized(struct cla_exchange *exchange, const char *content_type,
                                  struct cla_slice fields, uint64_t bytes)
 {
-    bool close = cla_conn_last_request(exchange->http->conn, exchange);
+    const struct cla_exchange_http *http = cla_exchange_http(exchange);
+    bool close = cla_conn_last_request(http->conn, exchange);
     const struct cla_http_reply reply = {
-        .status = exchange->http->status,
+        .status = http->status,
         .content_type = content_type,
         .content_length = bytes,
         .fields = fields,
-        .date = cla_worker_date(exchange->http->conn->worker),
+        .date = cla_worker_date(http->conn->worker),
         .close = close,
-        .keep_alive_1_0 = exchange->http->version_1_0 && !close,
+        .keep_alive_1_0 = http->version_1_0 && !close,
     };
 
     begin(exchange, &reply);
@@ -56,10 +58,11 @@ void cla_conn_stream_begin_sized(struct cla_exchange *exchange, const char *cont
 void cla_conn_stream_begin(struct cla_exchange *exchange, const char *content_type,
                            struct cla_slice fields)
 {
-    struct cla_conn *conn = exchange->http->conn;
-    bool chunked = !exchange->http->version_1_0;
+    const struct cla_exchange_http *http = cla_exchange_http(exchange);
+    struct cla_conn *conn = http->conn;
+    bool chunked = !http->version_1_0;
     const struct cla_http_reply reply = {
-        .status = exchange->http->status,
+        .status = http->status,
         .content_type = content_type,
         .chunked = chunked,
         .unsized = true,

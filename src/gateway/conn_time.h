@@ -23,7 +23,7 @@ void cla_conn_on_timer(struct cla_timer *timer);
 static inline struct cla_slice cla_conn_peer(const struct cla_conn *conn)
 {
     if (conn->exchange != NULL)
-        return conn->exchange->http->request.peer;
+        return cla_exchange_http(conn->exchange)->request.peer;
     return cla_slice(conn->arrival.peer, conn->arrival.peer_n);
 }
 
@@ -42,7 +42,7 @@ static inline size_t cla_conn_pending(const struct cla_conn *conn)
 /* True while a request is complete and not yet answered. */
 static inline bool cla_conn_busy(const struct cla_conn *conn)
 {
-    return conn->exchange != NULL && conn->exchange->http->busy;
+    return conn->exchange != NULL && cla_exchange_http(conn->exchange)->busy;
 }
 
 /* True between the first byte and the end of a request. */

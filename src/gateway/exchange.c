@@ -21,9 +21,11 @@
 
 bool cla_exchange_let_go(const struct cla_exchange *x)
 {
-    if (x->http == NULL)
+    const struct cla_exchange_http *http = cla_exchange_http(x);
+
+    if (!cla_exchange_is_http(x))
         return !x->wanted;
-    return x->http->conn == NULL && x->http->upgrade == NULL;
+    return http->conn == NULL && http->upgrade == NULL;
 }
 
 void cla_exchange_maybe_put(struct cla_exchange *x)
@@ -118,7 +120,7 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
 
     if (x == NULL)
         return NULL;
-    http = x->http;
+    http = cla_exchange_http(x);
     http->conn = conn;
     http->upgrade = NULL;
     http->status = 200;
@@ -141,37 +143,39 @@ struct cla_exchange *cla_exchange_get(struct cla_conn *conn, const struct cla_ht
 static void answer_unary_error(struct cla_exchange *x, enum cla_code code, int status,
                                const char *why)
 {
+    struct cla_exchange_http *http = cla_exchange_http(x);
     struct cla_rpc_error error = {.code = code, .message = cla_slice_str(why)};
 
     cla_access_refused(&cla_worker_of(x)->env, cla_exchange_request(x)->peer, status, why);
-    if (x->http->route.format == CLA_ROUTE_SSE)
-        x->http->request.protocol = &cla_connect_protocol; /* EventSource looks at the status */
+    if (http->route.format == CLA_ROUTE_SSE)
+        http->request.protocol = &cla_connect_protocol; /* EventSource looks at the status */
     if (cla_exchange_request(x)->protocol->stream_type != NULL) {
         cla_exchange_stream_refuse(x, &error);
         return;
     }
     cla_exchange_write_error(x, CLA_LIT("null"), &error);
-    x->http->status = status;
+    http->status = status;
     cla_exchange_answer_calls(x);
 }
 
 static int read_unary_params(struct cla_exchange *x, struct cla_slice *params, const char **why)
 {
+    struct cla_exchange_http *http = cla_exchange_http(x);
     int rc = 0;
 
-    if (x->http->route.kind == CLA_ROUTE_GET)
-        rc = cla_route_query_params(x->http->route.query, &x->http->body, why);
+    if (http->route.kind == CLA_ROUTE_GET)
+        rc = cla_route_query_params(http->route.query, &http->body, why);
     if (rc != 0)
         return rc;
-    return (x->http->route.format == CLA_ROUTE_CONNECT_STREAM &&
-                    x->http->route.kind == CLA_ROUTE_UNARY
+    return (http->route.format == CLA_ROUTE_CONNECT_STREAM && http->route.kind == CLA_ROUTE_UNARY
                 ? cla_connect_stream_params
-                : cla_connect_params)(cla_buf_slice(&x->http->body), cla_worker_of(x)->json_depth,
+                : cla_connect_params)(cla_buf_slice(&http->body), cla_worker_of(x)->json_depth,
                                       params, why);
 }
 
 static void run_unary(struct cla_exchange *x)
 {
+    struct cla_exchange_http *http = cla_exchange_http(x);
     const char *why = NULL;
     struct cla_slice params;
     struct cla_call *call;
@@ -188,23 +192,24 @@ static void run_unary(struct cla_exchange *x)
     if (cla_exchange_request(x)->protocol->stream_type != NULL && !cla_exchange_stream_begin(x))
         return;
     call = cla_exchange_new_call(x, CLA_LIT("null")); /* the first: it is part of the exchange */
-    call->procedure = x->http->route.procedure;
+    call->procedure = http->route.procedure;
     call->params = params;
     x->unanswered = 1;
-    cla_call_set_deadline(call, x->http->route.has_timeout, x->http->route.timeout_ms);
+    cla_call_set_deadline(call, http->route.has_timeout, http->route.timeout_ms);
     cla_call_start(call);
 }
 
 static void refuse(struct cla_exchange *x)
 {
-    const struct cla_route *route = &x->http->route;
+    struct cla_exchange_http *http = cla_exchange_http(x);
+    const struct cla_route *route = &http->route;
 
     if (route->unary_error) {
         answer_unary_error(x, route->code, route->status, route->why);
         return;
     }
     if (route->closes)
-        x->http->keep_alive = false;
+        http->keep_alive = false;
     cla_access_refused(&cla_worker_of(x)->env, cla_exchange_request(x)->peer, route->status,
                        route->why);
     cla_exchange_answer_text(x, route->status, route->why);
@@ -212,22 +217,26 @@ static void refuse(struct cla_exchange *x)
 
 bool cla_exchange_wants_body(const struct cla_exchange *exchange)
 {
-    return exchange->http->route.kind == CLA_ROUTE_JSONRPC ||
-           exchange->http->route.kind == CLA_ROUTE_UNARY ||
-           exchange->http->route.kind == CLA_ROUTE_HANDLER;
+    enum cla_route_kind kind = cla_exchange_http(exchange)->route.kind;
+
+    return kind == CLA_ROUTE_JSONRPC || kind == CLA_ROUTE_UNARY || kind == CLA_ROUTE_HANDLER;
 }
 
 int cla_exchange_body(struct cla_exchange *exchange, struct cla_slice bytes)
 {
-    return cla_exchange_wants_body(exchange) ? cla_buf_add(&exchange->http->body, bytes) : 0;
+    struct cla_buf *body = &cla_exchange_http(exchange)->body;
+
+    return cla_exchange_wants_body(exchange) ? cla_buf_add(body, bytes) : 0;
 }
 
 void cla_exchange_run(struct cla_exchange *exchange)
 {
-    exchange->http->busy = true;
-    switch (exchange->http->route.kind) {
+    struct cla_exchange_http *http = cla_exchange_http(exchange);
+
+    http->busy = true;
+    switch (http->route.kind) {
     case CLA_ROUTE_JSONRPC:
-        (void)cla_exchange_start_text(exchange, cla_buf_slice(&exchange->http->body));
+        (void)cla_exchange_start_text(exchange, cla_buf_slice(&http->body));
         break;
     case CLA_ROUTE_UNARY:
     case CLA_ROUTE_GET:
@@ -240,10 +249,10 @@ void cla_exchange_run(struct cla_exchange *exchange)
         cla_file_send_start(exchange);
         break;
     case CLA_ROUTE_WEBSOCKET:
-        cla_conn_upgrade(exchange->http->conn, exchange);
+        cla_conn_upgrade(http->conn, exchange);
         break;
     case CLA_ROUTE_OPTIONS:
-        exchange->http->status = 204;
+        http->status = 204;
         cla_exchange_answer(exchange, NULL);
         break;
     case CLA_ROUTE_REFUSE:
@@ -281,8 +290,8 @@ void cla_exchange_abandon(struct cla_exchange *exchange, enum cla_cancel_kind ki
 {
     exchange->wanted = false;
     cla_list_remove(&exchange->of_socket);
-    if (exchange->http != NULL)
-        forsake(exchange->http, kind);
+    if (cla_exchange_is_http(exchange))
+        forsake(cla_exchange_http(exchange), kind);
     if (exchange->postponed) {
         exchange->postponed = false;
         cla_exchange_request(exchange)->sink->release(&exchange->first); /* and the exchange */

@@ -24,10 +24,9 @@ struct cla_worker;
 /* What is asked for by one HTTP request or text. Small, for a WebSocket may have thousands of texts
  * waiting: what only HTTP has, or a batch, is apart. */
 struct cla_exchange {
-    struct cla_link link;           /* in worker->exchanges, or a pool */
-    struct cla_link of_socket;      /* of a text that is wanted: in socket->texts or ->postponed */
-    struct cla_exchange_http *http; /* that it is part of; NULL: it is a text */
-    struct cla_socket *socket;      /* that a text came by, held; NULL: it is of HTTP */
+    struct cla_link link;      /* in worker->exchanges, or of HTTP in the pool */
+    struct cla_link of_socket; /* of a text that is wanted: in socket->texts or ->postponed */
+    struct cla_socket *socket; /* that a text came by, held; NULL: it is of HTTP */
     struct cla_exchange_batch *batch; /* owned; NULL: it is none, or has needed none yet */
     char *text;                       /* of a WebSocket, owned; NULL once no call needs it */
     size_t reply_at;                  /* where what is written, or was last, begins in its buffer */
@@ -78,11 +77,24 @@ struct cla_exchange_further {
     struct cla_exchange *exchange;
 };
 
-/* Those that are idle, of one kind. */
+/* Those of HTTP that are idle. */
 struct cla_exchange_pool {
     struct cla_link idle;
     unsigned count;
 };
+
+/* True if it is of HTTP; else it is a text. */
+static inline bool cla_exchange_is_http(const struct cla_exchange *exchange)
+{
+    return exchange->socket == NULL;
+}
+
+/* What an exchange of HTTP is part of. */
+static inline struct cla_exchange_http *cla_exchange_http(const struct cla_exchange *exchange)
+{
+    return (struct cla_exchange_http *)CLA_CONTAINER(exchange, const struct cla_exchange_http,
+                                                     exchange);
+}
 
 /* What its calls have in common. */
 static inline const struct cla_request *cla_exchange_request(const struct cla_exchange *exchange)

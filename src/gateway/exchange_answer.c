@@ -10,19 +10,21 @@
 
 void cla_exchange_answer(struct cla_exchange *x, const char *content_type)
 {
-    struct cla_conn *conn = x->http->conn;
+    struct cla_exchange_http *http = cla_exchange_http(x);
+    struct cla_conn *conn = http->conn;
 
-    x->http->conn = NULL;
-    x->http->busy = false;
+    http->conn = NULL;
+    http->busy = false;
     cla_conn_answer(conn, x, content_type);
     cla_exchange_maybe_put(x);
 }
 
 void cla_exchange_answer_text(struct cla_exchange *x, int status, const char *text)
 {
-    struct cla_buf *reply = &x->http->reply;
+    struct cla_exchange_http *http = cla_exchange_http(x);
+    struct cla_buf *reply = &http->reply;
 
-    x->http->status = status;
+    http->status = status;
     reply->n = 0;
     if (cla_buf_append(reply, text, strlen(text)) == 0)
         (void)cla_buf_push(reply, '\n');
@@ -44,8 +46,8 @@ struct cla_exchange_batch *cla_exchange_batch_of(struct cla_exchange *x)
  * before that goes on. NULL: out of memory. */
 static struct cla_buf *reply_of(struct cla_exchange *x)
 {
-    if (x->http != NULL)
-        return &x->http->reply;
+    if (cla_exchange_is_http(x))
+        return &cla_exchange_http(x)->reply;
     if (!x->batched)
         return &cla_worker_of(x)->reply;
     return cla_exchange_batch_of(x) != NULL ? &x->batch->reply : NULL;
@@ -59,13 +61,15 @@ static void end_batch(struct cla_exchange *x)
 
 void cla_exchange_answer_calls(struct cla_exchange *x)
 {
+    struct cla_exchange_http *http = cla_exchange_http(x);
+
     end_batch(x);
-    if (x->http->stream.conn != NULL) {
+    if (http->stream.conn != NULL) {
         cla_exchange_stream_end(x);
     } else if (x->lost) {
         cla_exchange_answer_text(x, 503, "out of memory");
     } else if (!x->replied) {
-        x->http->status = 204;
+        http->status = 204;
         cla_exchange_answer(x, NULL);
     } else {
         cla_exchange_answer(x, "application/json");
@@ -110,7 +114,7 @@ void cla_exchange_one_answered(struct cla_exchange *x)
     }
     if (x->wanted)
         answer_socket(x);
-    else if (x->http != NULL && x->http->conn != NULL)
+    else if (cla_exchange_is_http(x) && cla_exchange_http(x)->conn != NULL)
         cla_exchange_answer_calls(x);
 }
 
@@ -141,8 +145,8 @@ static size_t write_error(struct cla_exchange *x, struct cla_slice id,
     const struct cla_rpc_protocol *protocol = cla_exchange_request(x)->protocol;
     struct cla_buf *reply = begin_reply(x);
 
-    if (x->http != NULL && protocol->status_of_code)
-        x->http->status = cla_code_info(error->code)->http;
+    if (cla_exchange_is_http(x) && protocol->status_of_code)
+        cla_exchange_http(x)->status = cla_code_info(error->code)->http;
     if (reply != NULL && protocol->error(reply, id, error) == 0) {
         x->replied = true;
         return reply->n - x->reply_at;
@@ -205,13 +209,19 @@ static int result_end(struct cla_call *call)
     return 0;
 }
 
+/* True if its id, or a token, lies in the text. */
+static bool has_borrowed(const struct cla_call *call)
+{
+    return cla_call_id_is_borrowed(&call->client_id) || cla_call_token(call, CLA_CALL_ITEM).n > 0 ||
+           cla_call_token(call, CLA_CALL_PROGRESS).n > 0;
+}
+
 /* A text goes when its one call has begun, and has borrowed nothing of it. */
 static void params_taken(struct cla_call *call)
 {
     struct cla_exchange *x = cla_exchange_of(call);
 
-    if (x->text == NULL || x->batched || call->tokens != NULL ||
-        cla_call_id_is_borrowed(&call->client_id))
+    if (x->text == NULL || x->batched || has_borrowed(call))
         return;
     call->params.p = NULL;
     cla_exchange_drop_text(x);
@@ -243,7 +253,7 @@ void cla_exchange_forget_call(struct cla_exchange *x, struct cla_call *call)
         cla_call_index_remove(&x->socket->calls, call);
     if (x->socket != NULL)
         x->socket->in_flight--;
-    cla_mem_free(call->tokens);
+    cla_call_free_extras(call);
     if (call->procedure != NULL && call->procedure->unknown)
         cla_unknown_free(call->procedure);
     if (call->further)

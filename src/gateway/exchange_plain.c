@@ -32,12 +32,13 @@ static struct cla_exchange *exchange_of(struct cla_call *call)
 static void begin(struct cla_call *call)
 {
     struct cla_exchange *x = exchange_of(call);
-    struct cla_plain *plain = &x->http->plain;
+    struct cla_exchange_http *http = cla_exchange_http(x);
+    struct cla_plain *plain = &http->plain;
 
-    if (x->http->conn == NULL)
+    if (http->conn == NULL)
         return;
     plain->begun = true;
-    x->http->status = plain->status;
+    http->status = plain->status;
     cla_conn_add_fields(&plain->fields, x);
     cla_conn_stream_begin(x, plain->type.p, cla_buf_slice(&plain->fields));
 }
@@ -50,20 +51,21 @@ static const char *part_refused(const struct cla_call *call, enum cla_call_part 
 
 static struct cla_writers *part_writers(const struct cla_call *call)
 {
-    const struct cla_exchange *x = CLA_CONTAINER(call, struct cla_exchange, first);
+    struct cla_exchange_http *http =
+        cla_exchange_http(CLA_CONTAINER(call, const struct cla_exchange, first));
 
-    return x->http->conn != NULL ? &x->http->stream.writers : NULL;
+    return http->conn != NULL ? &http->stream.writers : NULL;
 }
 
 static int part(struct cla_call *call, enum cla_call_part kind, struct cla_slice value)
 {
-    struct cla_exchange *x = exchange_of(call);
+    struct cla_exchange_http *http = cla_exchange_http(exchange_of(call));
 
     (void)kind;
-    if (x->http->conn == NULL)
+    if (http->conn == NULL)
         return -CLA_ECLOSED;
     call->reply_bytes += value.n;
-    cla_conn_stream_piece(&x->http->stream, value, cla_slice(NULL, 0));
+    cla_conn_stream_piece(&http->stream, value, cla_slice(NULL, 0));
     return 0;
 }
 
@@ -72,50 +74,53 @@ static int part(struct cla_call *call, enum cla_call_part kind, struct cla_slice
 static struct cla_buf *result_begin(struct cla_call *call)
 {
     struct cla_exchange *x = exchange_of(call);
+    struct cla_exchange_http *http = cla_exchange_http(x);
 
     call->result_begun = true;
-    x->http->reply.n = 0;
-    return cla_exchange_let_go(x) ? NULL : &x->http->reply;
+    http->reply.n = 0;
+    return cla_exchange_let_go(x) ? NULL : &http->reply;
 }
 
 static int result_end(struct cla_call *call)
 {
-    call->reply_bytes += exchange_of(call)->http->reply.n;
+    call->reply_bytes += cla_exchange_http(exchange_of(call))->reply.n;
     return 0;
 }
 
 static void on_completed(struct cla_call *call)
 {
     struct cla_exchange *x = exchange_of(call);
+    struct cla_exchange_http *http = cla_exchange_http(x);
 
     if (cla_exchange_let_go(x))
         return;
-    if (x->http->plain.begun) {
+    if (http->plain.begun) {
         cla_exchange_stream_close(x, true);
         return;
     }
-    x->http->status = x->http->plain.status;
-    cla_exchange_answer(x, cla_plain_type(&x->http->plain));
+    http->status = http->plain.status;
+    cla_exchange_answer(x, cla_plain_type(&http->plain));
 }
 
 static void result_rollback(struct cla_call *call)
 {
-    exchange_of(call)->http->reply.n = 0;
+    cla_exchange_http(exchange_of(call))->reply.n = 0;
 }
 
 static void on_error(struct cla_call *call, const struct cla_rpc_error *error)
 {
     struct cla_exchange *x = exchange_of(call);
+    struct cla_exchange_http *http = cla_exchange_http(x);
 
     if (cla_exchange_let_go(x))
         return;
-    if (x->http->plain.begun) {
+    if (http->plain.begun) {
         cla_exchange_stream_close(x, false);
         return;
     }
-    cla_plain_reset(&x->http->plain);
+    cla_plain_reset(&http->plain);
     cla_exchange_write_error(x, cla_call_client_id(call), error);
-    call->reply_bytes = x->http->reply.n;
+    call->reply_bytes = http->reply.n;
     cla_exchange_answer_calls(x);
 }
 
@@ -141,24 +146,26 @@ static const struct cla_call_sink sink = {
 
 void cla_exchange_plain_init(struct cla_exchange *x)
 {
-    struct cla_plain *plain = &x->http->plain;
+    struct cla_exchange_http *http = cla_exchange_http(x);
+    struct cla_plain *plain = &http->plain;
 
-    plain->method = x->http->route.method;
-    plain->path = x->http->route.path;
-    plain->query = x->http->route.query;
+    plain->method = http->route.method;
+    plain->path = http->route.path;
+    plain->query = http->route.query;
     plain->begin = begin;
     cla_plain_reset(plain);
-    x->http->request.plain = plain;
-    x->http->request.sink = &sink;
+    http->request.plain = plain;
+    http->request.sink = &sink;
 }
 
 void cla_exchange_plain_run(struct cla_exchange *x)
 {
+    struct cla_exchange_http *http = cla_exchange_http(x);
     struct cla_call *call = cla_exchange_new_call(x, CLA_LIT("null"));
-    const struct cla_route *route = &x->http->route;
+    const struct cla_route *route = &http->route;
 
     call->procedure = route->procedure;
-    call->params = cla_buf_slice(&x->http->body);
+    call->params = cla_buf_slice(&http->body);
     x->unanswered = 1;
     cla_call_set_deadline(call, route->has_timeout, route->timeout_ms);
     cla_call_start(call);

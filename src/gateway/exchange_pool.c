@@ -6,7 +6,7 @@
 
 /* Memory that an idle exchange keeps in each of its buffers. */
 #define KEEP_BYTES 4096
-/* Idle exchanges kept; what is above is freed at once. */
+/* Idle exchanges of HTTP kept; what is above is freed at once. */
 #define POOL_MAX 1024
 
 static struct cla_exchange *pop(struct cla_exchange_pool *pool)
@@ -35,31 +35,21 @@ struct cla_exchange *cla_exchange_pool_take_http(struct cla_worker *worker)
     http = cla_mem_zalloc(sizeof *http);
     if (http == NULL)
         return NULL;
-    http->exchange.http = http;
     cla_list_init(&http->exchange.link);
     return &http->exchange;
 }
 
 struct cla_exchange *cla_exchange_pool_take_text(struct cla_worker *worker)
 {
-    struct cla_exchange *exchange = pop(&worker->texts);
+    struct cla_exchange *exchange = cla_blocks_take(&worker->texts, sizeof *exchange);
 
     if (exchange != NULL)
-        return exchange;
-    exchange = cla_mem_zalloc(sizeof *exchange);
-    if (exchange != NULL)
-        cla_list_init(&exchange->link);
+        exchange->batch = NULL;
     return exchange;
 }
 
-static void destroy(struct cla_exchange *exchange)
+static void destroy_http(struct cla_exchange_http *http)
 {
-    struct cla_exchange_http *http = exchange->http;
-
-    if (http == NULL) {
-        cla_mem_free(exchange);
-        return;
-    }
     cla_buf_fini(&http->head);
     cla_buf_fini(&http->body);
     cla_buf_fini(&http->reply);
@@ -101,36 +91,42 @@ void cla_exchange_drop_text(struct cla_exchange *exchange)
     exchange->text = NULL;
 }
 
-static void empty_text(struct cla_exchange *exchange)
+static void put_text(struct cla_worker *worker, struct cla_exchange *exchange)
 {
     cla_exchange_drop_text(exchange);
     cla_socket_release(exchange->socket);
-    exchange->socket = NULL;
+    cla_blocks_give(&worker->texts, exchange, sizeof *exchange);
+}
+
+static void put_http(struct cla_worker *worker, struct cla_exchange_http *http)
+{
+    struct cla_exchange_pool *pool = &worker->https;
+
+    empty_http(http);
+    if (pool->count == POOL_MAX) {
+        destroy_http(http);
+        return;
+    }
+    cla_list_push_front(&pool->idle, &http->exchange.link);
+    pool->count++;
 }
 
 void cla_exchange_pool_put(struct cla_exchange *exchange)
 {
     struct cla_worker *worker = cla_worker_of(exchange);
-    struct cla_exchange_pool *pool = exchange->http != NULL ? &worker->https : &worker->texts;
 
     cla_list_remove(&exchange->link);
     cla_app_unpin(cla_exchange_app(exchange));
     drop_batch(exchange);
-    if (exchange->http != NULL)
-        empty_http(exchange->http);
+    if (cla_exchange_is_http(exchange))
+        put_http(worker, cla_exchange_http(exchange));
     else
-        empty_text(exchange);
-    if (pool->count == POOL_MAX) {
-        destroy(exchange);
-        return;
-    }
-    cla_list_push_front(&pool->idle, &exchange->link);
-    pool->count++;
+        put_text(worker, exchange);
 }
 
 bool cla_exchange_pool_trim(struct cla_exchange_pool *pool, unsigned keep, unsigned most)
 {
     while (pool->count > keep && most-- > 0)
-        destroy(pop(pool));
+        destroy_http(cla_exchange_http(pop(pool)));
     return pool->count > keep;
 }

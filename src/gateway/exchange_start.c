@@ -70,11 +70,12 @@ static void answer_unavailable(struct cla_exchange *x, struct cla_slice id, cons
 static void set_deadline(struct cla_exchange *x, struct cla_call *call,
                          const struct cla_rpc_options *options)
 {
-    bool in_header = x->socket == NULL && x->http->route.has_timeout;
+    const struct cla_route *route = &cla_exchange_http(x)->route;
+    bool in_header = cla_exchange_is_http(x) && route->has_timeout;
     uint64_t timeout_ms = options->timeout_ms;
 
-    if (in_header && (!options->has_timeout || x->http->route.timeout_ms < timeout_ms))
-        timeout_ms = x->http->route.timeout_ms;
+    if (in_header && (!options->has_timeout || route->timeout_ms < timeout_ms))
+        timeout_ms = route->timeout_ms;
     cla_call_set_deadline(call, in_header || options->has_timeout, timeout_ms);
 }
 
@@ -171,13 +172,9 @@ bool cla_exchange_judge(struct cla_exchange *x)
 /* False: out of memory. */
 static bool take_tokens(struct cla_call *call, const struct cla_rpc_options *options)
 {
-    if (options->item_token.n + options->progress_token.n == 0)
-        return true;
-    call->tokens = cla_mem_alloc(sizeof *call->tokens);
-    if (call->tokens == NULL)
-        return false;
-    *call->tokens = (struct cla_call_tokens){options->item_token, options->progress_token};
-    return true;
+    const struct cla_call_tokens tokens = {options->item_token, options->progress_token};
+
+    return tokens.item.n + tokens.progress.n == 0 || cla_call_set_tokens(call, &tokens) == 0;
 }
 
 /* Notes what the call is asked for. False: out of memory. */
@@ -262,7 +259,7 @@ int cla_exchange_start_text(struct cla_exchange *x, struct cla_slice text)
     x->reading = false;
     if (rc != 0 && x->wanted)
         return rc;
-    if (rc != 0 && x->http != NULL && x->http->conn != NULL)
+    if (rc != 0 && cla_exchange_is_http(x) && cla_exchange_http(x)->conn != NULL)
         cla_exchange_answer_text(x, 503, "out of memory");
     else
         cla_exchange_maybe_put(x);

@@ -24,7 +24,7 @@ bool cla_exchange_stream_begin(struct cla_exchange *x)
     x->reading = true;
     cla_conn_stream_begin(x, cla_exchange_request(x)->protocol->stream_type, more_fields(x));
     x->reading = false;
-    if (x->http->conn != NULL)
+    if (cla_exchange_http(x)->conn != NULL)
         return true;
     cla_exchange_maybe_put(x);
     return false;
@@ -41,7 +41,7 @@ static bool is_nothing(struct cla_slice result)
 static int add_end(const struct cla_exchange *x, struct cla_buf *last)
 {
     const struct cla_rpc_protocol *protocol = cla_exchange_request(x)->protocol;
-    struct cla_slice result = cla_buf_slice(&x->http->reply);
+    struct cla_slice result = cla_buf_slice(&cla_exchange_http(x)->reply);
 
     if (!x->first_used || x->first.state != CLA_CALL_COMPLETED)
         return cla_buf_add(last, result); /* the error, which is an end */
@@ -52,10 +52,11 @@ static int add_end(const struct cla_exchange *x, struct cla_buf *last)
 
 void cla_exchange_stream_close(struct cla_exchange *x, bool whole)
 {
-    struct cla_conn_stream *stream = &x->http->stream;
+    struct cla_exchange_http *http = cla_exchange_http(x);
+    struct cla_conn_stream *stream = &http->stream;
 
-    x->http->conn = NULL;
-    x->http->busy = false;
+    http->conn = NULL;
+    http->busy = false;
     x->reading = true; /* it is not put back if the connection closes for want of memory */
     if (whole)
         cla_conn_stream_end(stream);
@@ -72,7 +73,8 @@ void cla_exchange_stream_end(struct cla_exchange *x)
 
     x->reading = true; /* as there */
     if (whole)
-        cla_conn_stream_piece(&x->http->stream, cla_buf_slice(&last), cla_slice(NULL, 0));
+        cla_conn_stream_piece(&cla_exchange_http(x)->stream, cla_buf_slice(&last),
+                              cla_slice(NULL, 0));
     cla_buf_fini(&last);
     cla_exchange_stream_close(x, whole);
 }
@@ -87,13 +89,6 @@ void cla_exchange_stream_refuse(struct cla_exchange *x, const struct cla_rpc_err
 
 /* --- Parts. --- */
 
-static struct cla_slice token_of(const struct cla_call *call, enum cla_call_part kind)
-{
-    if (call->tokens == NULL)
-        return cla_slice(NULL, 0);
-    return kind == CLA_CALL_ITEM ? call->tokens->item : call->tokens->progress;
-}
-
 const char *cla_exchange_part_refused(const struct cla_call *call, enum cla_call_part kind)
 {
     const struct cla_rpc_protocol *protocol = call->request->protocol;
@@ -104,7 +99,7 @@ const char *cla_exchange_part_refused(const struct cla_call *call, enum cla_call
         return protocol->no_items;
     if (cla_call_is_notification(call))
         return "this procedure streams, and a notification has no reply: call it with an id";
-    if (!protocol->by_token || token_of(call, kind).n > 0)
+    if (!protocol->by_token || cla_call_token(call, kind).n > 0)
         return NULL;
     return kind == CLA_CALL_ITEM
                ? "this procedure streams: say under which token, in _meta.itemToken or "
@@ -115,9 +110,10 @@ const char *cla_exchange_part_refused(const struct cla_call *call, enum cla_call
 struct cla_writers *cla_exchange_part_writers(const struct cla_call *call)
 {
     struct cla_exchange *x = cla_exchange_of(call);
+    struct cla_exchange_http *http = cla_exchange_http(x);
 
-    if (x->http != NULL)
-        return x->http->conn != NULL ? &x->http->stream.writers : NULL;
+    if (cla_exchange_is_http(x))
+        return http->conn != NULL ? &http->stream.writers : NULL;
     return x->wanted ? &x->socket->writers : NULL;
 }
 
@@ -125,10 +121,10 @@ static int send_part(struct cla_exchange *x, struct cla_slice part)
 {
     if (cla_exchange_let_go(x))
         return -CLA_ECLOSED;
-    if (x->http == NULL)
+    if (!cla_exchange_is_http(x))
         return cla_socket_send(
             x->socket, cla_socket_framed(x->socket) ? CLA_WS_KIND_BINARY : CLA_WS_KIND_TEXT, part);
-    cla_conn_stream_piece(&x->http->stream, part, cla_slice(NULL, 0));
+    cla_conn_stream_piece(&cla_exchange_http(x)->stream, part, cla_slice(NULL, 0));
     return 0;
 }
 
@@ -137,7 +133,8 @@ int cla_exchange_part(struct cla_call *call, enum cla_call_part kind, struct cla
     struct cla_exchange *x = cla_exchange_of(call);
     const struct cla_rpc_protocol *protocol = cla_exchange_request(x)->protocol;
     struct cla_buf *part = &cla_worker_of(x)->scratch;
-    struct cla_slice key = protocol->by_token ? token_of(call, kind) : cla_call_client_id(call);
+    struct cla_slice key =
+        protocol->by_token ? cla_call_token(call, kind) : cla_call_client_id(call);
 
     part->n = 0;
     if ((kind == CLA_CALL_ITEM ? protocol->item : protocol->progress)(part, key, value) != 0)

@@ -116,7 +116,7 @@ static struct cla_exchange *take_exchange(struct cla_file_send *file)
     struct cla_exchange *x = file->x;
 
     cla_list_remove(&file->writer.link);
-    x->http->file = NULL;
+    cla_exchange_http(x)->file = NULL;
     file->x = NULL;
     return x;
 }
@@ -131,8 +131,9 @@ void cla_file_send_forsake(struct cla_file_send *file)
 static void answer_text(struct cla_file_send *file, int status, const char *text)
 {
     struct cla_exchange *x = take_exchange(file);
+    const struct cla_exchange_http *http = cla_exchange_http(x);
 
-    cla_access_file(&x->http->request, x->first.received_ns, x->http->route.path, status, 0);
+    cla_access_file(&http->request, x->first.received_ns, http->route.path, status, 0);
     cla_exchange_answer_text(x, status, text);
 }
 
@@ -140,8 +141,9 @@ static void answer_text(struct cla_file_send *file, int status, const char *text
 static void finish(struct cla_file_send *file, bool whole)
 {
     struct cla_exchange *x = take_exchange(file);
+    const struct cla_exchange_http *http = cla_exchange_http(x);
 
-    cla_access_file(&x->http->request, x->first.received_ns, x->http->route.path, x->http->status,
+    cla_access_file(&http->request, x->first.received_ns, http->route.path, http->status,
                     file->sent);
     cla_exchange_stream_close(x, whole);
 }
@@ -149,7 +151,7 @@ static void finish(struct cla_file_send *file, bool whole)
 /* Reads on if there is room. */
 static void go_on(struct cla_file_send *file)
 {
-    if (cla_writers_take_turn(&file->x->http->stream.writers, &file->writer))
+    if (cla_writers_take_turn(&cla_exchange_http(file->x)->stream.writers, &file->writer))
         begin_step(file, READ);
 }
 
@@ -157,7 +159,7 @@ static void on_room(struct cla_writer *writer)
 {
     struct cla_file_send *file = CLA_CONTAINER(writer, struct cla_file_send, writer);
 
-    if (file->x != NULL && file->x->http->conn != NULL && !file->working)
+    if (file->x != NULL && cla_exchange_http(file->x)->conn != NULL && !file->working)
         go_on(file);
 }
 
@@ -194,15 +196,15 @@ static void write_range(const struct cla_file_send *file, const struct cla_http_
 
 static struct cla_http_verdict judge(struct cla_file_send *file)
 {
-    const struct cla_exchange *x = file->x;
-    struct cla_http_conditions conditions = cla_http_conditions_read(cla_buf_slice(&x->http->head));
+    const struct cla_exchange_http *http = cla_exchange_http(file->x);
+    struct cla_http_conditions conditions = cla_http_conditions_read(cla_buf_slice(&http->head));
     struct cla_http_entity entity = {
         .etag = cla_slice_str(file->etag),
         .modified_s = file->file.modified_s > 0 ? (uint64_t)file->file.modified_s : 0,
         .size = file->file.size,
     };
 
-    return cla_http_conditions_judge(&conditions, &entity, !x->http->head_only);
+    return cla_http_conditions_judge(&conditions, &entity, !http->head_only);
 }
 
 /* Begins the response; false if that was the end of the connection. */
@@ -211,7 +213,7 @@ static bool begin_head(struct cla_file_send *file, int status, const char *type,
     struct cla_exchange *x = file->x;
     struct cla_buf *fields = &cla_worker_of(x)->scratch;
 
-    x->http->status = status;
+    cla_exchange_http(x)->status = status;
     cla_conn_add_fields(fields, x);
     cla_conn_stream_begin_sized(x, type, cla_buf_slice(fields), bytes);
     return file->x != NULL;
@@ -234,7 +236,7 @@ static void send_file(struct cla_file_send *file)
     if (!begin_head(file, verdict.status, content ? type : NULL, content ? verdict.size : 0))
         return;
     file->at = verdict.first;
-    file->left = content && !file->x->http->head_only ? verdict.size : 0;
+    file->left = content && !cla_exchange_http(file->x)->head_only ? verdict.size : 0;
     if (file->left > 0)
         go_on(file);
     else
@@ -244,7 +246,7 @@ static void send_file(struct cla_file_send *file)
 /* A folder without the slash behind it: links in its index would lead elsewhere. */
 static void redirect(struct cla_file_send *file)
 {
-    const struct cla_route *route = &file->x->http->route;
+    const struct cla_route *route = &cla_exchange_http(file->x)->route;
     struct cla_buf *fields = &cla_worker_of(file->x)->scratch;
     struct cla_slice path = route->path;
 
@@ -258,7 +260,7 @@ static void redirect(struct cla_file_send *file)
 
 static void not_found(struct cla_file_send *file)
 {
-    if (file->x->http->route.handlers_only)
+    if (cla_exchange_http(file->x)->route.handlers_only)
         answer_text(file, 405, "this path takes other methods: see Allow");
     else
         answer_text(file, 404, "nothing here");
@@ -266,7 +268,8 @@ static void not_found(struct cla_file_send *file)
 
 static void opened(struct cla_file_send *file)
 {
-    bool index = file->x->http->route.path.p[file->x->http->route.path.n - 1] == '/';
+    struct cla_slice path = cla_exchange_http(file->x)->route.path;
+    bool index = path.p[path.n - 1] == '/';
 
     if (file->kind == CLA_FOLDER_FILE)
         send_file(file);
@@ -287,8 +290,8 @@ static void piece_read(struct cla_file_send *file)
     file->at += (uint64_t)file->got;
     file->left -= (uint64_t)file->got;
     file->sent += (uint64_t)file->got;
-    cla_conn_stream_piece(&file->x->http->stream, cla_slice(file->piece, (size_t)file->got),
-                          cla_slice(NULL, 0));
+    cla_conn_stream_piece(&cla_exchange_http(file->x)->stream,
+                          cla_slice(file->piece, (size_t)file->got), cla_slice(NULL, 0));
     if (file->x == NULL)
         return; /* there was no memory */
     if (file->left == 0)
@@ -320,6 +323,7 @@ static void on_worked(uv_work_t *work, int status)
 
 void cla_file_send_start(struct cla_exchange *x)
 {
+    struct cla_exchange_http *http = cla_exchange_http(x);
     struct cla_file_send *file = cla_mem_zalloc(sizeof *file);
     int rc;
 
@@ -334,8 +338,8 @@ void cla_file_send_start(struct cla_exchange *x)
     file->writer.on_room = on_room;
     cla_list_init(&file->writer.link);
     file->x = x;
-    x->http->file = file;
-    rc = cla_http_path_file(x->http->route.path, &file->name);
+    http->file = file;
+    rc = cla_http_path_file(http->route.path, &file->name);
     if (rc == 0) {
         begin_step(file, OPEN);
         return;

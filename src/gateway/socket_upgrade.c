@@ -116,13 +116,13 @@ static int accept_request(struct cla_worker *worker, const struct cla_exchange_h
 static int copy_texts(struct cla_socket *socket, const struct cla_exchange *exchange,
                       struct cla_slice protocol)
 {
+    const struct cla_exchange_http *http = cla_exchange_http(exchange);
     struct cla_buf *head = &socket->head;
-    size_t head_n = exchange->http->head.n;
-    struct cla_slice path = exchange->http->route.path, peer = exchange->http->request.peer;
+    size_t head_n = http->head.n;
+    struct cla_slice path = http->route.path, peer = http->request.peer;
 
-    if (cla_buf_add(head, cla_buf_slice(&exchange->http->head)) != 0 ||
-        cla_buf_add(head, path) != 0 || cla_buf_add(head, peer) != 0 ||
-        cla_buf_add(head, protocol) != 0)
+    if (cla_buf_add(head, cla_buf_slice(&http->head)) != 0 || cla_buf_add(head, path) != 0 ||
+        cla_buf_add(head, peer) != 0 || cla_buf_add(head, protocol) != 0)
         return -CLA_ENOMEM;
     socket->path = cla_slice(head->p + head_n, path.n);
     socket->request.head = cla_slice(head->p, head_n);
@@ -177,7 +177,7 @@ static int fill(struct cla_socket *socket, struct cla_exchange *exchange,
         cla_ws_handshake_answer(&socket->fields, accept) != 0 ||
         (socket->route != NULL && cla_socket_in_open(socket) != 0))
         return -CLA_ENOMEM;
-    fill_request(socket, exchange->http, cla_frame_protocol(accept->protocol));
+    fill_request(socket, cla_exchange_http(exchange), cla_frame_protocol(accept->protocol));
     cla_socket_agree(socket, &accept->agreed);
     return 0;
 }
@@ -187,7 +187,7 @@ int cla_socket_new(struct cla_socket **out, struct cla_exchange *exchange,
 {
     struct cla_ws_accept accept;
     struct cla_socket *socket;
-    int status = accept_request(cla_worker_of(exchange), exchange->http, &accept, why);
+    int status = accept_request(cla_worker_of(exchange), cla_exchange_http(exchange), &accept, why);
 
     if (status == 426)
         (void)cla_buf_add(fields, CLA_LIT(CLA_WS_UPGRADE_REQUIRED));
@@ -210,10 +210,11 @@ int cla_socket_new(struct cla_socket **out, struct cla_exchange *exchange,
 static struct cla_conn *take_connection(struct cla_socket *socket)
 {
     struct cla_exchange *exchange = socket->upgrade;
-    struct cla_conn *conn = exchange->http->conn;
+    struct cla_exchange_http *http = cla_exchange_http(exchange);
+    struct cla_conn *conn = http->conn;
 
     socket->upgrade = NULL;
-    exchange->http->upgrade = NULL;
+    http->upgrade = NULL;
     conn->exchange = NULL;
     cla_exchange_abandon(exchange, CLA_CANCEL_DISCONNECT);
     return conn;

@@ -23,7 +23,7 @@
 #define LOG_TURNS 8
 /* Buffers larger than this are not kept: a burst of large ones would stay for ever. */
 #define KEEP_BYTES 4096
-/* Exchanges, buffers and parsers that are kept when memory is given back after a burst … */
+/* Exchanges of HTTP, buffers and parsers that are kept when memory is given back after a burst … */
 #define TRIM_EXCHANGES 32
 #define TRIM_BUFS 4
 #define TRIM_PARSERS 8
@@ -216,7 +216,7 @@ static void drop_pools(struct cla_worker *worker, unsigned bufs, unsigned parser
 /* Returns true if there are more. */
 static bool trim_exchanges(struct cla_worker *worker)
 {
-    return cla_exchange_pool_trim(&worker->texts, TRIM_EXCHANGES, TRIM_SLICE) ||
+    return cla_blocks_trim(&worker->texts) ||
            cla_exchange_pool_trim(&worker->https, TRIM_EXCHANGES, TRIM_SLICE);
 }
 
@@ -521,7 +521,7 @@ void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cl
     cla_list_init(&worker->conns);
     cla_list_init(&worker->exchanges);
     cla_exchange_pool_init(&worker->https);
-    cla_exchange_pool_init(&worker->texts);
+    cla_blocks_init(&worker->texts, CLA_BLOCKS_SLABS_OR(CLA_BLOCKS_SEAM));
     cla_list_init(&worker->advance);
     cla_list_init(&worker->lost);
     cla_list_init(&worker->dirty);
@@ -574,7 +574,7 @@ void cla_worker_fini(struct cla_worker *worker)
     CLA_PRE(cla_list_empty(&worker->conns) && cla_list_empty(&worker->exchanges));
     cla_trim_fini(&worker->trim);
     (void)cla_exchange_pool_trim(&worker->https, 0, worker->https.count);
-    (void)cla_exchange_pool_trim(&worker->texts, 0, worker->texts.count);
+    cla_blocks_fini(&worker->texts);
     drop_pools(worker, 0, 0);
     cla_topics_fini(&worker->topics);
     cla_counts_fini(&worker->counts);

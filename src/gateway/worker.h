@@ -4,6 +4,7 @@
 #ifndef CLA_GATEWAY_WORKER_H
 #define CLA_GATEWAY_WORKER_H
 
+#include "base/blocks.h"
 #include "gateway/config.h"
 #include "gateway/conn.h"
 #include "gateway/counts.h"
@@ -39,21 +40,21 @@ struct cla_worker {
     struct cla_call_env env;
     struct cla_route_rules rules;
     struct cla_http_limits http_limits;
-    struct cla_link conns;                 /* not yet freed */
-    struct cla_link exchanges;             /* in use */
-    struct cla_exchange_pool https, texts; /* exchanges, idle */
-    struct cla_text_pool text_pool;        /* what texts lie in */
-    struct cla_link advance;               /* connections with pending bytes to go on with */
-    struct cla_topics topics;              /* what its clients are subscribed to */
-    struct cla_link lost;                  /* connections without a peer, whose calls still run */
-    int may_cancel;                        /* so many calls of lost connections in this turn */
-    struct cla_link judge;                 /* sockets with texts that are postponed */
-    struct cla_link dirty;                 /* connections with something to write */
-    struct cla_buf log_buf;                /* log lines of this turn, and … */
-    unsigned log_turns;                    /* … so many before it */
-    struct cla_buf scratch;                /* procedure names, header lines */
-    struct cla_buf reply;                  /* to a text, while it is written; empty between turns */
-    struct cla_buf bufs[CLA_WORKER_BUFS];  /* empty, with memory */
+    struct cla_link conns;                /* not yet freed */
+    struct cla_link exchanges;            /* in use */
+    struct cla_exchange_pool https;       /* exchanges of HTTP, idle */
+    struct cla_text_pool text_pool;       /* what texts lie in */
+    struct cla_link advance;              /* connections with pending bytes to go on with */
+    struct cla_topics topics;             /* what its clients are subscribed to */
+    struct cla_link lost;                 /* connections without a peer, whose calls still run */
+    int may_cancel;                       /* so many calls of lost connections in this turn */
+    struct cla_link judge;                /* sockets with texts that are postponed */
+    struct cla_link dirty;                /* connections with something to write */
+    struct cla_buf log_buf;               /* log lines of this turn, and … */
+    unsigned log_turns;                   /* … so many before it */
+    struct cla_buf scratch;               /* procedure names, header lines */
+    struct cla_buf reply;                 /* to a text, while it is written; empty between turns */
+    struct cla_buf bufs[CLA_WORKER_BUFS]; /* empty, with memory */
     unsigned buf_count;
     struct cla_http_parser *parsers[CLA_WORKER_PARSERS]; /* idle */
     unsigned parser_count;
@@ -80,9 +81,10 @@ struct cla_worker {
     uint64_t reload_drain_ns, grace_ns;
     uint64_t requests_per_connection; /* 0: no limit */
     size_t pipeline_bytes, out_bytes;
-    bool forced;        /* the drain's time is over: calls were cancelled */
-    bool stopped;       /* what ran was abandoned: nothing begins any more */
-    unsigned abandoned; /* calls that had to be left behind */
+    bool forced;             /* the drain's time is over: calls were cancelled */
+    bool stopped;            /* what ran was abandoned: nothing begins any more */
+    unsigned abandoned;      /* calls that had to be left behind */
+    struct cla_blocks texts; /* where exchanges of texts lie */
 };
 
 /* Whose exchange that is. */

@@ -20,11 +20,6 @@
  * default one, a single step of its may sweep for 10 ms. */
 #define TRIM_NS (CLA_NS_PER_MS / 2)
 #define TRIM_STEP_MULTIPLIER 1
-#if defined(__SANITIZE_ADDRESS__)
-#define BLOCKS CLA_BLOCKS_LIBRARY
-#else
-#define BLOCKS CLA_BLOCKS_SLABS
-#endif
 
 static void *allocate(void *arg, void *block, size_t old, size_t bytes)
 {
@@ -68,7 +63,7 @@ int cla_vm_new(struct cla_vm **out, struct cla_loop *loop, struct cla_log *log, 
         return -CLA_ENOMEM;
     vm->cap = cap;
     vm->tight_above = cap / 5 * 4;
-    cla_blocks_init(&vm->blocks, BLOCKS);
+    cla_blocks_init(&vm->blocks, CLA_BLOCKS_SLABS_OR(CLA_BLOCKS_LIBRARY));
     vm->L = lua_newstate(allocate, vm);
     if (vm->L == NULL)
         goto free_vm;

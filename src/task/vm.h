@@ -4,7 +4,7 @@
 #ifndef CLA_TASK_VM_H
 #define CLA_TASK_VM_H
 
-#include "task/blocks.h"
+#include "base/blocks.h"
 #include "task/sched.h"
 
 struct cla_vm {

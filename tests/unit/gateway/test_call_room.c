@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "base/error.h"
 #include "gateway/call.h"
 #include "mem_fault.h"
 
@@ -153,6 +154,36 @@ static void without_memory_to_wait_who_sends_has_its_turn(void **state)
     assert_false(cla_call_has_senders(&f.call));
 }
 
+static const struct cla_call_tokens tokens = {.item = {"\"t\"", 3}};
+
+static void a_call_with_tokens_waits_as_others_do(void **state)
+{
+    assert_int_equal(cla_call_set_tokens(&f.call, &tokens), 0);
+    f.room = true;
+    assert_false(cla_call_wait_room(&f.call, on_room));
+    f.room = false;
+    assert_true(cla_call_wait_room(&f.call, on_room));
+    assert_true(cla_slice_eq(cla_call_token(&f.call, CLA_CALL_ITEM), CLA_LIT("\"t\"")));
+    assert_int_equal(cla_call_token(&f.call, CLA_CALL_PROGRESS).n, 0);
+    f.room = true;
+    cla_writers_pass(&f.writers);
+    assert_int_equal(f.calls, 1);
+}
+
+static void a_call_that_waits_has_no_tokens(void **state)
+{
+    assert_true(cla_call_wait_room(&f.call, on_room));
+    assert_int_equal(cla_call_token(&f.call, CLA_CALL_ITEM).n, 0);
+    assert_int_equal(cla_call_token(&f.call, CLA_CALL_PROGRESS).n, 0);
+}
+
+static void without_memory_there_are_no_tokens(void **state)
+{
+    mem_fault_after(0);
+    assert_int_equal(cla_call_set_tokens(&f.call, &tokens), -CLA_ENOMEM);
+    assert_int_equal(cla_call_token(&f.call, CLA_CALL_ITEM).n, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -164,6 +195,9 @@ int main(void)
         TEST(without_memory_to_wait_a_call_goes_on),
         TEST(who_sends_for_a_call_is_called_when_it_ends),
         TEST(without_memory_to_wait_who_sends_has_its_turn),
+        TEST(a_call_with_tokens_waits_as_others_do),
+        TEST(a_call_that_waits_has_no_tokens),
+        TEST(without_memory_there_are_no_tokens),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "task/blocks.h"
+#include "base/blocks.h"
+#include "mem_fault.h"
 
 #define MANY 2000
 
@@ -25,20 +26,27 @@ static int from_library(void **state)
     return 0;
 }
 
+static int from_seam(void **state)
+{
+    cla_blocks_init(&blocks, CLA_BLOCKS_SEAM);
+    return 0;
+}
+
 static int tear_down(void **state)
 {
     cla_blocks_fini(&blocks);
+    assert_int_equal(mem_fault.live, 0);
     return 0;
 }
 
 static void *take(size_t bytes)
 {
-    return cla_blocks_resize(&blocks, NULL, 0, bytes);
+    return cla_blocks_take(&blocks, bytes);
 }
 
 static void give(void *block, size_t bytes)
 {
-    assert_null(cla_blocks_resize(&blocks, block, bytes, 0));
+    cla_blocks_give(&blocks, block, bytes);
 }
 
 static void trim(void)
@@ -194,6 +202,32 @@ static void any_order_keeps_what_was_written(void **state)
     assert_true(holds_nothing());
 }
 
+static void from_nothing_and_to_nothing_is_taking_and_giving(void **state)
+{
+    void *block = cla_blocks_resize(&blocks, NULL, 0, 48);
+
+    memset(block, 0xff, 48);
+    assert_null(cla_blocks_resize(&blocks, block, 48, 0));
+    assert_ptr_equal(take(48), block);
+    give(block, 48);
+}
+
+static void each_block_of_the_seam_is_an_allocation_that_can_fail(void **state)
+{
+    unsigned char *p = take(48);
+
+    memset(p, 7, 48);
+    assert_int_equal(mem_fault.live, 1);
+    mem_fault_after(0);
+    assert_null(take(48));
+    mem_fault_after(0);
+    assert_null(cla_blocks_resize(&blocks, p, 48, 2000));
+    mem_fault_off();
+    assert_true(is_all(p, 48, 7));
+    give(p, 48);
+    assert_int_equal(mem_fault.live, 0);
+}
+
 static void nothing_becomes_nothing(void **state)
 {
     assert_null(cla_blocks_resize(&blocks, NULL, 0, 0));
@@ -214,12 +248,22 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(any_order_keeps_what_was_written, from_slabs, tear_down),
         cmocka_unit_test_setup_teardown(nothing_becomes_nothing, from_slabs, tear_down),
+        cmocka_unit_test_setup_teardown(from_nothing_and_to_nothing_is_taking_and_giving,
+                                        from_slabs, tear_down),
+        cmocka_unit_test_setup_teardown(each_block_of_the_seam_is_an_allocation_that_can_fail,
+                                        from_seam, tear_down),
         {"from the library: every_change_of_size_keeps_what_fits",
          every_change_of_size_keeps_what_fits, from_library, tear_down, NULL},
         {"from the library: any_order_keeps_what_was_written", any_order_keeps_what_was_written,
          from_library, tear_down, NULL},
         {"from the library: nothing_becomes_nothing", nothing_becomes_nothing, from_library,
          tear_down, NULL},
+        {"from the seam: every_change_of_size_keeps_what_fits",
+         every_change_of_size_keeps_what_fits, from_seam, tear_down, NULL},
+        {"from the seam: any_order_keeps_what_was_written", any_order_keeps_what_was_written,
+         from_seam, tear_down, NULL},
+        {"from the seam: nothing_becomes_nothing", nothing_becomes_nothing, from_seam, tear_down,
+         NULL},
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,9 @@
-#include "task/blocks.h"
+#include "base/blocks.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/mem.h"
 
 /* A free one. */
 struct cla_block {
@@ -24,6 +26,7 @@ void cla_blocks_init(struct cla_blocks *blocks, enum cla_blocks_source source)
     for (unsigned kind = 0; kind < CLA_BLOCKS_KINDS; kind++)
         cla_list_init(&blocks->open[kind]);
     blocks->largest = source == CLA_BLOCKS_SLABS ? CLA_BLOCKS_LARGEST : 0;
+    blocks->seam = source == CLA_BLOCKS_SEAM;
 }
 
 static unsigned kind_of(size_t bytes)
@@ -52,7 +55,7 @@ static struct cla_slab *new_slab(struct cla_blocks *blocks, unsigned kind)
     return slab;
 }
 
-static void *take(struct cla_blocks *blocks, size_t bytes)
+static void *take_from_slab(struct cla_blocks *blocks, size_t bytes)
 {
     struct cla_link *open = &blocks->open[kind_of(bytes)];
     struct cla_slab *slab = CLA_CONTAINER(open->next, struct cla_slab, link);
@@ -88,7 +91,7 @@ static void give_slab(struct cla_blocks *blocks, struct cla_slab *slab)
     cla_spans_give(&blocks->spans, &slab->span);
 }
 
-static void give(struct cla_blocks *blocks, struct cla_block *block)
+static void give_to_slab(struct cla_blocks *blocks, struct cla_block *block)
 {
     struct cla_slab *slab = slab_of(block);
 
@@ -100,17 +103,35 @@ static void give(struct cla_blocks *blocks, struct cla_block *block)
         give_slab(blocks, slab);
 }
 
-static void *allocate(struct cla_blocks *blocks, size_t bytes)
+/* --- Those that are in no slab. --- */
+
+static void *resize_other(const struct cla_blocks *blocks, void *block, size_t bytes)
 {
-    return bytes > blocks->largest ? malloc(bytes) : take(blocks, bytes);
+    return blocks->seam ? cla_mem_realloc(block, bytes) : realloc(block, bytes);
 }
 
-static void release(struct cla_blocks *blocks, void *block, size_t bytes)
+static void free_other(const struct cla_blocks *blocks, void *block)
+{
+    if (blocks->seam)
+        cla_mem_free(block);
+    else
+        free(block);
+}
+
+/* --- All. --- */
+
+void *cla_blocks_take(struct cla_blocks *blocks, size_t bytes)
+{
+    return bytes > blocks->largest ? resize_other(blocks, NULL, bytes)
+                                   : take_from_slab(blocks, bytes);
+}
+
+void cla_blocks_give(struct cla_blocks *blocks, void *block, size_t bytes)
 {
     if (bytes > blocks->largest)
-        free(block);
+        free_other(blocks, block);
     else
-        give(blocks, block);
+        give_to_slab(blocks, block);
 }
 
 void *cla_blocks_resize(struct cla_blocks *blocks, void *block, size_t old, size_t bytes)
@@ -118,19 +139,19 @@ void *cla_blocks_resize(struct cla_blocks *blocks, void *block, size_t old, size
     void *other;
 
     if (old == 0)
-        return bytes > 0 ? allocate(blocks, bytes) : NULL;
+        return bytes > 0 ? cla_blocks_take(blocks, bytes) : NULL;
     if (bytes == 0) {
-        release(blocks, block, old);
+        cla_blocks_give(blocks, block, old);
         return NULL;
     }
     if (old > blocks->largest && bytes > blocks->largest)
-        return realloc(block, bytes);
+        return resize_other(blocks, block, bytes);
     if (kind_of(old) == kind_of(bytes))
         return block;
-    other = allocate(blocks, bytes);
+    other = cla_blocks_take(blocks, bytes);
     if (other != NULL) {
         memcpy(other, block, old < bytes ? old : bytes);
-        release(blocks, block, old);
+        cla_blocks_give(blocks, block, old);
     }
     return other;
 }

@@ -168,6 +168,15 @@ static void cancel_again(struct cla_scope *scope, enum cla_cancel_kind kind)
         tell(scope);
 }
 
+/* What the body of a task has left may have one already. */
+static void begin_grace(struct cla_scope *scope, uint64_t now)
+{
+    uint64_t end = cla_clock_add(now, scope->task->sched->grace_ns);
+
+    if (end < scope->grace_end_ns)
+        scope->grace_end_ns = end;
+}
+
 bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct cla_slice message)
 {
     struct cla_task *task = scope->task;
@@ -183,7 +192,7 @@ bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct
     }
     now = cla_sched_now_ns(task->sched);
     scope->due = true;
-    scope->grace_end_ns = cla_clock_add(now, task->sched->grace_ns);
+    begin_grace(scope, now);
     cla_list_init(&followers);
     if (cla_token_cancel(&scope->token, kind, now, message, &followers))
         scope->reason = cla_reason_share(&scope->token.reason);

@@ -94,6 +94,21 @@ describe("token:child", function()
     cancela.sleep(0)
   end)
 
+  it("raises a Cancel for the reason that came first, though its own time is over later", function()
+    for _, early in ipairs { true, false } do
+      local parent, cancel = cancela.token():child()
+      local child = parent:child { timeout = 1 }
+      cancel "mine"
+      local before = early and select(2, pcall(child.throw_if_cancelled, child))
+      cancela.sleep(2)
+      local _, after = pcall(child.throw_if_cancelled, child)
+      assert.equal(early and after, before)
+      assert.equal("user", child.reason.kind)
+      assert.equal("user", cancela.is_cancel(after).kind)
+      assert.equal("mine", cancela.is_cancel(after).message)
+    end
+  end)
+
   it("ends with the scope it was made in: after that nothing cancels it", function()
     local child, cancel
     cancela.timeout(5, function() child, cancel = cancela.token():child { timeout = 1 } end)

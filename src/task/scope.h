@@ -163,7 +163,7 @@ static inline struct cla_scope *cla_scope_around(const struct cla_scope *scope)
 void cla_scope_depend(struct cla_scope *scope, struct cla_dependent *dependent);
 
 /* Cancels: marks the subtree, then fires registrations, then wakes tasks. 'message' may be empty.
- * Runs no Lua. Returns false if it was due already.
+ * Runs no Lua. Returns false if it was due already, or is loose and was marked.
  *
  * The root of a task that is 'manual' is cancelled leniently by its client or its deadline, by
  * shutdown and reload: nothing is raised until grace ends, or until another cancel aborts it. What

@@ -177,16 +177,10 @@ static void begin_grace(struct cla_scope *scope, uint64_t now)
         scope->grace_end_ns = end;
 }
 
-/* A timeout that a cancel from outside has marked before is over for a reason of its own; a loose
- * scope has no other than its token, and may have one: it was thrown. */
-static void mark(struct cla_scope *scope, enum cla_cancel_kind kind, uint64_t now,
-                 struct cla_slice message, struct cla_link *followers)
+/* A loose scope is no more than its token. */
+static bool is_cancelled(const struct cla_scope *scope)
 {
-    bool first = cla_token_cancel(&scope->token, kind, now, message, followers);
-
-    cla_reason_fini(&scope->reason);
-    scope->reason = first || scope->loose ? cla_reason_share(&scope->token.reason)
-                                          : cla_reason_make(kind, now, message);
+    return scope->due || (scope->loose && cla_token_cancelled(&scope->token));
 }
 
 bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct cla_slice message)
@@ -197,7 +191,7 @@ bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct
 
     if (!scope->open)
         return false;
-    if (scope->due) {
+    if (is_cancelled(scope)) {
         task->sched->counters.late_cancels[kind]++;
         cancel_again(scope, kind);
         return false;
@@ -206,7 +200,11 @@ bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct
     scope->due = true;
     begin_grace(scope, now);
     cla_list_init(&followers);
-    mark(scope, kind, now, message, &followers);
+    cla_reason_fini(&scope->reason); /* it may have been thrown as marked by one around it */
+    if (cla_token_cancel(&scope->token, kind, now, message, &followers))
+        scope->reason = cla_reason_share(&scope->token.reason);
+    else
+        scope->reason = cla_reason_make(kind, now, message);
     scope->lenient = is_lenient(scope, scope->reason.kind);
     task->sched->counters.cancelled[scope->reason.kind]++;
     if (!scope->lenient || client_gave_up(scope->reason.kind))

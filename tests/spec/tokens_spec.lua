@@ -486,7 +486,7 @@ describe("stats", function()
 end)
 
 describe("the token of a timeout that was marked while another task ran its coroutine", function()
-  --- Returns the token, and the coroutine, which is suspended: to resume it throws the token inside. The timeout is over
+  --- Returns the token, and the coroutine, which is suspended: to resume it throws the token inside. Its time is over
   --- a second later.
   local function marked()
     local token

@@ -114,6 +114,7 @@ void cla_scope_open(struct cla_scope *scope, struct cla_task *task, struct cla_s
     cla_token_init(&scope->token, outer != NULL ? &outer->token : NULL, deadline_ns);
     scope->task = task;
     scope->open = true;
+    scope->grace_end_ns = CLA_NEVER;
     scope->due = scope->lenient = scope->grace_over = false;
     scope->shield = scope->is_shield = false;
     scope->caught = scope->apart = scope->alone = false;
@@ -221,6 +222,7 @@ struct cla_scope *cla_scope_push_loose(lua_State *L, struct cla_scope *home,
     if (parent != NULL && !under) /* it is over, but says how it was */
         scope->token.reason = cla_reason_share(&parent->token.reason);
     scope->task = home->task;
+    scope->grace_end_ns = CLA_NEVER;
     scope->open = scope->loose = scope->alone = true;
     loose->dependent.end = close_loose;
     cla_scope_depend(home, &loose->dependent);
@@ -229,15 +231,18 @@ struct cla_scope *cla_scope_push_loose(lua_State *L, struct cla_scope *home,
     return scope;
 }
 
-/* The end of grace of the nearest scope around 'scope' that is due; CLA_NEVER: none is. */
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The first end of grace of the scopes around 'scope'; CLA_NEVER: none has one. */
 static uint64_t outer_grace_end(const struct cla_scope *scope)
 {
     uint64_t end = CLA_NEVER;
 
-    for (const struct cla_scope *s = cla_scope_around(scope); s != NULL; s = cla_scope_around(s)) {
-        if (s->due && s->grace_end_ns < end)
-            end = s->grace_end_ns;
-    }
+    for (const struct cla_scope *s = cla_scope_around(scope); s != NULL; s = cla_scope_around(s))
+        end = least(end, s->grace_end_ns);
     return end;
 }
 
@@ -264,9 +269,12 @@ void cla_scope_clean_up(struct cla_scope *root)
     cla_scope_arm(root);
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
+void cla_scope_leave(struct cla_scope *root)
 {
-    return a < b ? a : b;
+    struct cla_sched *sched = root->task->sched;
+
+    if (!root->due)
+        root->grace_end_ns = cla_clock_add(cla_sched_now_ns(sched), sched->grace_ns);
 }
 
 /* A token may have been born cancelled, by a link, and made while its task cleaned up: what cleans
@@ -279,9 +287,7 @@ static uint64_t inherited_grace_end(const struct cla_scope *root)
 
     if (parent == NULL)
         return end;
-    if (parent->root.due)
-        end = least(end, parent->root.grace_end_ns);
-    return least(end, outer_grace_end(&parent->root));
+    return least(end, least(parent->root.grace_end_ns, outer_grace_end(&parent->root)));
 }
 
 void cla_scope_inherit(struct cla_scope *root)

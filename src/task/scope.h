@@ -59,7 +59,7 @@ struct cla_scope {
     struct cla_timer timer;   /* of the deadline, then of the end of grace; or of a shield's end.
                                  Of a root also that of a sleep of its task */
     struct cla_reason reason; /* of being due; its token's may differ, if that was marked before */
-    uint64_t grace_end_ns;    /* when due */
+    uint64_t grace_end_ns;    /* when due, or left: see cla_scope_leave(); else CLA_NEVER */
     uint64_t raised;          /* sched->raises when its task raised it last; as 'caught' */
     const void *caught_as;    /* the error that is to be raised again; compared only */
     struct cla_stack dependents; /* end with it */
@@ -143,6 +143,11 @@ void cla_scope_inherit(struct cla_scope *root);
 /* Makes the root of a task that cleans up after a call that is over, cancelled or not, a cancelled
  * scope of its own, unwinding for as long as a grace, or what is left of that around it. */
 void cla_scope_clean_up(struct cla_scope *root);
+
+/* The body of the root's task is over: unless a cancel has begun a grace, one begins that ends all
+ * clean-up the body has left, and what that begins. A cancel that comes later does not move it. */
+void cla_scope_leave(struct cla_scope *root);
+
 /* The open scope that what 'task' makes now ends with: the innermost of the coroutine that it runs,
  * or, if that is a script's and has none, the root of the call that the coroutine belongs to. */
 struct cla_scope *cla_scope_home(const struct cla_task *task);
@@ -163,7 +168,7 @@ static inline struct cla_scope *cla_scope_around(const struct cla_scope *scope)
 void cla_scope_depend(struct cla_scope *scope, struct cla_dependent *dependent);
 
 /* Cancels: marks the subtree, then fires registrations, then wakes tasks. 'message' may be empty.
- * Runs no Lua. Returns false if it was due already.
+ * Runs no Lua. Returns false if it was due already, or is loose and was marked.
  *
  * The root of a task that is 'manual' is cancelled leniently by its client or its deadline, by
  * shutdown and reload: nothing is raised until grace ends, or until another cancel aborts it. What

@@ -168,6 +168,21 @@ static void cancel_again(struct cla_scope *scope, enum cla_cancel_kind kind)
         tell(scope);
 }
 
+/* What the body of a task has left may have one already. */
+static void begin_grace(struct cla_scope *scope, uint64_t now)
+{
+    uint64_t end = cla_clock_add(now, scope->task->sched->grace_ns);
+
+    if (end < scope->grace_end_ns)
+        scope->grace_end_ns = end;
+}
+
+/* A loose scope is no more than its token. */
+static bool is_cancelled(const struct cla_scope *scope)
+{
+    return scope->due || (scope->loose && cla_token_cancelled(&scope->token));
+}
+
 bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct cla_slice message)
 {
     struct cla_task *task = scope->task;
@@ -176,15 +191,16 @@ bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct
 
     if (!scope->open)
         return false;
-    if (scope->due) {
+    if (is_cancelled(scope)) {
         task->sched->counters.late_cancels[kind]++;
         cancel_again(scope, kind);
         return false;
     }
     now = cla_sched_now_ns(task->sched);
     scope->due = true;
-    scope->grace_end_ns = cla_clock_add(now, task->sched->grace_ns);
+    begin_grace(scope, now);
     cla_list_init(&followers);
+    cla_reason_fini(&scope->reason); /* it may have been thrown as marked by one around it */
     if (cla_token_cancel(&scope->token, kind, now, message, &followers))
         scope->reason = cla_reason_share(&scope->token.reason);
     else

@@ -62,6 +62,8 @@ void cla_scope_raise(lua_State *L, struct cla_scope *scope)
         begin_unwinding(task, scope);
         cla_preempt_raised(task);
     }
+    if (scope->reason.kind == CLA_CANCEL_NONE) /* marked by one that is no longer around it */
+        scope->reason = cla_reason_share(&scope->token.reason);
     scope->exposed = true;
     cla_scope_push(L, scope);
     lua_error(L);

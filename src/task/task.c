@@ -384,6 +384,8 @@ void cla_task_adopt(struct cla_task *task, struct cla_registration *registration
 static void finish(struct cla_task *task, enum cla_task_end end)
 {
     task->state = CLA_TASK_ENDED;
+    if (task->children > 0 || !cla_stack_empty(&task->coros))
+        cla_scope_leave(&task->root);
     if (task->scope != &task->root) {
         struct cla_scope *outermost = task->scope;
 

@@ -268,11 +268,11 @@ local function task_body(gctx, block, kind)
 end
 statements.task_body = task_body
 
---- Marks a Cancel that is raised by what is no plain await.
+--- Marks a Cancel that is raised by what is no plain await, also if a subtask has thrown the same before.
 local function marking(ctx)
   return watch(ctx, function(_, e)
     local base = machine.base(ctx)
-    if base and is_live(ctx, e) then
+    if base and (is_live(ctx, e) or ctx.p.thrown[e] and ctx.scope.token.cancelled) then
       machine.mark_raised(ctx.p, base.task, e)
     end
   end)

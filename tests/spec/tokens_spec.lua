@@ -94,6 +94,32 @@ describe("token:child", function()
     cancela.sleep(0)
   end)
 
+  it("raises the same Cancel, for the reason that came first, when its own time is over later", function()
+    local parent, cancel = cancela.token():child()
+    local child = parent:child { timeout = 1 }
+    cancel "mine"
+    local _, before = pcall(child.throw_if_cancelled, child)
+    cancela.sleep(2)
+    local _, after = pcall(child.throw_if_cancelled, child)
+    assert.equal(before, after)
+    assert.equal("user", cancela.is_cancel(after).kind)
+    assert.equal("mine", cancela.is_cancel(after).message)
+  end)
+
+  it("raises the Cancel of the scope around that was cancelled, also when its own time is over later", function()
+    cancela.timeout(1, function()
+      local child = cancela.token():child { timeout = 1.1 }
+      local _ <close> = cancela.defer(function()
+        local _, before = pcall(child.throw_if_cancelled, child)
+        cancela.sleep(0.2)
+        local _, after = pcall(child.throw_if_cancelled, child)
+        assert.is_not_nil(cancela.is_cancel(before))
+        assert.equal(before, after)
+      end)
+      cancela.sleep(10)
+    end)
+  end)
+
   it("ends with the scope it was made in: after that nothing cancels it", function()
     local child, cancel
     cancela.timeout(5, function() child, cancel = cancela.token():child { timeout = 1 } end)
@@ -483,5 +509,56 @@ describe("stats", function()
     assert.equal(before.started + 1, after.started)
     assert.is_true(after.memory_bytes > 0)
     assert.is_nil(after.cancelled.none)
+  end)
+end)
+
+describe("the token of a timeout that was marked while another task ran its coroutine", function()
+  --- Returns the token, and the coroutine, which is suspended: to resume it throws the token inside. Its time is over
+  --- a second later.
+  local function marked()
+    local token
+    local co = coroutine.create(function()
+      return cancela.timeout(1, function()
+        token = cancela.token()
+        coroutine.yield()
+        coroutine.yield()
+        token:throw_if_cancelled()
+      end)
+    end)
+    coroutine.resume(co)
+    cancela.group(function(g)
+      local task = g:spawn(function()
+        local _ <close> = cancela.defer(function() coroutine.resume(co) end)
+        cancela.sleep(10)
+      end)
+      cancela.sleep(0.1)
+      task:cancel "mine"
+    end)
+    return token, co
+  end
+
+  local function thrown(token)
+    return select(2, pcall(token.throw_if_cancelled, token))
+  end
+
+  it("is thrown for the reason of that", function()
+    local token = marked()
+    local reason = cancela.is_cancel(thrown(token))
+    assert.same({ "user", "mine" }, { reason.kind, reason.message })
+  end)
+
+  it("is thrown inside for that, too", function()
+    local _, co = marked()
+    local ok, in_time, reason = coroutine.resume(co)
+    assert.same({ true, false, "user" }, { ok, in_time, reason.kind })
+  end)
+
+  it("has its own reason when its time is over, though another task has thrown it before", function()
+    local token = marked()
+    local e
+    cancela.group(function(g) g:spawn(function() e = thrown(token) end) end)
+    assert.equal("user", cancela.is_cancel(e).kind)
+    cancela.sleep(2)
+    assert.equal("timeout", cancela.is_cancel(e).kind)
   end)
 end)

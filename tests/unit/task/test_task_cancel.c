@@ -278,6 +278,25 @@ static void child_that_unwinds_does_not_unwind_its_parent(void **state)
     assert_true(parent.own_cancel);
 }
 
+static void cancel_of_a_task_that_has_ended_does_not_move_the_end_of_what_it_left(void **state)
+{
+    struct fixture *f = *state;
+    struct body parent, child;
+
+    fixture_start(f, &parent, "note('ends')", 0);
+    child = (struct body){.fixture = f, .status = -1};
+    child.source = "local _ <close> = closing(function() sleep(9000) end) sleep(9000)";
+    child.task = cla_task_get(f->sched);
+    cla_task_start(child.task, &fixture_ops, &child, &parent.task->root, parent.task, CLA_NEVER);
+    fixture_run_until(f, 300);
+    assert_int_equal(parent.ends, 1);
+    fixture_cancel(&parent, CLA_CANCEL_SHUTDOWN);
+    fixture_run(f);
+    fixture_require_notes(f, "ends@0");
+    assert_int_equal(parent.releases, 1);
+    assert_int_equal(fixture_now_ms(f), FIXTURE_GRACE_MS);
+}
+
 static void ten_thousand_cancelled_tasks_unwind_a_few_a_turn(void **state)
 {
     struct fixture *f = *state;
@@ -393,6 +412,7 @@ int main(void)
         TEST(error_in_cleanup_replaces_the_cancel),
         TEST(cancelling_a_parent_cancels_its_child),
         TEST(child_that_unwinds_does_not_unwind_its_parent),
+        TEST(cancel_of_a_task_that_has_ended_does_not_move_the_end_of_what_it_left),
         TEST(ten_thousand_cancelled_tasks_unwind_a_few_a_turn),
         TEST(tasks_whose_cleanup_computes_unwind_fewer_a_turn),
         TEST(other_tasks_go_on_while_many_unwind),

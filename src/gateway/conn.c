@@ -25,8 +25,22 @@ static struct cla_conn *conn_of(struct cla_stream *stream)
 
 static void drop_pending(struct cla_conn *conn)
 {
+    conn->worker->backlogged -= conn->pending.cap > 0;
     conn->pending_at = 0;
     cla_worker_put_buf(conn->worker, &conn->pending);
+}
+
+/* Appends to what is pending. Returns 0 or -CLA_ENOMEM. */
+static int add_pending(struct cla_conn *conn, struct cla_slice bytes)
+{
+    bool had_room = conn->pending.cap > 0;
+    int rc;
+
+    if (!had_room)
+        cla_worker_take_buf(conn->worker, &conn->pending);
+    rc = cla_buf_add(&conn->pending, bytes);
+    conn->worker->backlogged += !had_room && conn->pending.cap > 0;
+    return rc;
 }
 
 /* The peer will send no more, and all that it sent has been answered. */
@@ -65,7 +79,7 @@ static void on_closed(struct cla_stream *stream)
     cla_worker_forget(conn->worker, &conn->arrival);
     cla_worker_conn_gone(conn->worker);
     cla_http_parser_free(conn->parser);
-    cla_buf_fini(&conn->pending);
+    drop_pending(conn);
     cla_buf_fini(&conn->out);
     cla_certificate_put(&conn->certificate);
     cla_mem_free(conn);
@@ -195,14 +209,12 @@ static void keep(struct cla_conn *conn, struct cla_slice bytes)
 {
     if (conn->state != CLA_CONN_OPEN || bytes.n == 0)
         return;
-    if (conn->pending.cap == 0)
-        cla_worker_take_buf(conn->worker, &conn->pending);
     if (conn->pending_at >
         cla_conn_pending(conn)) { /* else it would grow as long as it never runs dry */
         cla_buf_drop(&conn->pending, conn->pending_at);
         conn->pending_at = 0;
     }
-    if (cla_buf_add(&conn->pending, bytes) != 0)
+    if (add_pending(conn, bytes) != 0)
         cla_conn_close(conn, CLA_CANCEL_LIMIT);
     else if (cla_conn_pending(conn) >= conn->worker->pipeline_bytes)
         cla_stream_pause(&conn->stream);

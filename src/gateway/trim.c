@@ -6,8 +6,6 @@
 #define LEAST 64
 /* A load is low when it is so many times less than the highest. */
 #define FALL 4
-/* How long it must have been low. */
-#define WATCH_NS (200 * CLA_NS_PER_MS)
 /* A trimming may follow another after so many times as long as that took: one of a large VM is
  * dear, and bursts may come in a row. */
 #define REST_SHARE 20
@@ -28,9 +26,10 @@ static void on_timer(struct cla_timer *timer)
     trim->spent_ns = 0;
 }
 
-void cla_trim_init(struct cla_trim *trim, struct cla_loop *loop, cla_trim_fn *slice)
+void cla_trim_init(struct cla_trim *trim, struct cla_loop *loop, cla_trim_fn *slice,
+                   uint64_t watch_ns)
 {
-    *trim = (struct cla_trim){.loop = loop, .slice = slice};
+    *trim = (struct cla_trim){.loop = loop, .slice = slice, .watch_ns = watch_ns};
     cla_timer_init(&trim->timer, on_timer);
 }
 
@@ -46,7 +45,7 @@ static void run_slice(struct cla_trim *trim)
 
 static void watch(struct cla_trim *trim, unsigned load)
 {
-    uint64_t until_ns = cla_loop_now_ns(trim->loop) + WATCH_NS;
+    uint64_t until_ns = cla_loop_now_ns(trim->loop) + trim->watch_ns;
 
     trim->recent = load;
     cla_timer_start(&trim->loop->timers, &trim->timer,

@@ -7,11 +7,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/mem_trim.h"
 #include "gateway/admission.h"
 #include "gateway/exchange_pool.h"
 #include "gateway/generations.h"
 #include "gateway/socket.h"
+#include "gateway/worker_trim.h"
 
 /* HTTP connections that go on between two looks at the clock. */
 #define ADVANCE_BATCH 4
@@ -23,12 +23,6 @@
 #define LOG_TURNS 8
 /* Buffers larger than this are not kept: a burst of large ones would stay for ever. */
 #define KEEP_BYTES 4096
-/* Exchanges of HTTP, buffers and parsers that are kept when memory is given back after a burst … */
-#define TRIM_EXCHANGES 32
-#define TRIM_BUFS 4
-#define TRIM_PARSERS 8
-/* … and how many exchanges are freed in a slice of that. */
-#define TRIM_SLICE 256
 /* Calls that end at the deadline of their grace get this long to be noticed. */
 #define ABANDON_MARGIN_NS (200 * CLA_NS_PER_MS)
 
@@ -195,41 +189,7 @@ static void maybe_finished(struct cla_worker *worker)
     cla_loop_stop(worker->loop);
 }
 
-/* --- Giving memory back after a burst. --- */
-
-static unsigned load_of(const struct cla_worker *worker)
-{
-    return worker->env.in_flight + worker->conn_count;
-}
-
-static void drop_pools(struct cla_worker *worker, unsigned bufs, unsigned parsers)
-{
-    while (worker->buf_count > bufs)
-        cla_buf_fini(&worker->bufs[--worker->buf_count]);
-    while (worker->parser_count > parsers)
-        cla_http_parser_free(worker->parsers[--worker->parser_count]);
-    cla_buf_fini(&worker->scratch);
-    cla_buf_fini(&worker->reply);
-    cla_text_pool_fini(&worker->text_pool);
-}
-
-/* Returns true if there are more. */
-static bool trim_exchanges(struct cla_worker *worker)
-{
-    return cla_blocks_trim(&worker->texts) ||
-           cla_exchange_pool_trim(&worker->https, TRIM_EXCHANGES, TRIM_SLICE);
-}
-
-static bool trim_slice(struct cla_trim *trim)
-{
-    struct cla_worker *worker = CLA_CONTAINER(trim, struct cla_worker, trim);
-
-    if (trim_exchanges(worker) || cla_generations_trim(worker))
-        return true;
-    drop_pools(worker, TRIM_BUFS, TRIM_PARSERS);
-    cla_mem_trim();
-    return false;
-}
+/* --- Turns. --- */
 
 /* Nothing is being written between turns. */
 static void settle_reply(struct cla_buf *reply)
@@ -257,7 +217,7 @@ static bool turn(void *arg)
     enum cla_app_left left;
     bool more;
 
-    cla_trim_turn_begins(&worker->trim, load_of(worker));
+    cla_worker_trim_turn_begins(worker);
     for (;;) {
         left = cla_generations_run(worker);
         more = judge_all(worker) || left != CLA_APP_NOTHING;
@@ -283,7 +243,7 @@ static bool turn(void *arg)
     more = cla_generations_ready(worker) || !cla_list_empty(&worker->advance) ||
            !cla_list_empty(&worker->dirty) || !cla_list_empty(&worker->lost);
     flush_log(worker, more);
-    return cla_trim_turn_ends(&worker->trim, load_of(worker), !more) || more;
+    return cla_worker_trim_turn_ends(worker, !more) || more;
 }
 
 /* --- Draining. --- */
@@ -528,7 +488,7 @@ void cla_worker_init(struct cla_worker *worker, struct cla_loop *loop, struct cl
     cla_list_init(&worker->judge);
     cla_topics_init(&worker->topics);
     cla_timer_init(&worker->drain_timer, on_drain_timer);
-    cla_trim_init(&worker->trim, loop, trim_slice);
+    cla_worker_trim_init(worker);
     cla_call_env_init(&worker->env, app, loop, log, &worker->log_buf, config);
     log->pending = &worker->log_buf;
     read_limits(worker, config);
@@ -572,10 +532,8 @@ int cla_worker_count_calls(struct cla_worker *worker, struct cla_counts_names *n
 void cla_worker_fini(struct cla_worker *worker)
 {
     CLA_PRE(cla_list_empty(&worker->conns) && cla_list_empty(&worker->exchanges));
-    cla_trim_fini(&worker->trim);
-    (void)cla_exchange_pool_trim(&worker->https, 0, worker->https.count);
+    cla_worker_trim_fini(worker);
     cla_blocks_fini(&worker->texts);
-    drop_pools(worker, 0, 0);
     cla_topics_fini(&worker->topics);
     cla_counts_fini(&worker->counts);
     flush_log(worker, false);

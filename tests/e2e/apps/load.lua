@@ -16,11 +16,6 @@ local function leave(err)
     if cancela.is_cancel(err) then closed = closed + 1 end
 end
 
-local function leave_slowly(err)
-    cancela.sleep(0.02)
-    leave(err)
-end
-
 local function count() cancels = cancels + 1 end
 
 local big = ("x"):rep(1 << 16) -- made once: its reader is what is slow
@@ -37,16 +32,19 @@ return cancela.app {
             cancela.sleep(60)
         end,
 
-        wait_deferred = function()
+        wait_deferred = function(params)
             active = active + 1
-            local _ <close> = cancela.defer(leave)
-            cancela.sleep(60)
+            local _ <close> = cancela.defer(function(err) leave(err) end)
+            cancela.sleep(params[1])
         end,
 
-        wait_deferred_slowly = function()
+        wait_deferred_slowly = function(params)
             active = active + 1
-            local _ <close> = cancela.defer(leave_slowly)
-            cancela.sleep(60)
+            local _ <close> = cancela.defer(function(err)
+                cancela.sleep(0.02)
+                leave(err)
+            end)
+            cancela.sleep(params[1])
         end,
 
         -- How many wait, how many had their on_cancel function run, and how many their clean-up.

@@ -36,7 +36,7 @@ static int open_trim(void **state)
     slice_ns = 0;
     assert_int_equal(cla_loop_init(&loop), 0);
     cla_loop_use_virtual_time(&loop);
-    cla_trim_init(&trim, &loop, slice);
+    cla_trim_init(&trim, &loop, slice, WATCH_MS * CLA_NS_PER_MS);
     return 0;
 }
 

@@ -64,13 +64,13 @@ struct cla_worker {
     struct cla_timer drain_timer; /* ends the drain, then the shutdown's grace */
     struct cla_trim trim;
     struct cla_trim backlog_trim; /* of what buffers of 'backlogged' leave */
-    unsigned backlogged;          /* connections with memory for pending bytes */
     unsigned conn_count;          /* not yet freed */
     unsigned websockets;          /* open */
     uint64_t slow_consumers;      /* clients closed because they did not read */
     struct cla_counts counts;     /* of ended calls; zeroed if nobody asks */
     struct cla_app_counts gone;   /* of generations that are gone */
     atomic_uint admitted; /* connections handed over and not yet gone; the control thread reads */
+    unsigned backlogged;  /* connections with memory for pending bytes */
     unsigned json_depth, batch_items;
     unsigned calls_per_connection; /* of a WebSocket */
     unsigned subscriptions_per_connection;

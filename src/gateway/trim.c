@@ -2,8 +2,6 @@
 
 #include "base/check.h"
 
-/* Below this load nothing is worth it. */
-#define LEAST 64
 /* A load is low when it is so many times less than the highest. */
 #define FALL 4
 /* A trimming may follow another after so many times as long as that took: one of a large VM is
@@ -12,7 +10,7 @@
 
 static bool is_low(const struct cla_trim *trim, unsigned load)
 {
-    return trim->high >= LEAST && load <= trim->high / FALL;
+    return trim->high >= trim->least && load <= trim->high / FALL;
 }
 
 static void on_timer(struct cla_timer *timer)
@@ -26,10 +24,10 @@ static void on_timer(struct cla_timer *timer)
     trim->spent_ns = 0;
 }
 
-void cla_trim_init(struct cla_trim *trim, struct cla_loop *loop, cla_trim_fn *slice,
+void cla_trim_init(struct cla_trim *trim, struct cla_loop *loop, cla_trim_fn *slice, unsigned least,
                    uint64_t watch_ns)
 {
-    *trim = (struct cla_trim){.loop = loop, .slice = slice, .watch_ns = watch_ns};
+    *trim = (struct cla_trim){.loop = loop, .slice = slice, .least = least, .watch_ns = watch_ns};
     cla_timer_init(&trim->timer, on_timer);
 }
 

@@ -22,7 +22,8 @@ typedef bool cla_trim_fn(struct cla_trim *trim);
 struct cla_trim {
     struct cla_loop *loop;
     cla_trim_fn *slice;
-    uint64_t watch_ns;
+    unsigned least;         /* below this load nothing is worth it */
+    uint64_t watch_ns;      /* how long it must have been low */
     struct cla_timer timer; /* of WATCHING */
     unsigned high;          /* most load since the last trimming */
     unsigned recent;        /* most load since WATCHING began */
@@ -31,9 +32,9 @@ struct cla_trim {
     uint64_t rest_until_ns; /* no trimming before this: the last one took its share */
 };
 
-/* The load must have been low for 'watch_ns'. What counts as load is the owner's: a number of
- * things that take memory. */
-void cla_trim_init(struct cla_trim *trim, struct cla_loop *loop, cla_trim_fn *slice,
+/* The load must have been 'least' or more, and low for 'watch_ns'. What counts as load is the
+ * owner's: a number of things that take memory. */
+void cla_trim_init(struct cla_trim *trim, struct cla_loop *loop, cla_trim_fn *slice, unsigned least,
                    uint64_t watch_ns);
 
 /* A turn begins, with so much load. */

@@ -4,10 +4,14 @@
 #include "gateway/exchange_pool.h"
 #include "gateway/generations.h"
 
+/* Fewer calls and connections than these leave nothing that is worth it. */
+#define LEAST_LOAD 64
 /* How long the load must have been low before memory is given back … */
 #define WATCH_NS (200 * CLA_NS_PER_MS)
-/* … and the backlog of input, which is the worker's own to work off. */
+/* … and the backlog of input, which is the worker's own to work off: some KB for each of … */
 #define BACKLOG_WATCH_NS (50 * CLA_NS_PER_MS)
+/* … at least so many connections. */
+#define LEAST_BACKLOG 8
 /* Exchanges of HTTP, buffers and parsers that are kept even so … */
 #define KEPT_EXCHANGES 32
 #define KEPT_BUFS 4
@@ -61,8 +65,8 @@ static bool trim_heap(struct cla_trim *trim)
 
 void cla_worker_trim_init(struct cla_worker *worker)
 {
-    cla_trim_init(&worker->trim, worker->loop, trim_all, WATCH_NS);
-    cla_trim_init(&worker->backlog_trim, worker->loop, trim_heap, BACKLOG_WATCH_NS);
+    cla_trim_init(&worker->trim, worker->loop, trim_all, LEAST_LOAD, WATCH_NS);
+    cla_trim_init(&worker->backlog_trim, worker->loop, trim_heap, LEAST_BACKLOG, BACKLOG_WATCH_NS);
 }
 
 void cla_worker_trim_turn_begins(struct cla_worker *worker)

@@ -105,6 +105,7 @@ static inline void gate_fini(struct gate *g)
     assert_int_equal(g->worker.conn_count, 0);
     assert_int_equal(cla_worker_connections(&g->worker), 0);
     assert_int_equal(g->worker.env.in_flight, 0);
+    assert_int_equal(g->worker.backlogged, 0);
     cla_worker_fini(&g->worker);
     assert_int_equal(g->loop.timers.active, 0);
     cla_loop_fini(&g->loop);

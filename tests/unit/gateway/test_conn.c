@@ -155,10 +155,12 @@ static void reading_pauses_behind_a_running_call_and_goes_on_after_it(void **sta
         client_call(&client, "echo", i);
     assert_false(gate_conn(&gate)->stream.reading);
     assert_in_range(gate_conn(&gate)->pending.n, 200, 500);
+    assert_int_equal(gate.worker.backlogged, 1);
     gate_answer(&gate, 0);
     client_require_result(&client, 0, "\"held\"");
     for (int i = 1; i <= 10; i++)
         client_require_result(&client, i, "null");
+    assert_int_equal(gate.worker.backlogged, 0);
     assert_true(gate_conn(&gate)->stream.reading);
 }
 

@@ -10,6 +10,7 @@
 #include "gateway/trim.h"
 
 #define WATCH_MS 200
+#define LEAST 64
 
 static struct cla_loop loop;
 static struct cla_trim trim;
@@ -36,7 +37,7 @@ static int open_trim(void **state)
     slice_ns = 0;
     assert_int_equal(cla_loop_init(&loop), 0);
     cla_loop_use_virtual_time(&loop);
-    cla_trim_init(&trim, &loop, slice, WATCH_MS * CLA_NS_PER_MS);
+    cla_trim_init(&trim, &loop, slice, LEAST, WATCH_MS * CLA_NS_PER_MS);
     return 0;
 }
 
@@ -102,7 +103,7 @@ static void load_that_comes_again_and_again_is_not_trimmed(void **state)
 
 static void small_load_is_not_worth_it(void **state)
 {
-    turn(63, 0);
+    turn(LEAST - 1, 0);
     pass(10 * WATCH_MS);
     turn(0, 0);
     assert_int_equal(slices, 0);

@@ -169,7 +169,7 @@ static void cancel_again(struct cla_scope *scope, enum cla_cancel_kind kind)
 }
 
 /* What the body of a task has left may have one already. */
-static void begin_grace(struct cla_scope *scope, uint64_t now)
+static void set_grace_end(struct cla_scope *scope, uint64_t now)
 {
     uint64_t end = cla_clock_add(now, scope->task->sched->grace_ns);
 
@@ -198,7 +198,7 @@ bool cla_scope_cancel(struct cla_scope *scope, enum cla_cancel_kind kind, struct
     }
     now = cla_sched_now_ns(task->sched);
     scope->due = true;
-    begin_grace(scope, now);
+    set_grace_end(scope, now);
     cla_list_init(&followers);
     cla_reason_fini(&scope->reason); /* it may have been thrown as marked by one around it */
     if (cla_token_cancel(&scope->token, kind, now, message, &followers))

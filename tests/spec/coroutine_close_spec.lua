@@ -3,7 +3,7 @@ local cancela = require "cancela"
 local testing = require "cancela.testing"
 local calls = require "support.calls"
 
-local closing, call = calls.closing, calls.call
+local abandon, closing, call = calls.abandon, calls.closing, calls.call
 
 describe("coroutine.close", function()
   it("lets to-be-closed variables await, newest first, with nil for the error", function()
@@ -118,13 +118,6 @@ describe("coroutine.close", function()
 end)
 
 describe("case 60: a coroutine that a call abandons", function()
-  local function abandon(fn)
-    coroutine.wrap(function()
-      local _ <close> = closing(fn)
-      coroutine.yield()
-    end)()
-  end
-
   it("is closed when the call has ended, and its clean-up may await", function()
     local log = {}
     local app = testing.app { p = function()

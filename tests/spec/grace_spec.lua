@@ -1,10 +1,9 @@
 -- Clean-up ends with the grace of its call, however it was begun. Found by tests/random.
 local cancela = require "cancela"
 local testing = require "cancela.testing"
+local calls = require "support.calls"
 
-local function closing(fn)
-  return setmetatable({}, { __close = function(_, e) fn(e) end })
-end
+local abandon, closing = calls.abandon, calls.closing
 
 describe("a function registered on a linked token", function()
   --- How long a call lives that is cancelled after a second and then runs clean_up(call).
@@ -55,14 +54,6 @@ describe("a function registered on a linked token", function()
 end)
 
 describe("what a call leaves behind when it returns", function()
-  --- Abandons a coroutine, whose clean-up is fn.
-  local function abandon(fn)
-    coroutine.wrap(function()
-      local _ <close> = closing(fn)
-      coroutine.yield()
-    end)()
-  end
-
   --- Runs fn(call) as an on_cancel function of a call that returns just then. Returns for how long the call lives.
   local function lifetime(fn)
     local app = testing.app { p = function(_, call)
